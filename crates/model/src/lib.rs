@@ -1,0 +1,37 @@
+//! Floor 0: the plain data every other crate shares.
+//!
+//! Sizes, times, stack frames, the runtime's own counters, what `/proc` and cgroups say of a
+//! process, and the finding schema (`oomph.report/1`). Nothing here parses, opens or judges;
+//! readers produce these values, rules join them, reports print them. Types that cross the
+//! command line as JSON derive `serde` and `schemars`, so the published schema
+//! (`docs/schema/report-1.schema.json`) is generated from the code that prints it.
+
+mod bytes;
+mod finding;
+mod frame;
+mod gap;
+mod goversion;
+mod ledger;
+mod memstats;
+mod process;
+mod report;
+mod time;
+
+pub use bytes::{Bytes, format_iec, format_iec_signed};
+pub use finding::{
+    Evidence, Finding, Fix, Forecast, RootKind, SecondsToLimit, Severity, SiteRef, SiteRole, Size,
+    Subject, SubjectKind,
+};
+pub use frame::{Frame, Mechanism};
+pub use gap::Gap;
+pub use goversion::GoVersion;
+pub use ledger::{Ledger, LedgerRow, LedgerTerm};
+pub use memstats::{MemStats, MemStatsSource};
+pub use process::{
+    Cgroup, CgroupVersion, Mapping, MappingKind, Pressure, PressureLine, ProcStatus, Smap,
+    SmapsRollup,
+};
+pub use report::{
+    ArtifactRef, Checked, Outcome, REPORT_SCHEMA, Report, Series, SeriesPoint, TargetInfo, Verdict,
+};
+pub use time::UnixMillis;
