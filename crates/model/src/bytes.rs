@@ -6,20 +6,7 @@ use std::fmt;
 use std::ops::{Add, AddAssign};
 
 /// A size or a count of bytes. Arithmetic saturates: sizes come from outside.
-#[derive(
-    Clone,
-    Copy,
-    Debug,
-    Default,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Hash,
-    Serialize,
-    Deserialize,
-    JsonSchema,
-)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct Bytes(pub u64);
 
@@ -48,11 +35,7 @@ impl Bytes {
     /// This size as a fraction of `whole`; 0 when `whole` is 0.
     #[must_use]
     pub fn share_of(self, whole: Self) -> f64 {
-        if whole.0 == 0 {
-            0.0
-        } else {
-            self.0 as f64 / whole.0 as f64
-        }
+        if whole.0 == 0 { 0.0 } else { self.0 as f64 / whole.0 as f64 }
     }
 }
 
@@ -94,21 +77,13 @@ pub fn format_iec(bytes: f64) -> String {
         v /= 1024.0;
         unit += 1;
     }
-    if unit == 0 {
-        format!("{sign}{v:.0} B")
-    } else {
-        format!("{sign}{v:.1} {}", UNITS[unit])
-    }
+    if unit == 0 { format!("{sign}{v:.0} B") } else { format!("{sign}{v:.1} {}", UNITS[unit]) }
 }
 
 /// As [`format_iec`], with a `+` before values above zero.
 #[must_use]
 pub fn format_iec_signed(bytes: f64) -> String {
-    if bytes > 0.0 {
-        format!("+{}", format_iec(bytes))
-    } else {
-        format_iec(bytes)
-    }
+    if bytes > 0.0 { format!("+{}", format_iec(bytes)) } else { format_iec(bytes) }
 }
 
 #[cfg(test)]

@@ -31,9 +31,7 @@ pub struct Finding {
 }
 
 /// How much a finding matters, most first.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Severity {
     /// Will end the process soon, or takes most of its memory.
@@ -126,14 +124,7 @@ impl Subject {
     /// A subject of which only the kind is known.
     #[must_use]
     pub const fn of(kind: SubjectKind) -> Self {
-        Self {
-            kind,
-            type_: None,
-            mechanism: None,
-            holder: Vec::new(),
-            root: None,
-            address: None,
-        }
+        Self { kind, type_: None, mechanism: None, holder: Vec::new(), root: None, address: None }
     }
 }
 

@@ -5,9 +5,7 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// One frame of a Go stack. Empty strings and line 0 mean "not recorded".
-#[derive(
-    Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
-)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct Frame {
     /// Full name as the linker has it, e.g. `example.com/app/cache.(*Store).Put`.
     pub function: String,
@@ -22,11 +20,7 @@ impl Frame {
     #[must_use]
     pub fn short_location(&self) -> String {
         let name = self.file.rsplit('/').next().unwrap_or(&self.file);
-        if self.line == 0 {
-            name.to_owned()
-        } else {
-            format!("{name}:{}", self.line)
-        }
+        if self.line == 0 { name.to_owned() } else { format!("{name}:{}", self.line) }
     }
 
     /// The function without its import path's directories: `cache.(*Store).Put`.
@@ -55,9 +49,7 @@ impl fmt::Display for Frame {
 /// How an allocation came about: which runtime entry the compiler's code called. The user's line
 /// says *where*; the mechanism says *what happened there*. Names of runtime functions are those of
 /// Go 1.19 to 1.27 (`src/runtime`, `src/internal/runtime/maps`).
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Mechanism {
@@ -144,14 +136,8 @@ mod tests {
 
     #[test]
     fn shortens_names() {
-        assert_eq!(
-            short_function("example.com/app/cache.(*Store).Put"),
-            "cache.(*Store).Put"
-        );
+        assert_eq!(short_function("example.com/app/cache.(*Store).Put"), "cache.(*Store).Put");
         assert_eq!(short_function("main.main"), "main.main");
-        assert_eq!(
-            short_function("a/b.Get[example.com/x.T]"),
-            "b.Get[example.com/x.T]"
-        );
+        assert_eq!(short_function("a/b.Get[example.com/x.T]"), "b.Get[example.com/x.T]");
     }
 }

@@ -15,18 +15,12 @@ pub struct Gap {
 impl Gap {
     /// A gap at a byte offset.
     pub fn at(offset: u64, what: impl Into<String>) -> Self {
-        Self {
-            offset: Some(offset),
-            what: what.into(),
-        }
+        Self { offset: Some(offset), what: what.into() }
     }
 
     /// A gap with no place of its own.
     pub fn of(what: impl Into<String>) -> Self {
-        Self {
-            offset: None,
-            what: what.into(),
-        }
+        Self { offset: None, what: what.into() }
     }
 }
 

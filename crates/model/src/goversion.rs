@@ -5,9 +5,7 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// A Go release such as `go1.26.6` or `devel go1.28-abcdef`; compared by its numbers.
-#[derive(
-    Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
-)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct GoVersion {
     /// `1` of `go1.26.6`.
     pub major: u32,
@@ -23,24 +21,15 @@ impl GoVersion {
     /// Reads the first `goX.Y[.Z]` in `text` (`runtime.Version()`, build info, `go version` output).
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let start = text
-            .match_indices("go")
-            .find(|(i, _)| text.as_bytes().get(i + 2).is_some_and(u8::is_ascii_digit))?
-            .0;
+        let start =
+            text.match_indices("go").find(|(i, _)| text.as_bytes().get(i + 2).is_some_and(u8::is_ascii_digit))?.0;
         let numbers = &text[start + 2..];
-        let end = numbers
-            .find(|c: char| !c.is_ascii_digit() && c != '.')
-            .unwrap_or(numbers.len());
+        let end = numbers.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(numbers.len());
         let mut parts = numbers[..end].split('.');
         let major = parts.next()?.parse().ok()?;
         let minor = parts.next()?.parse().ok()?;
         let patch = parts.next().and_then(|p| p.parse().ok()).unwrap_or(0);
-        Some(Self {
-            major,
-            minor,
-            patch,
-            text: text[start..].trim_end().to_owned(),
-        })
+        Some(Self { major, minor, patch, text: text[start..].trim_end().to_owned() })
     }
 
     /// Whether this is Go `1.minor` or newer.

@@ -5,9 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What a ledger row stands for. The order is the order of printing.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum LedgerTerm {
     /// Objects that survived (or would survive) a GC cycle.
@@ -61,10 +59,6 @@ impl Ledger {
     /// The bytes of one term; zero when it has no row.
     #[must_use]
     pub fn get(&self, term: LedgerTerm) -> Bytes {
-        self.rows
-            .iter()
-            .filter(|r| r.term == term)
-            .map(|r| r.bytes)
-            .sum()
+        self.rows.iter().filter(|r| r.term == term).map(|r| r.bytes).sum()
     }
 }

@@ -19,19 +19,13 @@ mod time;
 
 pub use bytes::{Bytes, format_iec, format_iec_signed};
 pub use finding::{
-    Evidence, Finding, Fix, Forecast, RootKind, SecondsToLimit, Severity, SiteRef, SiteRole, Size,
-    Subject, SubjectKind,
+    Evidence, Finding, Fix, Forecast, RootKind, SecondsToLimit, Severity, SiteRef, SiteRole, Size, Subject, SubjectKind,
 };
 pub use frame::{Frame, Mechanism};
 pub use gap::Gap;
 pub use goversion::GoVersion;
 pub use ledger::{Ledger, LedgerRow, LedgerTerm};
 pub use memstats::{MemStats, MemStatsSource};
-pub use process::{
-    Cgroup, CgroupVersion, Mapping, MappingKind, Pressure, PressureLine, ProcStatus, Smap,
-    SmapsRollup,
-};
-pub use report::{
-    ArtifactRef, Checked, Outcome, REPORT_SCHEMA, Report, Series, SeriesPoint, TargetInfo, Verdict,
-};
+pub use process::{Cgroup, CgroupVersion, Mapping, MappingKind, Pressure, PressureLine, ProcStatus, Smap, SmapsRollup};
+pub use report::{ArtifactRef, Checked, Outcome, REPORT_SCHEMA, Report, Series, SeriesPoint, TargetInfo, Verdict};
 pub use time::UnixMillis;

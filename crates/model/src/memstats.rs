@@ -101,14 +101,6 @@ impl MemStats {
     /// Memory of the runtime's own structures: mspan, mcache, bucket hash, GC, other.
     #[must_use]
     pub fn runtime_metadata(&self) -> Bytes {
-        [
-            self.mspan_sys,
-            self.mcache_sys,
-            self.buck_hash_sys,
-            self.gc_sys,
-            self.other_sys,
-        ]
-        .into_iter()
-        .sum()
+        [self.mspan_sys, self.mcache_sys, self.buck_hash_sys, self.gc_sys, self.other_sys].into_iter().sum()
     }
 }
