@@ -1,1 +1,61 @@
-//! (to be written)
+//! Floor 5: rules. Facts in, findings out.
+//!
+//! [`diagnose`] joins what the readers found (profiles by site and time, goroutine dumps, MemStats,
+//! `/proc`) into findings with evidence and a confidence that the evidence's weights add up to, ranks
+//! them and says one word: leak, risk, churn, healthy, or insufficient evidence. Nothing here parses,
+//! opens or prints. One rule is one file in `rules/`; its head comment is what `oomph explain` shows.
+
+mod cluster;
+mod context;
+mod evidence;
+mod ledger;
+mod recipes;
+mod rules;
+mod series;
+mod sites;
+mod thresholds;
+mod verdict;
+
+pub use ledger::ledger;
+pub use rules::{Rule, rules};
+pub use thresholds::Thresholds;
+
+use bundle::Facts;
+use context::Context;
+use model::{Checked, Report};
+
+/// Runs all rules over `facts`. `oomph_version` goes into the report.
+#[must_use]
+pub fn diagnose(facts: &Facts, thresholds: &Thresholds, oomph_version: &str) -> Report {
+    let cx = Context::new(facts, thresholds);
+    let mut findings = Vec::new();
+    let mut checked = Vec::new();
+    for rule in rules() {
+        let check = rule.check(&cx);
+        findings.extend(check.findings);
+        checked.push(Checked { rule: rule.id.to_owned(), outcome: check.outcome, detail: check.detail });
+    }
+    verdict::relate(&mut findings);
+    verdict::rank(&mut findings);
+    let word = verdict::verdict(&cx, &findings, &checked);
+    let findings: Vec<_> = findings.into_iter().map(|(_, f)| f).collect();
+    Report {
+        schema: model::REPORT_SCHEMA.to_owned(),
+        oomph: oomph_version.to_owned(),
+        target: facts.target.clone(),
+        verdict: word,
+        summary: verdict::summary(word, &findings, &checked),
+        findings,
+        ledger: cx.ledgers.last().map(|(_, l)| l.clone()),
+        series: series::series(&cx),
+        checked,
+        evidence: facts.artifacts.clone(),
+        limits: facts.limits.clone(),
+    }
+}
+
+/// The documentation of a rule, in Markdown.
+#[must_use]
+pub fn explain(rule: &str) -> Option<String> {
+    rules().iter().find(|r| r.id == rule).map(Rule::doc)
+}

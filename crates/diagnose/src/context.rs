@@ -1,0 +1,113 @@
+//! What all rules look at: the facts, the thresholds, and the few series derived from both.
+
+use crate::sites::SiteTable;
+use crate::thresholds::Thresholds;
+use bundle::{Facts, SampleFacts, Sourced};
+use model::{Bytes, Ledger, LedgerTerm, MemStats};
+
+/// The input of every rule.
+pub(crate) struct Context<'a> {
+    pub(crate) facts: &'a Facts,
+    pub(crate) thresholds: &'a Thresholds,
+    pub(crate) sites: SiteTable,
+    /// One ledger per sample that allows one, with the index of the sample.
+    pub(crate) ledgers: Vec<(usize, Ledger)>,
+}
+
+/// What the GC did between the first and the last sample, our own cycles left out.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct GcWindow {
+    /// Seconds.
+    pub(crate) seconds: f64,
+    /// Cycles that the pacer or the program started.
+    pub(crate) cycles: f64,
+    /// Cycles that the program forced; `None` where not published.
+    pub(crate) forced: Option<f64>,
+    /// Bytes allocated per second.
+    pub(crate) alloc_per_s: f64,
+    /// Objects allocated per second.
+    pub(crate) mallocs_per_s: f64,
+}
+
+impl<'a> Context<'a> {
+    pub(crate) fn new(facts: &'a Facts, thresholds: &'a Thresholds) -> Self {
+        let build = facts.build.as_ref().map(|b| &b.value);
+        let ledgers =
+            facts.samples.iter().enumerate().filter_map(|(i, s)| Some((i, crate::ledger::ledger(s, build)?))).collect();
+        Self { facts, thresholds, sites: SiteTable::of(facts), ledgers }
+    }
+
+    /// MemStats before our own GC, each with its sample.
+    pub(crate) fn memstats(&self) -> Vec<(&SampleFacts, &Sourced<MemStats>)> {
+        self.facts.samples.iter().filter_map(|s| Some((s, s.memstats.as_ref()?))).collect()
+    }
+
+    /// Live heap of the last sample: after our GC where there was one, else from the profile.
+    pub(crate) fn live_heap(&self) -> Option<Bytes> {
+        let last = self.facts.samples.iter().rev().find_map(live_heap);
+        last.or_else(|| self.sites.totals.last().map(|t| Bytes(t.inuse_bytes.max(0.0) as u64)))
+    }
+
+    /// Counters between first and last sample.
+    pub(crate) fn gc_window(&self) -> Option<GcWindow> {
+        let all = self.memstats();
+        let ((first, a), (last, b)) = (all.first()?, all.last()?);
+        let seconds = b.at.seconds_since(a.at);
+        if seconds < 1.0 {
+            return None;
+        }
+        let ours = f64::from(last.forced_gcs_before.saturating_sub(first.forced_gcs_before));
+        let counted = |x: u64, y: u64| (y.saturating_sub(x)) as f64;
+        let (a, b) = (&a.value, &b.value);
+        let forced = a.num_forced_gc.zip(b.num_forced_gc).map(|(x, y)| (counted(x, y) - ours).max(0.0));
+        Some(GcWindow {
+            seconds,
+            cycles: (counted(a.num_gc, b.num_gc) - ours).max(0.0),
+            forced,
+            alloc_per_s: counted(a.total_alloc.0, b.total_alloc.0) / seconds,
+            mallocs_per_s: counted(a.mallocs, b.mallocs) / seconds,
+        })
+    }
+
+    /// One term of the ledger in every sample that has a ledger: (sample, bytes of the term, RSS).
+    pub(crate) fn term(&self, term: LedgerTerm) -> Vec<(&SampleFacts, Bytes, Bytes)> {
+        self.ledgers.iter().map(|(i, l)| (&self.facts.samples[*i], l.get(term), l.rss)).collect()
+    }
+
+    /// Resident size by sample with its artifact.
+    pub(crate) fn rss(&self) -> Vec<Sourced<Bytes>> {
+        self.facts
+            .samples
+            .iter()
+            .filter_map(|s| {
+                if let Some(st) = &s.status {
+                    return Some(Sourced { value: st.value.vm_rss, artifact: st.artifact.clone(), at: st.at });
+                }
+                s.resident.clone()
+            })
+            .collect()
+    }
+
+    /// The lowest limit the process will meet, and how much of it is used: cgroup hard limit
+    /// against unreclaimable charge (charge less inactive file cache).
+    pub(crate) fn limit(&self) -> Option<(Sourced<Bytes>, Bytes)> {
+        let s = self.facts.samples.iter().rev().find_map(|s| s.cgroup.as_ref())?;
+        let limit = s.value.limit?;
+        let usage = s.value.usage?.minus(s.value.inactive_file.unwrap_or_default());
+        Some((Sourced { value: limit, artifact: s.artifact.clone(), at: s.at }, usage))
+    }
+
+    /// GOMEMLIMIT as far as anything shows it.
+    pub(crate) fn memory_limit(&self) -> Option<Sourced<Bytes>> {
+        self.memstats().iter().rev().find_map(|(_, m)| {
+            let limit = m.value.gomemlimit?;
+            Some(Sourced { value: limit, artifact: m.artifact.clone(), at: m.at })
+        })
+    }
+}
+
+/// Live heap of a sample, free of the sawtooth: right after our own GC the allocated heap is live
+/// but for what was allocated since.
+pub(crate) fn live_heap(s: &SampleFacts) -> Option<Bytes> {
+    s.memstats_after_gc.as_ref().map(|m| m.value.heap_alloc)
+}

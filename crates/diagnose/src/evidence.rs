@@ -1,0 +1,118 @@
+//! Building findings: evidence adds up to confidence, and nothing else does.
+
+use model::{Evidence, Finding, Fix, Severity, Size, Subject};
+
+/// Confidence of a sum of log-odds: the logistic function, rounded to two digits so that text and
+/// JSON show the same number, and kept off 0 and 1.
+pub(crate) fn confidence(evidence: &[Evidence]) -> f64 {
+    let sum: f64 = evidence.iter().map(|e| e.weight).sum();
+    let p = 1.0 / (1.0 + (-sum).exp());
+    ((p * 100.0).round() / 100.0).clamp(0.01, 0.99)
+}
+
+/// Collects the evidence of one finding.
+#[derive(Debug, Default)]
+pub(crate) struct Case {
+    evidence: Vec<Evidence>,
+}
+
+impl Case {
+    /// Adds a statement with the number in it.
+    pub(crate) fn number(&mut self, weight: f64, artifact: &str, value: f64, unit: &str, statement: String) {
+        self.evidence.push(Evidence {
+            artifact: artifact.to_owned(),
+            statement,
+            value: Some(round3(value)),
+            unit: Some(unit.to_owned()),
+            weight: (weight * 100.0).round() / 100.0,
+        });
+    }
+
+    /// Sum of the weights so far.
+    pub(crate) fn confidence(&self) -> f64 {
+        confidence(&self.evidence)
+    }
+
+    /// The finding. Evidence is ordered by how much it says.
+    pub(crate) fn finding(mut self, rule: &str, title: String, severity: Severity, subject: Subject) -> Finding {
+        self.evidence.sort_by(|a, b| b.weight.abs().total_cmp(&a.weight.abs()));
+        Finding {
+            rule: rule.to_owned(),
+            title,
+            severity,
+            confidence: self.confidence(),
+            subject,
+            size: Size::default(),
+            sites: Vec::new(),
+            evidence: self.evidence,
+            forecast: None,
+            fix: Fix { summary: String::new(), recipe: String::new(), expected_saving_bytes: None },
+        }
+    }
+}
+
+/// Three digits after the point: enough for every unit used, and stable in JSON.
+pub(crate) fn round3(v: f64) -> f64 {
+    if v.is_finite() { (v * 1000.0).round() / 1000.0 } else { 0.0 }
+}
+
+/// `"1 goroutine"`, `"3 goroutines"`.
+pub(crate) fn plural(n: u64, one: &str) -> String {
+    format!("{} {one}{}", thousands(n), if n == 1 { "" } else { "s" })
+}
+
+/// `1204331` as `1,204,331`.
+pub(crate) fn thousands(n: u64) -> String {
+    let digits = n.to_string();
+    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
+    for (i, c) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(c);
+    }
+    out
+}
+
+/// `22.4 MiB/s`, or per minute below 1 MiB/s.
+pub(crate) fn rate(bytes_per_s: f64) -> String {
+    if bytes_per_s.abs() >= 1024.0 * 1024.0 {
+        format!("{}/s", model::format_iec(bytes_per_s))
+    } else {
+        format!("{}/min", model::format_iec(bytes_per_s * 60.0))
+    }
+}
+
+/// `84 %`.
+pub(crate) fn percent(fraction: f64) -> String {
+    let p = fraction * 100.0;
+    if p != 0.0 && p.abs() < 10.0 { format!("{p:.1} %") } else { format!("{p:.0} %") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn weights_add_up_to_the_confidence() {
+        let mut case = Case::default();
+        assert_eq!(case.confidence(), 0.5);
+        case.number(2.0, "a", 1.0, "x", "for".into());
+        case.number(-1.0, "a", 1.0, "x", "against".into());
+        let f = case.finding("r", "t".into(), Severity::Low, Subject::of(model::SubjectKind::Site));
+        let sum: f64 = f.evidence.iter().map(|e| e.weight).sum();
+        assert_eq!(f.confidence, ((1.0 / (1.0 + (-sum).exp())) * 100.0_f64).round() / 100.0);
+        assert_eq!(f.confidence, 0.73);
+    }
+
+    #[test]
+    fn numbers_read_well() {
+        assert_eq!(thousands(1_204_331), "1,204,331");
+        assert_eq!(thousands(999), "999");
+        assert_eq!(plural(1, "goroutine"), "1 goroutine");
+        assert_eq!(rate(22.4 * 1048576.0), "22.4 MiB/s");
+        assert_eq!(rate(1024.0 * 1024.0 / 2.0), "30.0 MiB/min");
+        assert_eq!(percent(0.034), "3.4 %");
+        assert_eq!(percent(0.84), "84 %");
+    }
+}

@@ -1,0 +1,346 @@
+//! # growing-allocation-site
+//!
+//! ## What it means
+//! Memory allocated at one line of user code (or at a few lines that belong together: the map, its
+//! key, its value) is not let go again. It was still reachable after garbage collections, and there
+//! is more of it in each sample. Something holds it: usually a map, slice or list that is only ever
+//! added to.
+//!
+//! ## How it decides
+//! Heap profiles taken at least twice are compared site by site. A site counts when its bytes in use
+//! grew by more than three standard deviations of the sampling noise, which is computed from what
+//! the site allocated and freed in between. Sites of one function, or one above the other on the same
+//! stack with the same number of new objects, are one finding. For it speaks: steady growth in each
+//! interval, little freed in the window, nearly everything ever allocated there still in use, and a
+//! live heap that grew along. Against it: growth that levels off (a cache that warms up), intervals
+//! that fell, and a site that freed most of what it allocated before the window (a batch job in its
+//! rising phase). With one sample it only names the largest holder.
+//!
+//! ## What to do
+//! Bound the container: delete on expiry, cap it, or clear it when the request ends. If the growth
+//! is a cache warming up, look again when it should be full: a bounded cache levels off.
+
+use super::{Check, Rule};
+use crate::cluster::{Cluster, clusters};
+use crate::context::{Context, live_heap};
+use crate::evidence::{Case, percent, plural, rate, round3};
+use crate::recipes::growth_fix;
+use crate::sites::{Site, SiteTable, SiteValue};
+use model::{
+    Finding, Forecast, Mechanism, SecondsToLimit, Severity, SiteRef, SiteRole, Size, Subject, SubjectKind, Verdict,
+    format_iec,
+};
+
+pub(super) const RULE: Rule =
+    Rule { id: "growing-allocation-site", source: include_str!("growing_allocation_site.rs"), check };
+
+/// At most this many findings of this rule in a report.
+const MOST: usize = 5;
+
+fn check(cx: &Context<'_>) -> Check {
+    let table = &cx.sites;
+    match table.len() {
+        0 => Check::no_evidence("no heap profile could be read"),
+        1 => one_sample(cx),
+        n => {
+            let all = clusters(table, cx.thresholds.growth_z, cx.thresholds.growth_bytes_per_s);
+            let least = cx.live_heap().map_or(0.0, |l| l.0 as f64 * cx.thresholds.growth_share_of_live);
+            let judged: Vec<_> =
+                all.iter().filter(|c| c.growth.delta >= least).take(MOST).map(|c| judge(cx, c)).collect();
+            let dropped = judged.iter().filter(|(_, f)| f.confidence < 0.5).count();
+            let found: Vec<_> = judged.into_iter().filter(|(_, f)| f.confidence >= 0.5).collect();
+            let seconds = table.times.last().copied().unwrap_or(0.0);
+            let detail = format!(
+                "{} in {n} heap profiles over {seconds:.0} s; {} grew beyond the sampling noise, {dropped} of them judged a phase or a plateau",
+                plural(table.sites.len() as u64, "allocation site"),
+                all.len(),
+            );
+            Check::of(found, detail)
+        }
+    }
+}
+
+/// Names the largest holder; growth cannot be told.
+fn one_sample(cx: &Context<'_>) -> Check {
+    let table = &cx.sites;
+    let total = table.totals.first().map_or(0.0, |t| t.inuse_bytes);
+    let value = |s: &Site| s.values.first().copied().unwrap_or_default();
+    let top = table.sites.iter().max_by(|a, b| value(a).inuse_bytes.total_cmp(&value(b).inuse_bytes));
+    let Some(site) = top.filter(|_| total > 0.0) else {
+        return Check::no_evidence("one heap profile with nothing in use; growth needs two");
+    };
+    let v = value(site);
+    let (share, kept) = (v.inuse_bytes / total, v.inuse_bytes / v.alloc_bytes.max(1.0));
+    if share < 0.3 || kept < 0.9 {
+        return Check::no_evidence("one heap profile: growth needs two, and no single site stands out");
+    }
+    let artifact = table.artifacts.first().map_or("", String::as_str);
+    let frame = table.frame(site.frame);
+    let mut case = Case::default();
+    case.number(0.3, artifact, share, "fraction", format!("{} of the heap in use was allocated here", percent(share)));
+    case.number(
+        0.3,
+        artifact,
+        kept,
+        "fraction",
+        format!("{} of all that was ever allocated here is still in use", percent(kept)),
+    );
+    case.number(-0.3, artifact, 1.0, "samples", "one sample cannot tell growth from a cache of constant size".into());
+    let tight = cx.limit().is_some_and(|(limit, used)| used.share_of(limit.value) > 0.8);
+    let severity = if tight { Severity::Medium } else { Severity::Low };
+    let title = format!("largest holder: {} allocated at {frame}", format_iec(v.inuse_bytes));
+    let mut f = case.finding(
+        RULE.id,
+        title,
+        severity,
+        Subject { mechanism: Some(site.mechanism), ..Subject::of(SubjectKind::Site) },
+    );
+    f.size = size_of(&v, total, None);
+    f.sites = vec![site_ref(table, site, SiteRole::Allocates)];
+    f.fix = growth_fix(site.mechanism);
+    Check::of(vec![(Verdict::Risk, f)], "one heap profile: the largest holder is named, growth needs a second sample")
+}
+
+fn judge(cx: &Context<'_>, c: &Cluster<'_>) -> (Verdict, Finding) {
+    let table = &cx.sites;
+    let lead = c.lead();
+    let artifact = table.artifacts.last().map_or("", String::as_str);
+    let exact = exact_scale(cx, c);
+    let per_s = c.growth.per_second * exact.unwrap_or(1.0);
+    let mut case = Case::default();
+    weigh_growth(&mut case, c, per_s, artifact);
+    weigh_shape(&mut case, c, artifact);
+    weigh_survival(&mut case, c, artifact);
+    weigh_live_heap(&mut case, cx, c);
+    if let Some(scale) = exact {
+        let note =
+            format!("rate scaled by {scale:.2} so that all sites together match the live heap the runtime counts");
+        case.number(0.0, &last_memstats_artifact(cx), scale, "ratio", note);
+    }
+    let sure = case.confidence() >= cx.thresholds.verdict_confidence;
+    let forecast = if sure { forecast(cx, per_s, c) } else { None };
+    let soon = forecast.as_ref().is_some_and(|f| f.seconds_to_limit.p50 < 3600.0);
+    let severity = match (sure, soon) {
+        (true, true) => Severity::Critical,
+        (true, false) => Severity::High,
+        _ => Severity::Low,
+    };
+    let last = c.values.last().copied().unwrap_or_default();
+    let title = title(table, lead, per_s, c.values.first().map_or(0.0, |v| v.inuse_bytes), last.inuse_bytes);
+    let mut f = case.finding(RULE.id, title, severity, subject(lead));
+    let total = table.totals.last().map_or(0.0, |t| t.inuse_bytes);
+    f.size = size_of(&last, total, Some(per_s));
+    f.sites = sites(table, c);
+    f.forecast = forecast;
+    f.fix = growth_fix(lead.mechanism);
+    (if sure { Verdict::Leak } else { Verdict::Risk }, f)
+}
+
+fn weigh_growth(case: &mut Case, c: &Cluster<'_>, per_s: f64, artifact: &str) {
+    let (first, last) = (c.values.first(), c.values.last());
+    let (a, b) = first.zip(last).map_or((0.0, 0.0), |(f, l)| (f.inuse_bytes, l.inuse_bytes));
+    let z = c.growth.z().min(99.0);
+    let s = format!(
+        "{} in use -> {} in {:.0} s ({}), {z:.0} standard deviations above sampling noise",
+        format_iec(a),
+        format_iec(b),
+        c.growth.seconds,
+        rate(per_s)
+    );
+    case.number(z.min(8.0) * 0.3, artifact, per_s, "bytes/s", s);
+}
+
+fn weigh_shape(case: &mut Case, c: &Cluster<'_>, artifact: &str) {
+    let g = &c.growth;
+    if g.steps < 2 {
+        return;
+    }
+    if g.falling_steps > 0 {
+        let s = format!("it fell in {} of {} intervals", g.falling_steps, g.steps);
+        case.number(-2.5 * g.falling_steps as f64, artifact, g.falling_steps as f64, "intervals", s);
+    } else if g.rising_steps == g.steps {
+        let s = format!("it rose in each of {} intervals", g.steps);
+        case.number((0.5 * g.steps as f64).min(1.5), artifact, g.steps as f64, "intervals", s);
+    }
+    let ratio = g.late_to_early;
+    if ratio < 0.35 && !in_steps(c) {
+        let s = format!("it levels off: the later half grew at {} of the earlier rate", percent(ratio.max(0.0)));
+        case.number(-3.0, artifact, ratio, "ratio", s);
+    } else if ratio >= 0.6 {
+        case.number(0.4, artifact, ratio, "ratio", "it does not level off within the window".into());
+    }
+}
+
+/// Whether most of the growth is one backing array that doubles: such memory rises in steps.
+fn in_steps(c: &Cluster<'_>) -> bool {
+    matches!(c.members[0].mechanism, Mechanism::SliceGrowth | Mechanism::MapGrowth)
+}
+
+/// Members whose frees mean something: a table or array that doubles frees its old self without
+/// letting go of one entry.
+fn without_doubling(c: &Cluster<'_>) -> (SiteValue, SiteValue) {
+    let doubles = |s: &Site| {
+        matches!(
+            s.mechanism,
+            Mechanism::SliceGrowth | Mechanism::MapGrowth | Mechanism::MapInsert | Mechanism::BufferGrowth
+        )
+    };
+    let sum = |pick: fn(&Site) -> Option<&SiteValue>| {
+        c.members.iter().filter(|s| !doubles(s)).filter_map(|s| pick(s)).fold(SiteValue::default(), |a, v| a.plus(v))
+    };
+    (sum(|s| s.values.first()), sum(|s| s.values.last()))
+}
+
+fn weigh_survival(case: &mut Case, c: &Cluster<'_>, artifact: &str) {
+    let (first, last) = without_doubling(c);
+    let allocated = last.alloc_bytes - first.alloc_bytes;
+    if allocated <= 0.0 || last.alloc_bytes <= 0.0 {
+        return;
+    }
+    let kept_now = ((last.inuse_bytes - first.inuse_bytes) / allocated).clamp(0.0, 1.0);
+    let kept_ever = (last.inuse_bytes / last.alloc_bytes).clamp(0.0, 1.0);
+    if kept_now >= 0.85 {
+        let s = format!("{} of what it allocated in the window is still in use after GC", percent(kept_now));
+        case.number(1.0, artifact, kept_now, "fraction", s);
+    } else if kept_now <= 0.2 {
+        let s = format!("{} of what it allocated in the window was freed again", percent(1.0 - kept_now));
+        case.number(-1.0, artifact, 1.0 - kept_now, "fraction", s);
+    }
+    let ever =
+        format!("{} of the {} ever allocated here is still in use", percent(kept_ever), format_iec(last.alloc_bytes));
+    if kept_ever >= 0.85 {
+        case.number(1.0, artifact, kept_ever, "fraction", ever);
+    } else if kept_now - kept_ever > 0.35 {
+        let s = format!("only {ever}: it has let go before, this may be a phase");
+        case.number(-5.0, artifact, kept_ever, "fraction", s);
+    }
+}
+
+fn weigh_live_heap(case: &mut Case, cx: &Context<'_>, c: &Cluster<'_>) {
+    let live: Vec<_> = cx.facts.samples.iter().filter_map(|s| Some((live_heap(s)?.0 as f64, s))).collect();
+    let artifact = last_memstats_artifact(cx);
+    if let [(first, _), .., (last, _)] = live.as_slice() {
+        let share = c.growth.delta / (last - first).max(1.0);
+        let s = format!(
+            "the live heap as a whole went from {} to {} over the same time",
+            format_iec(*first),
+            format_iec(*last)
+        );
+        if last - first >= 0.5 * c.growth.delta {
+            case.number(if share >= 0.5 { 0.7 } else { 0.3 }, &artifact, last - first, "bytes", s);
+        } else {
+            case.number(-2.0, &artifact, last - first, "bytes", s);
+        }
+    } else {
+        let collected = cx.facts.samples.iter().filter(|s| s.heap.is_some()).all(|s| s.heap_after_gc);
+        if !collected {
+            case.number(
+                -0.5,
+                c_artifact(cx),
+                0.0,
+                "cycles",
+                "no GC was forced: profiles show the state of some earlier cycle".into(),
+            );
+        }
+    }
+}
+
+fn c_artifact<'a>(cx: &'a Context<'_>) -> &'a str {
+    cx.sites.artifacts.last().map_or("", String::as_str)
+}
+
+fn last_memstats_artifact(cx: &Context<'_>) -> String {
+    let last = cx.facts.samples.iter().rev().find_map(|s| s.memstats_after_gc.as_ref().or(s.memstats.as_ref()));
+    last.map_or_else(String::new, |m| m.artifact.clone())
+}
+
+/// Ratio of the growth the runtime counts exactly to the growth the sampled profile shows, when
+/// this cluster is most of the growth and the two are near each other: then the exact one is the
+/// better measure of the cluster too.
+fn exact_scale(cx: &Context<'_>, c: &Cluster<'_>) -> Option<f64> {
+    let live: Vec<f64> =
+        cx.facts.samples.iter().filter(|s| s.heap.is_some()).filter_map(|s| Some(live_heap(s)?.0 as f64)).collect();
+    let totals = &cx.sites.totals;
+    if live.len() != totals.len() {
+        return None;
+    }
+    let exact = live.last()? - live.first()?;
+    let sampled = totals.last()?.inuse_bytes - totals.first()?.inuse_bytes;
+    if sampled <= 0.0 || c.growth.delta < 0.7 * sampled {
+        return None;
+    }
+    let scale = exact / sampled;
+    (0.75..1.33).contains(&scale).then_some(round3(scale))
+}
+
+/// Time until the control group's limit, the heap growing by its room for garbage as well.
+fn forecast(cx: &Context<'_>, per_s: f64, c: &Cluster<'_>) -> Option<Forecast> {
+    let (limit, used) = cx.limit()?;
+    let live = cx.live_heap()?.0 as f64;
+    let goal = cx.memstats().last().map(|(_, m)| m.value.next_gc.0 as f64)?;
+    // The goal says how much heap the pacer allows per live byte; 2 with GOGC=100.
+    let room = (goal / live.max(1.0)).clamp(1.0, 3.0);
+    let sd = c.growth.delta_sd / c.growth.seconds;
+    let t = signals::time_to_limit(limit.value.minus(used).0 as f64, per_s * room, sd * room)?;
+    let q = SecondsToLimit { p10: t.p10.round(), p50: t.p50.round(), p90: t.p90.round() };
+    Some(Forecast { limit_bytes: limit.value.0, seconds_to_limit: q })
+}
+
+fn title(table: &SiteTable, lead: &Site, per_s: f64, from: f64, to: f64) -> String {
+    let frame = table.frame(lead.frame);
+    let what = match lead.mechanism {
+        m if m.is_map() => "map filled at",
+        Mechanism::SliceGrowth => "slice appended to at",
+        Mechanism::ListElement => "list pushed to at",
+        Mechanism::BufferGrowth => "buffer grown at",
+        _ => "memory allocated at",
+    };
+    format!("{what} {frame} grows {}: {} -> {}", rate(per_s), format_iec(from), format_iec(to))
+}
+
+fn subject(lead: &Site) -> Subject {
+    let kind = match lead.mechanism {
+        m if m.is_map() => SubjectKind::Map,
+        Mechanism::SliceGrowth | Mechanism::BufferGrowth => SubjectKind::Slice,
+        Mechanism::ListElement => SubjectKind::List,
+        _ => SubjectKind::Site,
+    };
+    Subject { mechanism: Some(lead.mechanism), ..Subject::of(kind) }
+}
+
+fn size_of(v: &SiteValue, total: f64, per_s: Option<f64>) -> Size {
+    Size {
+        shallow_bytes: Some(v.inuse_bytes.max(0.0) as u64),
+        objects: Some(v.inuse_objects.max(0.0) as u64),
+        share_of_heap: (total > 0.0).then(|| round3(v.inuse_bytes / total)),
+        growth_bytes_per_s: per_s.map(round3),
+        ..Size::default()
+    }
+}
+
+fn site_ref(table: &SiteTable, s: &Site, role: SiteRole) -> SiteRef {
+    let f = table.frame(s.frame);
+    SiteRef { role, function: f.function.clone(), file: f.file.clone(), line: f.line }
+}
+
+/// The container's line first, then the allocating lines, then the way in.
+fn sites(table: &SiteTable, c: &Cluster<'_>) -> Vec<SiteRef> {
+    let mut out: Vec<SiteRef> = c.container.map(|s| site_ref(table, s, SiteRole::Inserts)).into_iter().collect();
+    for s in c.members.iter().take(6) {
+        let r = site_ref(table, s, SiteRole::Allocates);
+        if !out.iter().any(|o| (o.line, &o.file) == (r.line, &r.file)) {
+            out.push(r);
+        }
+    }
+    let lead = c.lead();
+    let at = lead.stack.iter().position(|f| *f == lead.frame).map_or(0, |p| p + 1);
+    if let Some(caller) = lead.stack.get(at).map(|f| table.frame(*f)) {
+        out.push(SiteRef {
+            role: SiteRole::Calls,
+            function: caller.function.clone(),
+            file: caller.file.clone(),
+            line: caller.line,
+        });
+    }
+    out
+}

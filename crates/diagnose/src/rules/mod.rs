@@ -1,0 +1,102 @@
+//! The rules: one file each. The doc comment at the head of a file is what `oomph explain` prints.
+
+mod allocation_churn;
+mod gc_pressure;
+mod goroutine_leak;
+mod growing_allocation_site;
+mod heap_fragmentation;
+mod memory_limit_pressure;
+mod off_heap_memory;
+mod rss_not_returned;
+mod rss_part;
+mod stack_memory;
+mod whole_body_read;
+
+use crate::context::Context;
+use model::{Finding, Outcome, Verdict};
+
+/// A rule: facts in, findings out.
+pub struct Rule {
+    /// Stable kebab-case id.
+    pub id: &'static str,
+    source: &'static str,
+    check: fn(&Context<'_>) -> Check,
+}
+
+/// How one rule ended.
+pub(crate) struct Check {
+    /// Findings, each with the verdict it would carry.
+    pub(crate) findings: Vec<(Verdict, Finding)>,
+    pub(crate) outcome: Outcome,
+    /// What was measured, with the numbers; or what was missing.
+    pub(crate) detail: String,
+}
+
+impl Check {
+    /// Looked and found nothing.
+    pub(crate) fn clear(detail: impl Into<String>) -> Self {
+        Self { findings: Vec::new(), outcome: Outcome::Clear, detail: detail.into() }
+    }
+
+    /// Could not look.
+    pub(crate) fn no_evidence(missing: impl Into<String>) -> Self {
+        Self { findings: Vec::new(), outcome: Outcome::NoEvidence, detail: missing.into() }
+    }
+
+    /// Found `findings`, or nothing when there are none.
+    pub(crate) fn of(findings: Vec<(Verdict, Finding)>, detail: impl Into<String>) -> Self {
+        let outcome = if findings.is_empty() { Outcome::Clear } else { Outcome::Found };
+        Self { findings, outcome, detail: detail.into() }
+    }
+}
+
+impl Rule {
+    /// What the rule means, how it decides and what to do, in Markdown: the head of its source file.
+    #[must_use]
+    pub fn doc(&self) -> String {
+        let mut out = String::new();
+        for line in self.source.lines() {
+            let Some(text) = line.strip_prefix("//!") else { break };
+            out.push_str(text.strip_prefix(' ').unwrap_or(text));
+            out.push('\n');
+        }
+        out
+    }
+
+    pub(crate) fn check(&self, cx: &Context<'_>) -> Check {
+        (self.check)(cx)
+    }
+}
+
+/// All rules, in the order in which they are checked.
+#[must_use]
+pub fn rules() -> &'static [Rule] {
+    &[
+        growing_allocation_site::RULE,
+        goroutine_leak::RULE,
+        memory_limit_pressure::RULE,
+        whole_body_read::RULE,
+        allocation_churn::RULE,
+        gc_pressure::RULE,
+        off_heap_memory::RULE,
+        stack_memory::RULE,
+        heap_fragmentation::RULE,
+        rss_not_returned::RULE,
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_rule_documents_itself() {
+        for r in rules() {
+            let doc = r.doc();
+            assert!(doc.starts_with(&format!("# {}\n", r.id)), "{}: {doc}", r.id);
+            for part in ["## What it means", "## How it decides", "## What to do"] {
+                assert!(doc.contains(part), "{} lacks {part}", r.id);
+            }
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! # rss-not-returned
+//!
+//! ## What it means
+//! Much of the resident size is heap that Go no longer uses and has not given back to the system. It is
+//! not a leak: the runtime keeps idle spans for the next spike and returns them slowly (the scavenger
+//! takes about 1 % of a core and keeps 10 % above the last goal).
+//!
+//! ## How it decides
+//! `HeapIdle - HeapReleased` of MemStats, as far as it is resident by `/proc/PID/smaps`, must be a large
+//! share of RSS in *every* sample. A heap that breathes (a batch job) has idle spans at some times only.
+//!
+//! ## What to do
+//! Find the spike that made the heap this large (an `alloc` flame graph over the peak). Set `GOMEMLIMIT`
+//! so that the runtime scavenges towards it; call `debug.FreeOSMemory()` once after a known one-time
+//! spike (loading at start).
+
+use super::{Check, Rule, rss_part};
+use crate::context::Context;
+use model::{Fix, LedgerTerm};
+
+pub(super) const RULE: Rule = Rule { id: "rss-not-returned", source: include_str!("rss_not_returned.rs"), check };
+
+fn check(cx: &Context<'_>) -> Check {
+    let part = rss_part::Part {
+        rule: RULE.id,
+        term: LedgerTerm::IdleHeap,
+        name: "idle heap not returned to the system",
+        share: cx.thresholds.idle_share,
+        fix,
+    };
+    rss_part::check(cx, &part)
+}
+
+fn fix() -> Fix {
+    Fix {
+        summary: "set GOMEMLIMIT, and flatten the spike that made the heap this large".into(),
+        recipe: "The memory is free for Go and will be used again; only the system does not get it. `GOMEMLIMIT=<90 % of the container limit>` makes the runtime return it as the limit comes near. After a one-time spike:\n\n```go\nloadEverything()\ndebug.FreeOSMemory() // one GC and return, once; never per request\n```".into(),
+        expected_saving_bytes: None,
+    }
+}

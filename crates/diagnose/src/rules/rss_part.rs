@@ -1,0 +1,64 @@
+//! What the four rules about resident memory share: a part of the ledger that stays large in every
+//! sample. Not a rule itself.
+
+use super::Check;
+use crate::context::Context;
+use crate::evidence::{Case, percent};
+use model::{Bytes, Finding, Fix, LedgerTerm, Severity, Size, Subject, SubjectKind, Verdict};
+
+/// A part of RSS and when it matters.
+pub(super) struct Part {
+    pub(super) rule: &'static str,
+    pub(super) term: LedgerTerm,
+    /// What it is called in a sentence.
+    pub(super) name: &'static str,
+    /// Share of RSS it must keep.
+    pub(super) share: f64,
+    pub(super) fix: fn() -> Fix,
+}
+
+/// A finding when the smallest value over all samples is large, absolutely and as a share.
+pub(super) fn check(cx: &Context<'_>, part: &Part) -> Check {
+    let all = cx.term(part.term);
+    let Some(least) = all.iter().min_by(|a, b| a.1.cmp(&b.1)) else {
+        return Check::no_evidence(
+            "the resident size could not be divided: it needs /proc of the process and MemStats",
+        );
+    };
+    let share = least.1.share_of(least.2);
+    let detail = format!("{} at least {} of RSS {} ({})", part.name, least.1, least.2, percent(share));
+    if share < part.share || (least.1.0 as f64) < cx.thresholds.rss_part_bytes {
+        return Check::clear(detail);
+    }
+    Check::of(vec![finding(cx, part, &all, least.1, share)], detail)
+}
+
+fn finding(
+    cx: &Context<'_>,
+    part: &Part,
+    all: &[(&bundle::SampleFacts, Bytes, Bytes)],
+    least: Bytes,
+    share: f64,
+) -> (Verdict, Finding) {
+    let artifact = cx.ledgers.last().map_or("", |(_, l)| l.rss_source.as_str());
+    let mut case = Case::default();
+    let s = format!("{} is {} of RSS", part.name, percent(share));
+    case.number(1.5, artifact, share, "fraction", s);
+    if all.len() > 1 {
+        let s = format!("never below {least} in {} samples", all.len());
+        case.number(1.0, artifact, least.0 as f64, "bytes", s);
+    } else {
+        case.number(-0.3, artifact, 1.0, "samples", "seen in one sample only".into());
+    }
+    if let Some((_, ledger)) = cx.ledgers.last() {
+        if let Some(row) = ledger.rows.iter().find(|r| r.term == part.term).filter(|r| !r.note.is_empty()) {
+            case.number(0.0, artifact, row.bytes.0 as f64, "bytes", row.note.clone());
+        }
+    }
+    let rss = all.last().map_or(Bytes::ZERO, |a| a.2);
+    let title = format!("{} holds {} of RSS {rss} ({})", part.name, least, percent(share));
+    let mut f = case.finding(part.rule, title, Severity::Medium, Subject::of(SubjectKind::Process));
+    f.size = Size { wasted_bytes: Some(least.0), ..Size::default() };
+    f.fix = (part.fix)();
+    (Verdict::Risk, f)
+}
