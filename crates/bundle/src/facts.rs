@@ -96,4 +96,6 @@ pub struct SampleFacts {
     pub pressure: Option<Sourced<Pressure>>,
     /// User plus system CPU seconds of the process since its start.
     pub cpu_seconds: Option<Sourced<f64>>,
+    /// Seconds since the process started.
+    pub uptime_seconds: Option<Sourced<f64>>,
 }

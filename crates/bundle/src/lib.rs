@@ -1,3 +1,30 @@
-//! (skeleton: the interface the floors above rely on)
+//! Floor 4: evidence bundles.
+//!
+//! A bundle is a directory (or the same as one zip, `.oomph`) of artifacts in their native formats
+//! plus `manifest.json`. [`collect`] fills one from a running service; [`Bundle::open`] reads one;
+//! [`Bundle::facts`] turns its artifacts into what the diagnosis works on. A live diagnosis is the
+//! same three steps, so a bundle read later, elsewhere, gives the same facts.
+//!
+//! This crate holds the only sockets of floors 0 to 6. It judges nothing.
+
+mod address;
+mod error;
 mod facts;
+mod fetch_error;
+mod http;
+mod kind;
+mod manifest;
+mod open;
+mod store;
+mod write;
+
+pub use address::Address;
+pub use error::BundleError;
 pub use facts::{BuildFacts, Facts, GoEnvironment, SampleFacts, Sourced};
+pub use fetch_error::FetchError;
+pub use kind::ArtifactKind;
+pub use manifest::{
+    Artifact, BUNDLE_SCHEMA, Failure, MANIFEST, Manifest, OptionsRecord, SampleRecord, TargetRecord,
+};
+pub use open::{Bundle, Verification, pack};
+pub use write::{ArtifactMeta, BundleWriter, PartFile, now};

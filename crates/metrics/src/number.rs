@@ -9,7 +9,7 @@ pub(crate) fn whole(v: f64) -> Option<u64> {
 pub(crate) fn percent(v: f64) -> Option<i64> {
     if !v.is_finite() {
         None
-    } else if v < 0.0 || v >= 1e15 {
+    } else if !(0.0..1e15).contains(&v) {
         Some(-1)
     } else {
         Some(v as i64)
