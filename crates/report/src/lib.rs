@@ -1,1 +1,25 @@
-//! (to be written)
+//! Floor 6: findings in, text out.
+//!
+//! Owns every form in which a [`model::Report`] reaches a person or a program: [`terminal`],
+//! [`json`] with its [`schema`], [`markdown`], and [`html`], one offline file with flame graphs,
+//! which also leave as [`flame_svg`] and [`speedscope`]. Refuses to judge: no number, verdict or
+//! order here that the report does not hold, and nothing is read from or written to anywhere.
+//!
+//! Every string of a report may come from a hostile process (function names, file names, header
+//! values); the `clean` module makes control characters visible and escapes for each format.
+
+mod clean;
+mod flame;
+mod fmt;
+mod hints;
+mod html;
+mod json;
+mod markdown;
+mod terminal;
+mod wrap;
+
+pub use flame::{Flame, FlameError, flame_svg, speedscope};
+pub use html::html;
+pub use json::{json, schema};
+pub use markdown::markdown;
+pub use terminal::{TerminalOptions, terminal};
