@@ -213,7 +213,7 @@ fn is_arena_run(run: &[Smap], view: &View<'_>) -> bool {
     };
     let (start, end) = (first.mapping.start, last.mapping.end);
     let writable = run.iter().any(|s| s.mapping.perms == "rw-p");
-    let aligned = start % GO_ARENA_BYTES == 0 && end % GO_ARENA_BYTES == 0;
+    let aligned = start.is_multiple_of(GO_ARENA_BYTES) && end.is_multiple_of(GO_ARENA_BYTES);
     let in_hint = view.random_base || {
         // `i<<40 | 0x00c0<<32`, on arm64 `i<<40 | 0x0040<<32`; growth goes upwards from there.
         let low = start & ((1 << 40) - 1);
@@ -225,7 +225,7 @@ fn is_arena_run(run: &[Smap], view: &View<'_>) -> bool {
 /// glibc `malloc/arena.c`: a heap of at most 64 MiB, aligned to that, the used part `rw-p` and the
 /// rest reserved without access.
 fn is_glibc_arena(m: &Mapping, next: Option<&Mapping>) -> bool {
-    m.start % GO_ARENA_BYTES == 0
+    m.start.is_multiple_of(GO_ARENA_BYTES)
         && m.perms == "rw-p"
         && m.inode == 0
         && m.path.is_empty()
