@@ -1,1 +1,75 @@
-fn main() {}
+//! Repository chores. `cargo xtask --help`.
+
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a tool for people at a terminal")]
+
+mod docs;
+mod fuzz;
+mod matrix;
+mod tools;
+
+use clap::{Parser, Subcommand};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+#[derive(Debug, Parser)]
+#[command(about = "Repository chores")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run all tests, with a Go toolchain found or fetched first
+    Test {
+        /// Arguments for `cargo test`
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
+    /// Run each fuzz target for a while
+    Fuzz {
+        /// Seconds for each target
+        #[arg(long, default_value_t = 60)]
+        seconds: u32,
+        /// Only targets whose name contains this
+        #[arg(long)]
+        only: Option<String>,
+    },
+    /// Check licences, sources and bans of all dependencies
+    Deny,
+    /// Write docs/rules/ and docs/schema/ from the code; --check only compares
+    Docs {
+        /// Fail when a file differs
+        #[arg(long)]
+        check: bool,
+    },
+    /// Build one static executable
+    Dist,
+    /// Diagnose every specimen with several Go versions, several times
+    Matrix(matrix::Args),
+}
+
+type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
+
+fn main() -> ExitCode {
+    let done = match Cli::parse().command {
+        Command::Test { args } => tools::test(&args),
+        Command::Fuzz { seconds, only } => fuzz::run(seconds, only.as_deref()),
+        Command::Deny => tools::deny(),
+        Command::Docs { check } => docs::run(check),
+        Command::Dist => tools::dist(),
+        Command::Matrix(args) => matrix::run(&args),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(e) => {
+            eprintln!("xtask: {e}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The workspace.
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).parent().map_or_else(|| PathBuf::from("."), PathBuf::from)
+}

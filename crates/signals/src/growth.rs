@@ -29,7 +29,8 @@ pub struct Growth {
     pub per_second: f64,
     /// Standard deviation of `delta` by measurement noise alone; 0 for exact counters.
     pub delta_sd: f64,
-    /// Steps between neighbours that rose by more than half their own noise.
+    /// Steps between neighbours that rose by more than half their own noise and at no less than a
+    /// quarter of the overall rate.
     pub rising_steps: usize,
     /// Steps that fell by more than twice their own noise.
     pub falling_steps: usize,
@@ -64,10 +65,11 @@ pub fn growth(points: &[Measured]) -> Option<Growth> {
     }
     let noise = |a: &Measured, b: &Measured| (b.turnover_variance - a.turnover_variance).max(0.0).sqrt();
     let delta = last.value - first.value;
+    let quarter = 0.25 * (delta / seconds).max(0.0);
     let (mut rising, mut falling) = (0, 0);
     for pair in points.windows(2) {
         let (step, sd) = (pair[1].value - pair[0].value, noise(&pair[0], &pair[1]));
-        rising += usize::from(step > 0.5 * sd && step > 0.0);
+        rising += usize::from(step > (0.5 * sd).max(quarter * (pair[1].at_s - pair[0].at_s)) && step > 0.0);
         falling += usize::from(step < -2.0 * sd && step < 0.0);
     }
     Some(Growth {

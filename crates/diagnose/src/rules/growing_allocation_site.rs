@@ -155,12 +155,20 @@ fn weigh_shape(case: &mut Case, c: &Cluster<'_>, artifact: &str) {
     if g.steps < 2 {
         return;
     }
+    let flat = g.steps - g.rising_steps;
     if g.falling_steps > 0 {
         let s = format!("it fell in {} of {} intervals", g.falling_steps, g.steps);
         case.number(-2.5 * g.falling_steps as f64, artifact, g.falling_steps as f64, "intervals", s);
-    } else if g.rising_steps == g.steps {
+    }
+    if flat == 0 {
         let s = format!("it rose in each of {} intervals", g.steps);
         case.number((0.5 * g.steps as f64).min(1.5), artifact, g.steps as f64, "intervals", s);
+    } else if !in_steps(c) {
+        // In a short capture a single flat interval is half of a cache filling up; in a long one it is
+        // a lull in traffic.
+        let each = 5.0 * (3.0 / g.steps as f64).powf(1.5).min(1.0);
+        let s = format!("it did not rise in {flat} of {} intervals", g.steps);
+        case.number(-each * flat as f64, artifact, flat as f64, "intervals", s);
     }
     let ratio = g.late_to_early;
     if ratio < 0.35 && !in_steps(c) {
@@ -212,7 +220,7 @@ fn weigh_survival(case: &mut Case, c: &Cluster<'_>, artifact: &str) {
         case.number(1.0, artifact, kept_ever, "fraction", ever);
     } else if kept_now - kept_ever > 0.35 {
         let s = format!("only {ever}: it has let go before, this may be a phase");
-        case.number(-5.0, artifact, kept_ever, "fraction", s);
+        case.number(-7.0, artifact, kept_ever, "fraction", s);
     }
 }
 

@@ -1,0 +1,348 @@
+//! The command line: one definition for parser, help and examples.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Why is my Go service eating memory?
+#[derive(Debug, Parser)]
+#[command(version, about, max_term_width = 100, after_help = EXAMPLES)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const EXAMPLES: &str = "Examples:
+  oomph diagnose http://localhost:6060        what holds the memory of this service?
+  oomph diagnose 4711 --for 1m                the same by pid, watched for a minute
+  oomph diagnose incident.oomph               offline, from a captured bundle
+  oomph capture http://localhost:6060 -o incident.oomph
+  oomph pprof top heap.pb.gz                  fast replacement for go tool pprof -top
+  oomph demo                                  a leaking Go service, diagnosed live
+
+Exit codes: 0 fine, 1 findings or a failed check, 2 usage or operational error.";
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Say what holds the memory, who put it there, and which line to change
+    Diagnose(Diagnose),
+    /// Collect evidence into a bundle, to be diagnosed later or elsewhere
+    Capture(Capture),
+    /// Look into a bundle
+    #[command(subcommand)]
+    Bundle(BundleCommand),
+    /// Work with pprof profiles
+    #[command(subcommand)]
+    Pprof(Box<PprofCommand>),
+    /// Explain a rule: what it means, how it decides, what to do
+    Explain {
+        /// Rule id; without one, all rules are listed
+        rule: Option<String>,
+    },
+    /// Start a leaking Go service, diagnose it live, stop it again
+    Demo(Demo),
+}
+
+/// How evidence is collected from a live target.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Collect {
+    /// How long to watch a live target; growth needs time
+    #[arg(long = "for", value_name = "TIME", default_value = "30s", value_parser = duration)]
+    pub(crate) for_: Duration,
+    /// Number of samples in that time (2 to 1000)
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub(crate) samples: u32,
+    /// Do not ask the service for a garbage collection before each heap profile
+    #[arg(long)]
+    pub(crate) no_gc: bool,
+    /// Header for each request, e.g. 'Authorization: Bearer ...' (never stored)
+    #[arg(long = "header", short = 'H', value_name = "NAME: VALUE")]
+    pub(crate) headers: Vec<String>,
+    /// Longest time for one request
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
+    pub(crate) timeout: Duration,
+    /// Do not draw progress
+    #[arg(long, short)]
+    pub(crate) quiet: bool,
+}
+
+/// What a report looks like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For the terminal
+    Text,
+    /// Schema oomph.report/1
+    Json,
+    /// For an issue or pull request
+    Markdown,
+    /// One offline file with charts and flame graphs
+    Html,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Output {
+    /// Form of the report
+    #[arg(long, short, value_enum, default_value_t = Format::Text)]
+    pub(crate) format: Format,
+    /// Write the report here instead of standard output
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// Show all findings in full, with artifacts and weights
+    #[arg(long, short)]
+    pub(crate) verbose: bool,
+    /// Thresholds of the rules [default: oomph.toml if there is one]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  oomph diagnose http://localhost:6060 --for 1m
+  oomph diagnose http://svc:6060 -H 'Authorization: Bearer abc' -f json
+  oomph diagnose 4711 -f html -o report.html
+  oomph diagnose prometheus                   by program name, on this host
+  oomph diagnose before.pb.gz after.pb.gz     two heap profiles
+  oomph diagnose incident.oomph
+
+Exit codes: 0 healthy, 1 findings above low or too little evidence, 2 could not diagnose.")]
+pub(crate) struct Diagnose {
+    /// URL with pprof on it, pid, program name, bundle, or profile files
+    #[arg(required = true)]
+    pub(crate) target: Vec<String>,
+    #[command(flatten)]
+    pub(crate) collect: Collect,
+    /// Keep the evidence here (a directory, or a file ending in .oomph)
+    #[arg(long, value_name = "PATH")]
+    pub(crate) save: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  oomph capture http://localhost:6060 -o incident.oomph
+  oomph capture 4711 --for 2m --samples 8 -o incident/")]
+pub(crate) struct Capture {
+    /// URL with pprof on it, pid, or program name
+    pub(crate) target: String,
+    /// Where to (a directory, or a file ending in .oomph)
+    #[arg(long, short, value_name = "PATH")]
+    pub(crate) output: PathBuf,
+    #[command(flatten)]
+    pub(crate) collect: Collect,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum BundleCommand {
+    /// List the artifacts of a bundle
+    Ls {
+        /// Directory or .oomph file
+        bundle: PathBuf,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Check every artifact against the manifest
+    Verify {
+        /// Directory or .oomph file
+        bundle: PathBuf,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// Which samples and which value.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Select {
+    /// Sample type, e.g. inuse_space, alloc_space, cpu [default: the profile's own]
+    #[arg(long = "type", short = 't', value_name = "NAME")]
+    pub(crate) sample_type: Option<String>,
+    /// Only stacks with a function or file that matches
+    #[arg(long, value_name = "REGEX")]
+    pub(crate) focus: Option<String>,
+    /// Leave out stacks with a function or file that matches
+    #[arg(long, value_name = "REGEX")]
+    pub(crate) ignore: Option<String>,
+}
+
+/// What a row of `top` stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Granularity {
+    /// Functions
+    Functions,
+    /// Function and line
+    Lines,
+    /// Packages
+    Packages,
+    /// The user's line that caused the allocation, with its mechanism
+    Sites,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum PprofCommand {
+    /// The heaviest functions, lines, packages or allocation sites
+    Top {
+        /// Profiles; several are merged
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+        #[command(flatten)]
+        select: Select,
+        /// What a row stands for
+        #[arg(long, short, value_enum, default_value_t = Granularity::Functions)]
+        by: Granularity,
+        /// Sort by cumulative value
+        #[arg(long)]
+        cum: bool,
+        /// Rows; 0 for all
+        #[arg(long, short = 'n', default_value_t = 30)]
+        rows: usize,
+        /// Executable of the service, to tell mechanisms (map growth, boxing, ...) by the code
+        #[arg(long, value_name = "FILE")]
+        binary: Option<PathBuf>,
+        /// Form of the table
+        #[arg(long, short, value_enum, default_value_t = TableFormat::Text)]
+        format: TableFormat,
+    },
+    /// What changed from one profile to another
+    Diff {
+        /// Earlier profile
+        base: PathBuf,
+        /// Later profile
+        new: PathBuf,
+        #[command(flatten)]
+        select: Select,
+        /// What a row stands for
+        #[arg(long, short, value_enum, default_value_t = Granularity::Functions)]
+        by: Granularity,
+        /// Sort by cumulative value
+        #[arg(long)]
+        cum: bool,
+        /// Rows; 0 for all
+        #[arg(long, short = 'n', default_value_t = 30)]
+        rows: usize,
+        /// Write the difference as a profile
+        #[arg(long, short, value_name = "FILE")]
+        output: Option<PathBuf>,
+        /// Form of the table
+        #[arg(long, short, value_enum, default_value_t = TableFormat::Text)]
+        format: TableFormat,
+    },
+    /// Add profiles up into one
+    Merge {
+        /// Profiles of one kind
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+        /// Where to
+        #[arg(long, short, value_name = "FILE")]
+        output: PathBuf,
+    },
+    /// A flame graph
+    Flame {
+        /// Profiles; several are merged
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+        #[command(flatten)]
+        select: Select,
+        /// Subtract this earlier profile
+        #[arg(long, value_name = "FILE")]
+        base: Option<PathBuf>,
+        /// Form of the graph
+        #[arg(long, short, value_enum, default_value_t = FlameFormat::Svg)]
+        format: FlameFormat,
+        /// Where to [default: standard output]
+        #[arg(long, short, value_name = "FILE")]
+        output: Option<PathBuf>,
+    },
+    /// Everything in a profile, as text
+    Raw {
+        /// A profile
+        file: PathBuf,
+    },
+}
+
+/// Form of a table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum TableFormat {
+    /// For the terminal
+    Text,
+    /// For scripts
+    Json,
+}
+
+/// Form of a flame graph.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum FlameFormat {
+    /// Interactive SVG: search and zoom in a browser
+    Svg,
+    /// root;...;leaf value
+    Collapsed,
+    /// For speedscope.app
+    Speedscope,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  oomph demo                             the map that only grows
+  oomph demo --specimen goroutine-leak
+  oomph demo --recorded                  no Go needed: a recorded bundle")]
+pub(crate) struct Demo {
+    /// Which service; --list shows all
+    #[arg(long, default_value = "map-cache")]
+    pub(crate) specimen: String,
+    /// List the services and end
+    #[arg(long)]
+    pub(crate) list: bool,
+    /// Diagnose a recorded bundle instead: needs no Go
+    #[arg(long)]
+    pub(crate) recorded: bool,
+    /// Go version to build it with, e.g. 1.27.3 [default: the one found, else fetched]
+    #[arg(long, value_name = "VERSION")]
+    pub(crate) go: Option<String>,
+    /// How long to watch
+    #[arg(long = "for", value_name = "TIME", default_value = "20s", value_parser = duration)]
+    pub(crate) for_: Duration,
+    /// Keep the evidence here (a directory, or a file ending in .oomph)
+    #[arg(long, value_name = "PATH")]
+    pub(crate) save: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+/// `500ms`, `30s`, `5m`, `1h`; a bare number is seconds. At most a day.
+fn duration(text: &str) -> Result<Duration, String> {
+    let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let (number, unit) = text.split_at(end);
+    let value: f64 = number.parse().map_err(|_| format!("`{text}` is no time; write 500ms, 30s, 5m or 1h"))?;
+    let scale = match unit {
+        "ms" => 0.001,
+        "" | "s" => 1.0,
+        "m" | "min" => 60.0,
+        "h" => 3600.0,
+        _ => return Err(format!("`{unit}` is no unit of time; use ms, s, m or h")),
+    };
+    let seconds = value * scale;
+    if seconds <= 86_400.0 { Ok(Duration::from_secs_f64(seconds)) } else { Err("at most one day (24h)".to_owned()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_definition_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn reads_times() {
+        assert_eq!(duration("30s"), Ok(Duration::from_secs(30)));
+        assert_eq!(duration("1.5m"), Ok(Duration::from_secs(90)));
+        assert_eq!(duration("250ms"), Ok(Duration::from_millis(250)));
+        assert_eq!(duration("7"), Ok(Duration::from_secs(7)));
+        for bad in ["", "s", "3x", "1e9h", "..", "48h", "-1s"] {
+            assert!(duration(bad).is_err(), "{bad}");
+        }
+    }
+}
