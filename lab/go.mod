@@ -1,0 +1,3 @@
+module oomph.example/lab
+
+go 1.21
