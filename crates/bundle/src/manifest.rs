@@ -69,6 +69,9 @@ pub struct TargetRecord {
     /// Executable or main module, where known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub program: Option<String>,
+    /// Executable as `/proc/PID/exe` links, ` (deleted)` included: names it in `smaps`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exe: Option<String>,
     /// Toolchain, where known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub go_version: Option<String>,
