@@ -7,7 +7,7 @@ mod tree;
 
 pub use speedscope::speedscope;
 pub use svg::flame_svg;
-pub(crate) use tree::Tree;
+pub(crate) use tree::{Cut, Tree};
 
 /// Folded stacks of one sample type.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -45,4 +45,9 @@ pub(crate) fn parse_line(line: &str) -> Option<(&str, i64)> {
     let (stack, n) = line.trim_end().rsplit_once(' ')?;
     let stack = stack.trim();
     (!stack.is_empty()).then_some((stack, n.parse().ok()?))
+}
+
+/// A frame's function without the directories of its import path.
+pub(crate) fn short_name(frame: &str) -> String {
+    crate::terminal::short_function(frame)
 }

@@ -18,11 +18,12 @@ pub fn flame_svg(f: &Flame) -> Result<String, FlameError> {
     let signed = parsed.iter().any(|(_, n)| *n < 0);
     for (stack, n) in &parsed {
         let stack = clean::line(stack);
-        // inferno reads "before after" as a difference; what shrank had it before, what grew has it after.
+        // inferno reads "before after" as a difference: the second number is the width, second minus
+        // first the colour. Where N is below zero, twice and once |N| give width |N| and change N.
         let line = match (signed, *n < 0) {
             (false, _) => writeln!(input, "{stack} {n}"),
             (true, false) => writeln!(input, "{stack} 0 {n}"),
-            (true, true) => writeln!(input, "{stack} {} {}", n.unsigned_abs(), 0),
+            (true, true) => writeln!(input, "{stack} {} {}", n.unsigned_abs().saturating_mul(2), n.unsigned_abs()),
         };
         let _ = line;
     }

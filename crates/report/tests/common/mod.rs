@@ -4,8 +4,8 @@
 
 use model::*;
 
-pub const HEAP1: &str = "profiles/heap-1.pb.gz";
-pub const HEAP2: &str = "profiles/heap-6.pb.gz";
+pub(crate) const HEAP1: &str = "profiles/heap-1.pb.gz";
+pub(crate) const HEAP2: &str = "profiles/heap-6.pb.gz";
 
 fn at(s: i64) -> UnixMillis {
     UnixMillis(1_795_237_548_000 + s * 1000)
@@ -29,7 +29,7 @@ fn logistic(e: &[Evidence]) -> f64 {
     1.0 / (1.0 + (-e.iter().map(|e| e.weight).sum::<f64>()).exp())
 }
 
-pub fn ledger() -> Ledger {
+pub(crate) fn ledger() -> Ledger {
     let mib = |m: f64| Bytes((m * 1_048_576.0) as u64);
     let row = |term, m, note: &str| LedgerRow { term, bytes: mib(m), note: note.into() };
     let mut rows = vec![
@@ -107,7 +107,7 @@ fn base(verdict: Verdict, summary: &str) -> Report {
 
 const RECIPE: &str = "Bound the map, or drop entries that are no longer used:\n\n```go\nfunc (s *Store) Put(id string, v *Session) {\n\ts.mu.Lock()\n\tdefer s.mu.Unlock()\n\ts.byID[id] = v\n\ts.expiry.Push(id, time.Now().Add(s.ttl)) // and delete in a ticker\n}\n```\n\n- `delete(m, k)` frees the entry, not the table: make a new map when it shrank a lot.\n- A bounded LRU costs about **48 bytes** per entry.\n";
 
-pub fn leak_finding() -> Finding {
+pub(crate) fn leak_finding() -> Finding {
     let evidence = vec![
         ev(
             HEAP2,
@@ -262,7 +262,7 @@ fn checks() -> Vec<Checked> {
     ]
 }
 
-pub fn leak() -> Report {
+pub(crate) fn leak() -> Report {
     let mut r = base(
         Verdict::Leak,
         "A map filled in session.(*Store).Put only grows: 1.4 GiB, 93 % of the live heap, +22.0 MiB/min.",
@@ -278,7 +278,7 @@ pub fn leak() -> Report {
     r
 }
 
-pub fn risk() -> Report {
+pub(crate) fn risk() -> Report {
     let mut r = base(
         Verdict::Risk,
         "One sample: session.(*Store).Put holds 93 % of the live heap; whether it grows needs a second sample.",
@@ -299,7 +299,7 @@ pub fn risk() -> Report {
     r
 }
 
-pub fn churn() -> Report {
+pub(crate) fn churn() -> Report {
     let mut r =
         base(Verdict::Churn, "render.(*Page).Key allocates 412.0 MiB/s that is garbage at once; GC takes 23 % of CPU.");
     let evidence = vec![
@@ -335,14 +335,14 @@ pub fn churn() -> Report {
     r
 }
 
-pub fn healthy() -> Report {
+pub(crate) fn healthy() -> Report {
     let mut r = base(Verdict::Healthy, "Nothing grows: the live heap stayed between 611 and 640 MiB over 42 min.");
     r.findings = vec![low_finding()];
     r.checked = checks();
     r
 }
 
-pub fn insufficient() -> Report {
+pub(crate) fn insufficient() -> Report {
     let mut r = base(
         Verdict::InsufficientEvidence,
         "One goroutine profile and nothing else: memory was not measured. Give a base URL with net/http/pprof, or a heap profile.",
@@ -364,7 +364,7 @@ pub fn insufficient() -> Report {
     r
 }
 
-pub fn all() -> Vec<(&'static str, Report)> {
+pub(crate) fn all() -> Vec<(&'static str, Report)> {
     vec![
         ("leak", leak()),
         ("risk", risk()),
