@@ -144,7 +144,8 @@ pub fn pack(dir: &Path, to: &Path) -> Result<(), BundleError> {
     }
     let bundle = Bundle::open(dir)?;
     let mut part = to.as_os_str().to_owned();
-    part.push(".part");
+    // Not NAME.part: that is the directory a collection into NAME writes.
+    part.push(".zip.part");
     let part = PathBuf::from(part);
     let io = |e| BundleError::io(&part, e);
     let zip = |e: zip::result::ZipError| BundleError::Zip {

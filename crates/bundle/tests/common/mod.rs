@@ -2,7 +2,7 @@
 //! and real Go programs.
 #![allow(dead_code, reason = "each test binary uses its part")]
 
-use bundle::{CollectOptions, CollectTarget, Collected, CollectError, GcPolicy, Progress, collect};
+use bundle::{CollectError, CollectOptions, CollectTarget, Collected, GcPolicy, Progress, collect};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
@@ -41,8 +41,11 @@ impl Server {
                     let mut stream = stream;
                     let mut reader = BufReader::new(stream.try_clone().unwrap());
                     let mut line = String::new();
-                    if reader.read_line(&mut line).unwrap_or(0) == 0 {
-                        return;
+                    match reader.read_line(&mut line) {
+                        Ok(n) if n > 0 => {}
+                        Ok(_) => return,
+                        // As Go's server answers bytes that are no request.
+                        Err(_) => return reply(&mut stream, "400 Bad Request", "text/plain", b"400 Bad Request"),
                     }
                     let path = line.split(' ').nth(1).unwrap_or("/").to_owned();
                     let mut headers = Vec::new();
