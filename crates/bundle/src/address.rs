@@ -48,10 +48,7 @@ impl Address {
         } else if let Some(rest) = strip_scheme(text, "http://") {
             ("http", rest)
         } else if text.contains("://") {
-            return Err(format!(
-                "{}: expected an http:// or https:// address",
-                public(text)
-            ));
+            return Err(format!("{}: expected an http:// or https:// address", public(text)));
         } else {
             ("http", text)
         };
@@ -66,19 +63,13 @@ impl Address {
         let path = base_path(tail)?;
         let out = Self {
             scheme,
-            host: if host.is_empty() {
-                "127.0.0.1".to_owned()
-            } else {
-                host.to_ascii_lowercase()
-            },
+            host: if host.is_empty() { "127.0.0.1".to_owned() } else { host.to_ascii_lowercase() },
             port,
             path,
             authorization: user.map(basic),
         };
         // The client's own parser has the last word on what an address is.
-        format!("{out}/")
-            .parse::<Uri>()
-            .map_err(|e| format!("{out}: not a web address: {e}"))?;
+        format!("{out}/").parse::<Uri>().map_err(|e| format!("{out}: not a web address: {e}"))?;
         Ok(out)
     }
 
@@ -97,10 +88,7 @@ impl Address {
     #[must_use]
     pub fn is_loopback(&self) -> bool {
         let bare = self.host.trim_matches(['[', ']']);
-        bare == "localhost"
-            || bare
-                .parse::<std::net::IpAddr>()
-                .is_ok_and(|ip| ip.is_loopback())
+        bare == "localhost" || bare.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
     }
 
     /// Where pprof may be mounted, the likely first: paths that end in `/`.
@@ -110,10 +98,7 @@ impl Address {
         } else if self.path.is_empty() {
             vec!["/debug/pprof/".to_owned()]
         } else {
-            vec![
-                format!("{}/debug/pprof/", self.path),
-                format!("{}/", self.path),
-            ]
+            vec![format!("{}/debug/pprof/", self.path), format!("{}/", self.path)]
         }
     }
 
@@ -132,10 +117,7 @@ impl Address {
             return Ok((self.clone(), format!("{dir}/{location}")));
         }
         let start = location.find("://").map_or(0, |i| i + 3);
-        let end = location
-            .get(start..)
-            .and_then(|r| r.find(['/', '?', '#']))
-            .map_or(location.len(), |i| start + i);
+        let end = location.get(start..).and_then(|r| r.find(['/', '?', '#'])).map_or(location.len(), |i| start + i);
         let (origin, path) = location.split_at(end);
         let to = Self::parse(origin)?;
         let same = to.host == self.host && to.port == self.port && to.scheme == self.scheme;
@@ -147,26 +129,14 @@ impl Address {
                 to.origin()
             ));
         }
-        let path = if path.starts_with('/') {
-            path.to_owned()
-        } else {
-            format!("/{path}")
-        };
-        Ok((
-            Self {
-                authorization: self.authorization.clone(),
-                path: self.path.clone(),
-                ..to
-            },
-            path,
-        ))
+        let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
+        Ok((Self { authorization: self.authorization.clone(), path: self.path.clone(), ..to }, path))
     }
 }
 
 fn strip_scheme<'a>(text: &'a str, scheme: &str) -> Option<&'a str> {
     let head = text.get(..scheme.len())?;
-    head.eq_ignore_ascii_case(scheme)
-        .then(|| text.get(scheme.len()..))?
+    head.eq_ignore_ascii_case(scheme).then(|| text.get(scheme.len()..))?
 }
 
 /// `host:port`, `[v6]:port`, `host`.
@@ -203,11 +173,9 @@ fn base_path(tail: &str) -> Result<String, String> {
         }
     }
     if !query.is_empty() {
-        return Err(
-            "the address has a query, which would have to be stored; give its base, and \
+        return Err("the address has a query, which would have to be stored; give its base, and \
              credentials by --header"
-                .to_owned(),
-        );
+            .to_owned());
     }
     Ok(path.trim_end_matches('/').to_owned())
 }
@@ -223,10 +191,7 @@ fn percent_decode(text: &str) -> Vec<u8> {
     let mut out = Vec::with_capacity(bytes.len());
     let mut i = 0;
     while let Some(&b) = bytes.get(i) {
-        let code = (b == b'%')
-            .then(|| text.get(i + 1..i + 3))
-            .flatten()
-            .and_then(|h| u8::from_str_radix(h, 16).ok());
+        let code = (b == b'%').then(|| text.get(i + 1..i + 3)).flatten().and_then(|h| u8::from_str_radix(h, 16).ok());
         out.push(code.unwrap_or(b));
         i += if code.is_some() { 3 } else { 1 };
     }
@@ -253,18 +218,10 @@ mod tests {
         for (text, want, first) in [
             ("localhost:6060", "http://localhost:6060", "/debug/pprof/"),
             (":6060", "http://127.0.0.1:6060", "/debug/pprof/"),
-            (
-                "http://h:1/debug/pprof/heap?debug=1",
-                "http://h:1/debug/pprof",
-                "/debug/pprof/",
-            ),
+            ("http://h:1/debug/pprof/heap?debug=1", "http://h:1/debug/pprof", "/debug/pprof/"),
             ("https://H/x/", "https://h/x", "/x/debug/pprof/"),
             ("[::1]:6060", "http://[::1]:6060", "/debug/pprof/"),
-            (
-                "http://u:p%40@h:9/a/debug/pprof/",
-                "http://h:9/a/debug/pprof",
-                "/a/debug/pprof/",
-            ),
+            ("http://u:p%40@h:9/a/debug/pprof/", "http://h:9/a/debug/pprof", "/a/debug/pprof/"),
         ] {
             let a = Address::parse(text).unwrap();
             assert_eq!(a.to_string(), want);
@@ -274,15 +231,7 @@ mod tests {
         // base64 of "u:p@"
         assert_eq!(a.authorization.as_deref(), Some("Basic dTpwQA=="));
         assert!(!format!("{a:?}").contains("dTpw"));
-        for bad in [
-            "",
-            "h:0",
-            "h:99999",
-            "ftp://h",
-            "http://",
-            "http://h/x?token=s",
-            "h h:1",
-        ] {
+        for bad in ["", "h:0", "h:99999", "ftp://h", "http://", "http://h/x?token=s", "h h:1"] {
             let e = Address::parse(bad).unwrap_err();
             assert!(!e.contains("token=s"), "{e}");
         }

@@ -1,7 +1,7 @@
 //! What the readers made of a bundle's artifacts, in time order: the input of the diagnosis.
 use model::{
-    ArtifactRef, Bytes, Cgroup, GoVersion, Mapping, MappingKind, MemStats, Pressure, ProcStatus,
-    Smap, SmapsRollup, TargetInfo, UnixMillis,
+    ArtifactRef, Bytes, Cgroup, GoVersion, Mapping, MappingKind, MemStats, Pressure, ProcStatus, Smap, SmapsRollup,
+    TargetInfo, UnixMillis,
 };
 use profile::{GoroutineDump, HeapStacks};
 

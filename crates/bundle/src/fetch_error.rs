@@ -56,21 +56,15 @@ impl FetchError {
                 "the debug port may speak plain HTTP: try http://; a certificate of a private \
                  authority is not accepted, forward the port and use loopback instead"
             }
-            Self::Timeout { .. } => {
-                "the service may be starved of CPU or memory; a longer --timeout may help"
-            }
-            Self::Status { code: 401 | 403, .. } => {
-                "pass credentials: --header 'Authorization: Bearer TOKEN'"
-            }
+            Self::Timeout { .. } => "the service may be starved of CPU or memory; a longer --timeout may help",
+            Self::Status { code: 401 | 403, .. } => "pass credentials: --header 'Authorization: Bearer TOKEN'",
             Self::Status { code: 404 | 405, .. } => {
                 "pprof is not mounted here: add `import _ \"net/http/pprof\"` and \
                  `go http.ListenAndServe(\"localhost:6060\", nil)` to the program; with a mux of \
                  your own, mux.HandleFunc(\"/debug/pprof/\", pprof.Index); a custom prefix goes \
                  into the address (http://host:port/prefix/debug/pprof/)"
             }
-            Self::Status { code: 400, text } if text.contains("HTTPS server") => {
-                "the port speaks TLS: use https://"
-            }
+            Self::Status { code: 400, text } if text.contains("HTTPS server") => "the port speaks TLS: use https://",
             Self::Protocol(_) => "something other than an HTTP server answers on this port",
             _ => "",
         }
@@ -120,9 +114,7 @@ fn describe_io(e: &io::Error, whole: Duration) -> FetchError {
     use io::ErrorKind as K;
     match e.kind() {
         K::ConnectionRefused => FetchError::Refused,
-        K::HostUnreachable | K::NetworkUnreachable | K::AddrNotAvailable => {
-            FetchError::Unreachable(e.to_string())
-        }
+        K::HostUnreachable | K::NetworkUnreachable | K::AddrNotAvailable => FetchError::Unreachable(e.to_string()),
         K::TimedOut | K::WouldBlock => FetchError::Timeout { after: whole },
         K::ConnectionReset | K::ConnectionAborted | K::BrokenPipe | K::UnexpectedEof => {
             FetchError::Reset(e.to_string())

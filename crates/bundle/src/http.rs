@@ -86,11 +86,7 @@ pub(crate) struct Client {
 }
 
 enum Event {
-    Head {
-        status: u16,
-        location: Option<String>,
-        content_type: String,
-    },
+    Head { status: u16, location: Option<String>, content_type: String },
     Chunk(Vec<u8>),
     End,
     Failed(FetchError),
@@ -123,13 +119,7 @@ impl Client {
             // A proxy's loopback is another one.
             config = config.proxy(None);
         }
-        Ok(Self {
-            agent: config.build().new_agent(),
-            address,
-            headers: parsed,
-            limits,
-            stop,
-        })
+        Ok(Self { agent: config.build().new_agent(), address, headers: parsed, limits, stop })
     }
 
     pub(crate) const fn address(&self) -> &Address {
@@ -170,8 +160,7 @@ impl Client {
             if last || !again {
                 return Err(error);
             }
-            sink.restart()
-                .map_err(|e| FetchError::Disk(e.to_string()))?;
+            sink.restart().map_err(|e| FetchError::Disk(e.to_string()))?;
             self.pause(Duration::from_millis(200 << tries.min(4)))?;
         }
     }
@@ -195,59 +184,40 @@ impl Client {
         for _ in 0..=MAX_REDIRECTS {
             let events = self.start(&at.0, &at.1);
             let (status, location, content_type) = match self.next(&events, deadline)? {
-                Some(Event::Head {
-                    status,
-                    location,
-                    content_type,
-                }) => (status, location, content_type),
+                Some(Event::Head { status, location, content_type }) => (status, location, content_type),
                 Some(Event::Failed(e)) => return Err(e),
                 _ => return Err(FetchError::Protocol("no answer".into())),
             };
             match (status, location) {
                 (301 | 302 | 303 | 307 | 308, Some(location)) => {
-                    at = at
-                        .0
-                        .redirect(&at.1, &location)
-                        .map_err(FetchError::RedirectElsewhere)?;
+                    at = at.0.redirect(&at.1, &location).map_err(FetchError::RedirectElsewhere)?;
                 }
                 (200..=299, _) => {
                     let cut = self.body(&events, deadline, sink, max)?;
-                    return Ok(Answer {
-                        status,
-                        content_type,
-                        cut,
-                        tries: 1,
-                    });
+                    return Ok(Answer { status, content_type, cut, tries: 1 });
                 }
                 (code, _) => {
                     let mut page: Vec<u8> = Vec::new();
                     // What arrives of the page helps; that it does not is no other error.
                     let _ = self.body(&events, deadline, &mut page, Bytes(EXCERPT as u64));
-                    return Err(FetchError::Status {
-                        code,
-                        text: excerpt(&page),
-                    });
+                    return Err(FetchError::Status { code, text: excerpt(&page) });
                 }
             }
         }
-        Err(FetchError::RedirectElsewhere(format!(
-            "more than {MAX_REDIRECTS} redirects"
-        )))
+        Err(FetchError::RedirectElsewhere(format!("more than {MAX_REDIRECTS} redirects")))
     }
 
     fn start(&self, address: &Address, path: &str) -> Receiver<Event> {
         let (send, events) = sync_channel(4);
-        let request = self.headers.iter().fold(
-            self.agent.get(format!("{}{path}", address.origin())),
-            |r, (name, value)| r.header(name, value),
-        );
+        let request = self
+            .headers
+            .iter()
+            .fold(self.agent.get(format!("{}{path}", address.origin())), |r, (name, value)| r.header(name, value));
         let whole = self.limits.whole;
-        let spawned = std::thread::Builder::new()
-            .name("oomph-get".into())
-            .spawn(move || {
-                let result = request.call();
-                relay(result, &send, whole);
-            });
+        let spawned = std::thread::Builder::new().name("oomph-get".into()).spawn(move || {
+            let result = request.call();
+            relay(result, &send, whole);
+        });
         if spawned.is_err() {
             // The channel is closed then: "no answer".
             return sync_channel(0).1;
@@ -256,20 +226,14 @@ impl Client {
     }
 
     /// The next event; `None` when the thread went away.
-    fn next(
-        &self,
-        events: &Receiver<Event>,
-        deadline: Instant,
-    ) -> Result<Option<Event>, FetchError> {
+    fn next(&self, events: &Receiver<Event>, deadline: Instant) -> Result<Option<Event>, FetchError> {
         loop {
             if self.stopped() {
                 return Err(FetchError::Stopped);
             }
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                return Err(FetchError::Timeout {
-                    after: self.limits.whole,
-                });
+                return Err(FetchError::Timeout { after: self.limits.whole });
             }
             match events.recv_timeout(TICK.min(left)) {
                 Ok(e) => return Ok(Some(e)),
@@ -291,11 +255,8 @@ impl Client {
             let cut = match self.next(events, deadline) {
                 Ok(Some(Event::Chunk(bytes))) => {
                     let room = max.0.saturating_sub(sink.len());
-                    let fits = usize::try_from(room)
-                        .unwrap_or(usize::MAX)
-                        .min(bytes.len());
-                    sink.write(bytes.get(..fits).unwrap_or_default())
-                        .map_err(|e| FetchError::Disk(e.to_string()))?;
+                    let fits = usize::try_from(room).unwrap_or(usize::MAX).min(bytes.len());
+                    sink.write(bytes.get(..fits).unwrap_or_default()).map_err(|e| FetchError::Disk(e.to_string()))?;
                     if fits == bytes.len() {
                         continue;
                     }
@@ -303,35 +264,23 @@ impl Client {
                 }
                 Ok(Some(Event::Failed(e))) => e,
                 Ok(Some(Event::End)) => return Ok(None),
-                Ok(Some(Event::Head { .. }) | None) => {
-                    FetchError::Reset("the connection closed".into())
-                }
+                Ok(Some(Event::Head { .. }) | None) => FetchError::Reset("the connection closed".into()),
                 Err(e) => e,
             };
             if sink.len() == 0 {
                 return Err(cut);
             }
-            return Ok(Some(format!(
-                "{cut}, after {} had arrived",
-                Bytes(sink.len())
-            )));
+            return Ok(Some(format!("{cut}, after {} had arrived", Bytes(sink.len()))));
         }
     }
 }
 
 /// Whether an incomplete answer is worth asking for again: the connection was lost, no bound was met.
 fn answer_lost(answer: &Answer) -> bool {
-    answer
-        .cut
-        .as_deref()
-        .is_some_and(|c| c.starts_with(FetchError::RESET))
+    answer.cut.as_deref().is_some_and(|c| c.starts_with(FetchError::RESET))
 }
 
-fn relay(
-    result: Result<Response<ureq::Body>, ureq::Error>,
-    to: &SyncSender<Event>,
-    whole: Duration,
-) {
+fn relay(result: Result<Response<ureq::Body>, ureq::Error>, to: &SyncSender<Event>, whole: Duration) {
     let response = match result {
         Ok(r) => r,
         Err(e) => {

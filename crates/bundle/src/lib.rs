@@ -12,6 +12,7 @@ mod collect;
 mod error;
 mod facts;
 mod fetch_error;
+mod files;
 mod http;
 mod kind;
 mod manifest;
@@ -25,15 +26,11 @@ mod store;
 mod write;
 
 pub use address::Address;
-pub use collect::{
-    CollectError, CollectOptions, CollectTarget, Collected, GcPolicy, Progress, collect,
-};
+pub use collect::{CollectError, CollectOptions, CollectTarget, Collected, GcPolicy, Progress, collect};
 pub use error::BundleError;
 pub use facts::{BuildFacts, Facts, GoEnvironment, SampleFacts, Sourced};
 pub use fetch_error::FetchError;
 pub use kind::ArtifactKind;
-pub use manifest::{
-    Artifact, BUNDLE_SCHEMA, Failure, MANIFEST, Manifest, OptionsRecord, SampleRecord, TargetRecord,
-};
+pub use manifest::{Artifact, BUNDLE_SCHEMA, Failure, MANIFEST, Manifest, OptionsRecord, SampleRecord, TargetRecord};
 pub use open::{Bundle, Verification, pack};
 pub use write::{ArtifactMeta, BundleWriter, PartFile, now};

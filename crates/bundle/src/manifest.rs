@@ -161,10 +161,7 @@ impl Manifest {
     /// out of the bundle, [`BundleError::Manifest`] for all else.
     pub fn parse(json: &[u8]) -> Result<Self, BundleError> {
         if json.len() as u64 > MAX_MANIFEST {
-            return Err(BundleError::Manifest(format!(
-                "larger than {}",
-                Bytes(MAX_MANIFEST)
-            )));
+            return Err(BundleError::Manifest(format!("larger than {}", Bytes(MAX_MANIFEST))));
         }
         // The schema first: of a newer version nothing else need hold.
         #[derive(Deserialize)]
@@ -174,32 +171,24 @@ impl Manifest {
         let head: Head = serde_json::from_slice(json)
             .map_err(|e| BundleError::Manifest(format!("not the JSON of a manifest: {e}")))?;
         check_schema(head.schema.as_deref().unwrap_or_default())?;
-        let manifest: Self = serde_json::from_slice(json)
-            .map_err(|e| BundleError::Manifest(format!("{e}")))?;
+        let manifest: Self = serde_json::from_slice(json).map_err(|e| BundleError::Manifest(format!("{e}")))?;
         manifest.check()?;
         Ok(manifest)
     }
 
     fn check(&self) -> Result<(), BundleError> {
-        for (what, n) in [
-            ("artifacts", self.artifacts.len()),
-            ("samples", self.samples.len()),
-            ("failures", self.failures.len()),
-        ] {
+        for (what, n) in
+            [("artifacts", self.artifacts.len()), ("samples", self.samples.len()), ("failures", self.failures.len())]
+        {
             if n > MAX_RECORDS {
-                return Err(BundleError::Manifest(format!(
-                    "{n} {what}, more than {MAX_RECORDS}"
-                )));
+                return Err(BundleError::Manifest(format!("{n} {what}, more than {MAX_RECORDS}")));
             }
         }
         let mut seen = HashSet::new();
         for a in &self.artifacts {
             check_path(&a.path)?;
             if !seen.insert(a.path.as_str()) {
-                return Err(BundleError::Manifest(format!(
-                    "{:?} is listed twice",
-                    a.path
-                )));
+                return Err(BundleError::Manifest(format!("{:?} is listed twice", a.path)));
             }
         }
         Ok(())
@@ -216,9 +205,7 @@ fn check_schema(found: &str) -> Result<(), BundleError> {
     if found == BUNDLE_SCHEMA {
         return Ok(());
     }
-    let number = found
-        .strip_prefix("oomph.bundle/")
-        .and_then(|n| n.parse::<u32>().ok());
+    let number = found.strip_prefix("oomph.bundle/").and_then(|n| n.parse::<u32>().ok());
     Err(BundleError::Schema {
         found: found.chars().take(80).collect(),
         hint: match number {
@@ -231,12 +218,7 @@ fn check_schema(found: &str) -> Result<(), BundleError> {
 
 /// Relative, below the bundle, plain names only: safe on every file system and inside zip files.
 pub(crate) fn check_path(path: &str) -> Result<(), BundleError> {
-    let refuse = |reason| {
-        Err(BundleError::UnsafePath {
-            path: path.chars().take(MAX_PATH).collect(),
-            reason,
-        })
-    };
+    let refuse = |reason| Err(BundleError::UnsafePath { path: path.chars().take(MAX_PATH).collect(), reason });
     if path.is_empty() || path.len() > MAX_PATH {
         return refuse("empty or too long");
     }
@@ -253,10 +235,7 @@ pub(crate) fn check_path(path: &str) -> Result<(), BundleError> {
         if part.starts_with('.') {
             return refuse("hidden file");
         }
-        if !part
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_' | b'+' | b'@'))
-        {
+        if !part.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_' | b'+' | b'@')) {
             return refuse("has characters other than letters, digits and . - _ + @");
         }
     }
@@ -275,11 +254,7 @@ mod tests {
             created: UnixMillis(1),
             finished: None,
             stopped: false,
-            target: TargetRecord {
-                name: "x".into(),
-                kind: "pid".into(),
-                ..TargetRecord::default()
-            },
+            target: TargetRecord { name: "x".into(), kind: "pid".into(), ..TargetRecord::default() },
             options: OptionsRecord::default(),
             samples: vec![],
             artifacts: vec![],
@@ -331,8 +306,19 @@ mod tests {
     #[test]
     fn refuses_paths_that_lead_out() {
         for bad in [
-            "", "/etc/passwd", "../x", "a/../../x", "a//b", "./a", "a/.", ".hidden", "a\\b",
-            "c:\\x", "a\0b", "manifest.json", "a/\u{202e}b",
+            "",
+            "/etc/passwd",
+            "../x",
+            "a/../../x",
+            "a//b",
+            "./a",
+            "a/.",
+            ".hidden",
+            "a\\b",
+            "c:\\x",
+            "a\0b",
+            "manifest.json",
+            "a/\u{202e}b",
         ] {
             assert!(check_path(bad).is_err(), "{bad:?}");
         }

@@ -49,11 +49,7 @@ impl Bundle {
     pub fn open(path: &Path) -> Result<Self, BundleError> {
         let store = Store::open(path)?;
         let manifest = Manifest::parse(&store.manifest()?)?;
-        Ok(Self {
-            store,
-            manifest,
-            path: path.into(),
-        })
+        Ok(Self { store, manifest, path: path.into() })
     }
 
     /// Whether a path looks like a bundle: a directory with a manifest, or a zip file.
@@ -102,10 +98,7 @@ impl Bundle {
     /// # Errors
     /// When the bundle cannot be listed; what is wrong with single files is in the answer.
     pub fn verify(&self) -> Result<Verification, BundleError> {
-        let mut out = Verification {
-            finished: self.manifest.finished.is_some(),
-            ..Verification::default()
-        };
+        let mut out = Verification { finished: self.manifest.finished.is_some(), ..Verification::default() };
         for a in &self.manifest.artifacts {
             let mut sha = Sha256::new();
             match self.store.copy(&a.path, a.bytes.0, &mut sha) {
@@ -117,9 +110,9 @@ impl Bundle {
                         format!("{n} bytes, {} listed", a.bytes.0)
                     },
                 )),
-                Ok(_) if hex(&sha.finalize()) != a.sha256 => out
-                    .damaged
-                    .push((a.path.clone(), "SHA-256 differs".to_owned())),
+                Ok(_) if hex(&sha.finalize()) != a.sha256 => {
+                    out.damaged.push((a.path.clone(), "SHA-256 differs".to_owned()))
+                }
                 Ok(_) => out.intact += 1,
                 Err(BundleError::Missing(p)) => out.missing.push(p),
                 Err(e) => out.damaged.push((a.path.clone(), e.to_string())),
@@ -148,27 +141,16 @@ pub fn pack(dir: &Path, to: &Path) -> Result<(), BundleError> {
     part.push(".zip.part");
     let part = PathBuf::from(part);
     let io = |e| BundleError::io(&part, e);
-    let zip = |e: zip::result::ZipError| BundleError::Zip {
-        path: part.clone(),
-        reason: e.to_string(),
-    };
+    let zip = |e: zip::result::ZipError| BundleError::Zip { path: part.clone(), reason: e.to_string() };
     let file = File::create(&part).map_err(io)?;
     let mut writer = zip::ZipWriter::new(io::BufWriter::new(file));
-    let deflated = SimpleFileOptions::default()
-        .compression_method(zip::CompressionMethod::Deflated)
-        .large_file(true);
+    let deflated = SimpleFileOptions::default().compression_method(zip::CompressionMethod::Deflated).large_file(true);
     // Profiles are gzip already.
     let stored = deflated.compression_method(zip::CompressionMethod::Stored);
-    writer
-        .start_file(crate::manifest::MANIFEST, deflated)
-        .map_err(zip)?;
+    writer.start_file(crate::manifest::MANIFEST, deflated).map_err(zip)?;
     writer.write_all(&bundle.store.manifest()?).map_err(io)?;
     for a in &bundle.manifest.artifacts {
-        let options = if a.path.ends_with(".gz") {
-            stored
-        } else {
-            deflated
-        };
+        let options = if a.path.ends_with(".gz") { stored } else { deflated };
         writer.start_file(a.path.as_str(), options).map_err(zip)?;
         bundle.store.copy(&a.path, a.bytes.0, &mut writer)?;
     }

@@ -2,7 +2,7 @@
 
 use crate::ArtifactKind;
 use flate2::read::MultiGzDecoder;
-use metrics::{Expvar, Exposition};
+use metrics::{Exposition, Expvar};
 use model::{Bytes, Cgroup, Gap, Mapping, MemStats, Pressure, ProcStatus, Smap, SmapsRollup};
 use profile::{GoroutineDump, HeapStacks, Profile, ProfileKind, ReadLimits};
 use std::borrow::Cow;
@@ -86,9 +86,7 @@ pub(crate) fn parse(kind: &ArtifactKind, bytes: &[u8], limits: &ReadLimits) -> P
             let (status, gaps) = procfs::status(text);
             Ok((Parsed::Status(status), gaps))
         }
-        K::ProcStat => procfs::stat(text)
-            .map(|s| (Parsed::Stat(s), Vec::new()))
-            .map_err(|g| g.to_string()),
+        K::ProcStat => procfs::stat(text).map(|s| (Parsed::Stat(s), Vec::new())).map_err(|g| g.to_string()),
         K::ProcMaps => {
             let (maps, gaps) = procfs::maps(text);
             Ok((Parsed::Maps(maps), gaps))
@@ -118,10 +116,7 @@ pub(crate) fn parse(kind: &ArtifactKind, bytes: &[u8], limits: &ReadLimits) -> P
 fn heap(bytes: &[u8], limits: &ReadLimits) -> ParseResult {
     let profile = Profile::read(bytes, limits).map_err(|e| e.to_string())?;
     if profile.kind() != ProfileKind::Heap {
-        return Err(format!(
-            "expected a heap profile, found one of kind {:?}",
-            profile.kind()
-        ));
+        return Err(format!("expected a heap profile, found one of kind {:?}", profile.kind()));
     }
     let stacks = HeapStacks::of(&profile).map_err(|e| e.to_string())?;
     Ok((Parsed::Heap(stacks), profile.gaps().to_vec()))
@@ -138,10 +133,8 @@ fn memstats(text: &[u8]) -> ParseResult {
 fn cgroup(text: &[u8]) -> ParseResult {
     let (version, levels) = procfs::parse_cgroup_dump(text).map_err(|g| g.to_string())?;
     let (cgroup, mut gaps) = procfs::cgroup(version, &levels);
-    let pressure = levels
-        .first()
-        .and_then(|l| l.files.iter().find(|(n, _)| n == "memory.pressure"))
-        .and_then(|(_, bytes)| {
+    let pressure =
+        levels.first().and_then(|l| l.files.iter().find(|(n, _)| n == "memory.pressure")).and_then(|(_, bytes)| {
             let (p, g) = procfs::pressure(bytes);
             gaps.extend(g);
             p
@@ -150,8 +143,7 @@ fn cgroup(text: &[u8]) -> ParseResult {
 }
 
 fn first(gaps: &[Gap], otherwise: &str) -> String {
-    gaps.first()
-        .map_or_else(|| otherwise.to_owned(), Gap::to_string)
+    gaps.first().map_or_else(|| otherwise.to_owned(), Gap::to_string)
 }
 
 /// Text that some proxy compressed, as text.
@@ -160,9 +152,7 @@ fn inflated(bytes: &[u8], max: Bytes) -> Result<Cow<'_, [u8]>, String> {
         return Ok(Cow::Borrowed(bytes));
     }
     let mut out = Vec::new();
-    let read = MultiGzDecoder::new(bytes)
-        .take(max.0.saturating_add(1))
-        .read_to_end(&mut out);
+    let read = MultiGzDecoder::new(bytes).take(max.0.saturating_add(1)).read_to_end(&mut out);
     if out.len() as u64 > max.0 {
         return Err(format!("inflates to more than {max}"));
     }

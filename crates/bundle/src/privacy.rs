@@ -7,8 +7,20 @@ const REDACTED: &str = "(redacted)";
 
 /// Parts of option names whose value is a secret.
 const SECRET_NAMES: [&str; 14] = [
-    "password", "passwd", "passphrase", "pwd", "secret", "token", "apikey", "api-key", "api_key",
-    "accesskey", "access-key", "private", "credential", "dsn",
+    "password",
+    "passwd",
+    "passphrase",
+    "pwd",
+    "secret",
+    "token",
+    "apikey",
+    "api-key",
+    "api_key",
+    "accesskey",
+    "access-key",
+    "private",
+    "credential",
+    "dsn",
 ];
 
 /// Arguments fit to be stored, and whether anything was left out.
@@ -59,10 +71,7 @@ fn is_secret(name: &str) -> bool {
 /// `scheme://user:password@host` without the middle; `None` when there is none.
 fn without_user_info(arg: &str) -> Option<String> {
     let start = arg.find("://")? + 3;
-    let authority_end = arg
-        .get(start..)?
-        .find(['/', '?', '#'])
-        .map_or(arg.len(), |i| start + i);
+    let authority_end = arg.get(start..)?.find(['/', '?', '#']).map_or(arg.len(), |i| start + i);
     let at = arg.get(start..authority_end)?.rfind('@')? + start;
     Some(format!("{}{REDACTED}{}", arg.get(..start)?, arg.get(at..)?))
 }
@@ -87,8 +96,16 @@ mod tests {
     #[test]
     fn leaves_secrets_out() {
         let args: Vec<String> = [
-            "/bin/app", "--db-password", "hunter2", "-v", "--token=abc", "DB_DSN=x",
-            "postgres://u:p@h/db", "--listen=:8080", "--key", "k",
+            "/bin/app",
+            "--db-password",
+            "hunter2",
+            "-v",
+            "--token=abc",
+            "DB_DSN=x",
+            "postgres://u:p@h/db",
+            "--listen=:8080",
+            "--key",
+            "k",
         ]
         .map(str::to_owned)
         .to_vec();
@@ -97,8 +114,15 @@ mod tests {
         assert_eq!(
             out,
             [
-                "/bin/app", "--db-password", "(redacted)", "-v", "--token=(redacted)",
-                "DB_DSN=(redacted)", "postgres://(redacted)@h/db", "--listen=:8080", "--key",
+                "/bin/app",
+                "--db-password",
+                "(redacted)",
+                "-v",
+                "--token=(redacted)",
+                "DB_DSN=(redacted)",
+                "postgres://(redacted)@h/db",
+                "--listen=:8080",
+                "--key",
                 "(redacted)",
             ]
         );

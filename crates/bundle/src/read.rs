@@ -7,10 +7,12 @@
 
 use crate::parse::{ParseResult, Parsed, is_read, parse};
 use crate::settings::{gogc, memory_limit};
-use crate::{Artifact, Bundle, BuildFacts, Failure, Facts, GoEnvironment, SampleFacts, Sourced};
+use crate::{Artifact, BuildFacts, Bundle, Facts, Failure, GoEnvironment, SampleFacts, Sourced};
 use model::{Bytes, GoVersion, MemStats, TargetInfo};
 use profile::ReadLimits;
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Largest artifact read into memory.
@@ -23,12 +25,7 @@ impl Bundle {
     /// in [`Facts::limits`].
     #[must_use]
     pub fn facts(&self) -> Facts {
-        let wanted: Vec<&Artifact> = self
-            .manifest()
-            .artifacts
-            .iter()
-            .filter(|a| is_read(&a.kind))
-            .collect();
+        let wanted: Vec<&Artifact> = self.manifest().artifacts.iter().filter(|a| is_read(&a.kind)).collect();
         let parsed = self.parse_all(&wanted);
         let mut join = Join::new(self);
         for (artifact, result) in wanted.into_iter().zip(parsed) {
@@ -40,53 +37,34 @@ impl Bundle {
     /// Reads artifacts on a few threads; results in the order of `wanted`.
     fn parse_all(&self, wanted: &[&Artifact]) -> Vec<ParseResult> {
         let next = AtomicUsize::new(0);
-        let threads = std::thread::available_parallelism()
-            .map_or(1, usize::from)
-            .min(MAX_THREADS)
-            .min(wanted.len().max(1));
-        let work = || {
-            let mut done = Vec::new();
-            loop {
-                let i = next.fetch_add(1, Ordering::Relaxed);
-                let Some(artifact) = wanted.get(i) else {
-                    return done;
-                };
-                done.push((i, self.parse_one(artifact)));
+        let threads =
+            std::thread::available_parallelism().map_or(1, usize::from).min(MAX_THREADS).min(wanted.len().max(1));
+        let results: Vec<OnceLock<ParseResult>> = wanted.iter().map(|_| OnceLock::new()).collect();
+        std::thread::scope(|s| {
+            for _ in 0..threads {
+                s.spawn(|| {
+                    while let Some(i) = Some(next.fetch_add(1, Ordering::Relaxed)).filter(|i| *i < wanted.len()) {
+                        if let (Some(artifact), Some(slot)) = (wanted.get(i), results.get(i)) {
+                            // A reader with a bug costs one artifact, not the diagnosis.
+                            let read = catch_unwind(AssertUnwindSafe(|| self.parse_one(artifact)));
+                            let _ = slot.set(read.unwrap_or_else(|_| Err("its reader failed (a bug in oomph)".into())));
+                        }
+                    }
+                });
             }
-        };
-        let mut all: Vec<(usize, ParseResult)> = std::thread::scope(|s| {
-            let handles: Vec<_> = (0..threads).map(|_| s.spawn(work)).collect();
-            handles
-                .into_iter()
-                .flat_map(|h| h.join().unwrap_or_default())
-                .collect()
         });
-        all.sort_by_key(|(i, _)| *i);
-        let mut out: Vec<ParseResult> = Vec::with_capacity(wanted.len());
-        for (i, result) in all {
-            // A reader that died leaves holes.
-            while out.len() < i {
-                out.push(Err("its reader failed".into()));
-            }
-            out.push(result);
-        }
-        while out.len() < wanted.len() {
-            out.push(Err("its reader failed".into()));
-        }
-        out
+        results.into_iter().map(|slot| slot.into_inner().unwrap_or_else(|| Err("it was not read".into()))).collect()
     }
 
     fn parse_one(&self, artifact: &Artifact) -> ParseResult {
-        let bytes = self
-            .read(&artifact.path, MAX_ARTIFACT)
-            .map_err(|e| e.to_string())?;
+        let bytes = self.read(&artifact.path, MAX_ARTIFACT).map_err(|e| e.to_string())?;
         parse(&artifact.kind, &bytes, &ReadLimits::default())
     }
 }
 
 /// The sources of counters of one sample.
 #[derive(Default)]
-struct Counters {
+pub(crate) struct Counters {
     before: Option<Sourced<MemStats>>,
     expvar: Option<Sourced<MemStats>>,
     metrics: Option<Sourced<MemStats>>,
@@ -131,13 +109,7 @@ impl<'a> Join<'a> {
             limits: failures(&m.failures),
             ..Facts::default()
         };
-        Self {
-            bundle,
-            facts,
-            samples,
-            go_version: None,
-            settings_told: false,
-        }
+        Self { bundle, facts, samples, go_version: None, settings_told: false }
     }
 
     fn take(&mut self, artifact: &Artifact, result: ParseResult) {
@@ -148,16 +120,11 @@ impl<'a> Join<'a> {
                         1 => String::new(),
                         n => format!(" (and {} more gaps)", n - 1),
                     };
-                    self.facts
-                        .limits
-                        .push(format!("{} was read in part: {gap}{more}.", artifact.path));
+                    self.facts.limits.push(format!("{} was read in part: {gap}{more}.", artifact.path));
                 }
                 self.fact(artifact, parsed);
             }
-            Err(why) => self
-                .facts
-                .limits
-                .push(format!("{} could not be read: {why}.", artifact.path)),
+            Err(why) => self.facts.limits.push(format!("{} could not be read: {why}.", artifact.path)),
         }
     }
 
@@ -188,11 +155,7 @@ impl<'a> Join<'a> {
             (parsed, Some(index)) => {
                 let at = a.taken_at;
                 let (sample, counters) = self.samples.entry(index).or_insert_with(|| {
-                    let facts = SampleFacts {
-                        index,
-                        at,
-                        ..SampleFacts::default()
-                    };
+                    let facts = SampleFacts { index, at, ..SampleFacts::default() };
                     (facts, Counters::default())
                 });
                 if let Parsed::Metrics(m) = &parsed {
@@ -216,12 +179,7 @@ impl<'a> Join<'a> {
             settle(&mut sample, counters, environment.as_ref());
             if let Some(smaps) = &mut sample.smaps {
                 let maps: Vec<_> = smaps.value.iter().map(|(s, _)| s.clone()).collect();
-                let kinds = procfs::classify_mappings(
-                    &maps,
-                    exe.as_deref(),
-                    self.go_version.as_ref(),
-                    cgo,
-                );
+                let kinds = procfs::classify_mappings(&maps, exe.as_deref(), self.go_version.as_ref(), cgo);
                 for ((_, kind), found) in smaps.value.iter_mut().zip(kinds) {
                     *kind = found;
                 }
@@ -251,9 +209,7 @@ impl<'a> Join<'a> {
         let m = self.bundle.manifest();
         let limits = &mut self.facts.limits;
         if m.finished.is_none() {
-            limits.push(
-                "Collecting was killed before its end: later samples are missing.".to_owned(),
-            );
+            limits.push("Collecting was killed before its end: later samples are missing.".to_owned());
         } else if m.stopped {
             limits.push(format!(
                 "Collecting was stopped early: {} of {} samples were begun.",
@@ -279,7 +235,7 @@ impl<'a> Join<'a> {
 }
 
 /// Puts one fact of a sample in its place.
-fn sample_fact(s: &mut SampleFacts, c: &mut Counters, a: &Artifact, parsed: Parsed) {
+pub(crate) fn sample_fact(s: &mut SampleFacts, c: &mut Counters, a: &Artifact, parsed: Parsed) {
     match parsed {
         Parsed::Heap(stacks) => {
             s.heap_after_gc = a.forced_gc;
@@ -315,10 +271,7 @@ fn sample_fact(s: &mut SampleFacts, c: &mut Counters, a: &Artifact, parsed: Pars
         Parsed::Status(status) => s.status = Some(sourced(a, status)),
         Parsed::Stat(stat) => s.cpu_seconds = Some(sourced(a, stat.cpu_seconds())),
         Parsed::Smaps(smaps) => {
-            let placed = smaps
-                .into_iter()
-                .map(|m| (m, model::MappingKind::AnonymousOther))
-                .collect();
+            let placed = smaps.into_iter().map(|m| (m, model::MappingKind::AnonymousOther)).collect();
             s.smaps = Some(sourced(a, placed));
         }
         Parsed::Rollup(r) => s.smaps_rollup = Some(sourced(a, r)),
@@ -339,25 +292,17 @@ fn sample_fact(s: &mut SampleFacts, c: &mut Counters, a: &Artifact, parsed: Pars
 }
 
 /// One set of counters out of up to three.
-fn settle(s: &mut SampleFacts, c: Counters, environment: Option<&Sourced<GoEnvironment>>) {
+pub(crate) fn settle(s: &mut SampleFacts, c: Counters, environment: Option<&Sourced<GoEnvironment>>) {
     let expvar = c.expvar.as_ref().map(|e| e.value.clone());
     let metrics = c.metrics.as_ref().map(|m| m.value.clone());
     s.memstats = c.before.or(c.expvar).or(c.metrics);
     let env = environment.map(|e| &e.value);
-    let gogc = c
-        .gogc
-        .or_else(|| env.and_then(|e| e.gogc.as_deref()).and_then(gogc));
-    let limit = c.gomemlimit.or_else(|| {
-        env.and_then(|e| e.gomemlimit.as_deref())
-            .and_then(memory_limit)
-    });
+    let gogc = c.gogc.or_else(|| env.and_then(|e| e.gogc.as_deref()).and_then(gogc));
+    let limit = c.gomemlimit.or_else(|| env.and_then(|e| e.gomemlimit.as_deref()).and_then(memory_limit));
     let total = |m: &Option<MemStats>| m.as_ref().and_then(|m| m.pause_total_ns);
     if let Some(m) = &mut s.memstats {
         let m = &mut m.value;
-        m.pause_total_ns = m
-            .pause_total_ns
-            .or_else(|| total(&expvar))
-            .or_else(|| total(&metrics));
+        m.pause_total_ns = m.pause_total_ns.or_else(|| total(&expvar)).or_else(|| total(&metrics));
         if m.recent_pauses_ns.is_empty()
             && let Some(e) = expvar
         {
@@ -372,20 +317,14 @@ fn settle(s: &mut SampleFacts, c: Counters, environment: Option<&Sourced<GoEnvir
 }
 
 fn sourced<T>(a: &Artifact, value: T) -> Sourced<T> {
-    Sourced {
-        value,
-        artifact: a.path.clone(),
-        at: a.taken_at,
-    }
+    Sourced { value, artifact: a.path.clone(), at: a.taken_at }
 }
 
 /// Failures that hide something as sentences, those of several samples joined.
 fn failures(all: &[Failure]) -> Vec<String> {
     let mut joined: Vec<(&Failure, Vec<u32>)> = Vec::new();
     for f in all.iter().filter(|f| !f.hides.is_empty()) {
-        let same = joined
-            .iter_mut()
-            .find(|(g, _)| g.source == f.source && g.reason == f.reason);
+        let same = joined.iter_mut().find(|(g, _)| g.source == f.source && g.reason == f.reason);
         match same {
             Some((_, samples)) => samples.extend(f.sample),
             None => joined.push((f, f.sample.into_iter().collect())),

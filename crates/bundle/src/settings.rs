@@ -34,9 +34,7 @@ pub(crate) fn memory_limit(text: &str) -> Option<Bytes> {
         return None;
     }
     let n: u64 = digits.parse().ok()?;
-    n.checked_mul(1 << shift)
-        .filter(|&n| n < i64::MAX as u64)
-        .map(Bytes)
+    n.checked_mul(1 << shift).filter(|&n| n < i64::MAX as u64).map(Bytes)
 }
 
 #[cfg(test)]

@@ -55,23 +55,12 @@ impl Store {
     fn open_zip(path: &Path, len: u64) -> Result<Self, BundleError> {
         let file = File::open(path).map_err(|e| BundleError::io(path, e))?;
         let mut magic = [0_u8; 4];
-        let is_zip = file.read_exact_at(&mut magic, 0).is_ok()
-            && (&magic == b"PK\x03\x04" || &magic == b"PK\x05\x06");
+        let is_zip = file.read_exact_at(&mut magic, 0).is_ok() && (&magic == b"PK\x03\x04" || &magic == b"PK\x05\x06");
         if !is_zip {
-            return Err(not_a_bundle(
-                path,
-                "expected a directory with manifest.json, or the same as a zip (.oomph)",
-            ));
+            return Err(not_a_bundle(path, "expected a directory with manifest.json, or the same as a zip (.oomph)"));
         }
-        let shared = Shared {
-            file: Arc::new(file),
-            at: 0,
-            len,
-        };
-        let zip = |e: zip::result::ZipError| BundleError::Zip {
-            path: path.into(),
-            reason: e.to_string(),
-        };
+        let shared = Shared { file: Arc::new(file), at: 0, len };
+        let zip = |e: zip::result::ZipError| BundleError::Zip { path: path.into(), reason: e.to_string() };
         let mut archive = ZipArchive::new(shared).map_err(zip)?;
         if archive.len() > MAX_ENTRIES {
             return Err(BundleError::Zip {
@@ -97,21 +86,12 @@ impl Store {
         let Some(prefix) = prefix else {
             return Err(not_a_bundle(path, "the zip has no manifest.json"));
         };
-        Ok(Self::Zip {
-            file: path.into(),
-            prefix,
-            archive,
-        })
+        Ok(Self::Zip { file: path.into(), prefix, archive })
     }
 
     /// Reads a file into `sink`, at most `max` bytes of it; the number of bytes there were, or
     /// `max + 1` when there are more.
-    pub(crate) fn copy(
-        &self,
-        path: &str,
-        max: u64,
-        sink: &mut impl io::Write,
-    ) -> Result<u64, BundleError> {
+    pub(crate) fn copy(&self, path: &str, max: u64, sink: &mut impl io::Write) -> Result<u64, BundleError> {
         let limit = max.saturating_add(1);
         match self {
             Self::Dir(root) => {
@@ -119,17 +99,11 @@ impl Store {
                 let file = File::open(&full).map_err(|e| BundleError::io(&full, e))?;
                 io::copy(&mut file.take(limit), sink).map_err(|e| BundleError::io(&full, e))
             }
-            Self::Zip {
-                file,
-                prefix,
-                archive,
-            } => {
+            Self::Zip { file, prefix, archive } => {
                 // Cloning shares the central directory; only the position is this reader's own.
                 let mut archive = archive.clone();
-                let broken = |reason: String| BundleError::Zip {
-                    path: file.clone(),
-                    reason: format!("{path}: {reason}"),
-                };
+                let broken =
+                    |reason: String| BundleError::Zip { path: file.clone(), reason: format!("{path}: {reason}") };
                 let entry = match archive.by_name(&format!("{prefix}{path}")) {
                     Ok(e) => e,
                     Err(zip::result::ZipError::FileNotFound) => {
@@ -146,10 +120,7 @@ impl Store {
     pub(crate) fn read(&self, path: &str, max: Bytes) -> Result<Vec<u8>, BundleError> {
         let mut out = Vec::new();
         if self.copy(path, max.0, &mut out)? > max.0 {
-            return Err(BundleError::TooLarge {
-                path: path.into(),
-                limit: max,
-            });
+            return Err(BundleError::TooLarge { path: path.into(), limit: max });
         }
         Ok(out)
     }
@@ -166,9 +137,7 @@ impl Store {
                 walk(root, "", 0, &mut out)?;
                 out
             }
-            Self::Zip {
-                prefix, archive, ..
-            } => archive
+            Self::Zip { prefix, archive, .. } => archive
                 .file_names_raw()
                 .map(|n| String::from_utf8_lossy(n).into_owned())
                 .filter(|n| !n.ends_with('/'))
@@ -182,17 +151,11 @@ impl Store {
 }
 
 fn not_a_bundle(path: &Path, reason: &str) -> BundleError {
-    BundleError::NotABundle {
-        path: path.into(),
-        reason: reason.into(),
-    }
+    BundleError::NotABundle { path: path.into(), reason: reason.into() }
 }
 
 fn check_entry(name: &str, symlink: bool) -> Result<(), BundleError> {
-    let unsafe_path = |reason| BundleError::UnsafePath {
-        path: name.chars().take(512).collect(),
-        reason,
-    };
+    let unsafe_path = |reason| BundleError::UnsafePath { path: name.chars().take(512).collect(), reason };
     if symlink {
         return Err(unsafe_path("a symbolic link"));
     }
@@ -223,20 +186,14 @@ fn regular_file(root: &Path, path: &str) -> Result<PathBuf, BundleError> {
             Err(e) => return Err(BundleError::io(full, e)),
         };
         if meta.file_type().is_symlink() {
-            return Err(BundleError::UnsafePath {
-                path: path.into(),
-                reason: "a symbolic link",
-            });
+            return Err(BundleError::UnsafePath { path: path.into(), reason: "a symbolic link" });
         }
         last = Some(meta);
     }
     if last.is_some_and(|m| m.is_file()) {
         Ok(full)
     } else {
-        Err(BundleError::UnsafePath {
-            path: path.into(),
-            reason: "not a regular file",
-        })
+        Err(BundleError::UnsafePath { path: path.into(), reason: "not a regular file" })
     }
 }
 
@@ -245,14 +202,8 @@ fn walk(dir: &Path, under: &str, depth: u32, out: &mut Vec<String>) -> Result<()
     for entry in fs::read_dir(dir).map_err(|e| BundleError::io(dir, e))? {
         let entry = entry.map_err(|e| BundleError::io(dir, e))?;
         let name = entry.file_name().to_string_lossy().into_owned();
-        let path = if under.is_empty() {
-            name
-        } else {
-            format!("{under}/{name}")
-        };
-        let kind = entry
-            .file_type()
-            .map_err(|e| BundleError::io(entry.path(), e))?;
+        let path = if under.is_empty() { name } else { format!("{under}/{name}") };
+        let kind = entry.file_type().map_err(|e| BundleError::io(entry.path(), e))?;
         if kind.is_dir() && depth < MAX_DEPTH {
             walk(&entry.path(), &path, depth + 1, out)?;
         } else if out.len() < MAX_ENTRIES {
@@ -290,10 +241,7 @@ impl Seek for Shared {
                 self.at = at;
                 Ok(at)
             }
-            None => Err(io::Error::new(
-                io::ErrorKind::InvalidInput,
-                "seek before the start of the file",
-            )),
+            None => Err(io::Error::new(io::ErrorKind::InvalidInput, "seek before the start of the file")),
         }
     }
 }

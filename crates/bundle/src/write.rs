@@ -15,9 +15,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 /// The wall clock.
 #[must_use]
 pub fn now() -> UnixMillis {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     UnixMillis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }
 
@@ -88,11 +86,7 @@ impl BundleWriter {
         if entries.next().is_some() {
             return Err(BundleError::Occupied { path: dir.into() });
         }
-        let writer = Self {
-            dir: dir.into(),
-            manifest,
-            stored: 0,
-        };
+        let writer = Self { dir: dir.into(), manifest, stored: 0 };
         writer.flush()?;
         Ok(writer)
     }
@@ -138,13 +132,7 @@ impl BundleWriter {
         name.push(".part");
         let part = PathBuf::from(name);
         let file = File::create(&part).map_err(|e| BundleError::io(&part, e))?;
-        Ok(PartFile {
-            file,
-            part,
-            path: path.into(),
-            sha: Sha256::new(),
-            bytes: 0,
-        })
+        Ok(PartFile { file, part, path: path.into(), sha: Sha256::new(), bytes: 0 })
     }
 
     /// Makes a written artifact part of the bundle.
@@ -178,15 +166,9 @@ impl BundleWriter {
     ///
     /// # Errors
     /// As [`Self::begin`] and [`Self::commit`].
-    pub fn add(
-        &mut self,
-        path: &str,
-        bytes: &[u8],
-        meta: ArtifactMeta,
-    ) -> Result<(), BundleError> {
+    pub fn add(&mut self, path: &str, bytes: &[u8], meta: ArtifactMeta) -> Result<(), BundleError> {
         let mut part = self.begin(path)?;
-        part.write_all(bytes)
-            .map_err(|e| BundleError::io(&part.part, e))?;
+        part.write_all(bytes).map_err(|e| BundleError::io(&part.part, e))?;
         self.commit(part, meta)
     }
 
@@ -214,8 +196,7 @@ impl BundleWriter {
         let path = self.dir.join(MANIFEST);
         let part = self.dir.join("manifest.json.part");
         let io = |e| BundleError::io(&path, e);
-        let mut json = serde_json::to_vec_pretty(&self.manifest)
-            .map_err(|e| BundleError::Manifest(e.to_string()))?;
+        let mut json = serde_json::to_vec_pretty(&self.manifest).map_err(|e| BundleError::Manifest(e.to_string()))?;
         json.push(b'\n');
         let mut file = File::create(&part).map_err(io)?;
         file.write_all(&json).map_err(io)?;

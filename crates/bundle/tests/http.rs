@@ -78,10 +78,7 @@ fn tls_to_a_plain_port() {
     let dir = tempfile::tempdir().unwrap();
     let url = server.url().replace("http:", "https:");
     let e = run(&url, &dir.path().join("b"), &quick()).unwrap_err();
-    assert!(
-        matches!(&e, CollectError::Endpoint { error: FetchError::Tls(_), .. }),
-        "{e:?}"
-    );
+    assert!(matches!(&e, CollectError::Endpoint { error: FetchError::Tls(_), .. }), "{e:?}");
     assert!(e.hint().contains("http://"));
 }
 
@@ -124,10 +121,7 @@ fn asks_for_credentials_and_never_stores_them() {
     assert_eq!(seen(&server).len(), 1, "4xx is not tried again");
 
     let server = Server::start(|path, _, s| well(path, s));
-    let options = CollectOptions {
-        headers: vec![("Authorization".into(), "Bearer hunter2".into())],
-        ..quick()
-    };
+    let options = CollectOptions { headers: vec![("Authorization".into(), "Bearer hunter2".into())], ..quick() };
     let to = dir.path().join("c");
     run(&server.url(), &to, &options).unwrap();
     assert!(seen(&server).iter().all(|s| s.headers.iter().any(|h| h.contains("hunter2"))));
@@ -207,10 +201,7 @@ fn tries_again_after_5xx_and_lost_connections_only() {
     assert_eq!(server.asked("/debug/vars"), 1);
     let a = done.manifest.artifact("profiles/heap-1-before.txt").unwrap();
     assert!(a.notes.iter().any(|n| n.contains("try 3")), "{a:?}");
-    let dump = Bundle::open(&to)
-        .unwrap()
-        .read("goroutines/goroutine-1.txt", model::Bytes::mib(1))
-        .unwrap();
+    let dump = Bundle::open(&to).unwrap().read("goroutines/goroutine-1.txt", model::Bytes::mib(1)).unwrap();
     assert_eq!(dump, DUMP, "the first half is not in it twice");
     let never = done.manifest.failures.iter().find(|f| f.source.ends_with("/goroutine")).unwrap();
     assert!(never.reason.contains("500") && never.reason.contains("never"), "{never:?}");
@@ -272,10 +263,7 @@ fn a_slow_drip_is_bounded() {
             well(path, s);
         }
     });
-    let options = CollectOptions {
-        timeout: Duration::from_secs(1),
-        ..quick()
-    };
+    let options = CollectOptions { timeout: Duration::from_secs(1), ..quick() };
     let dir = tempfile::tempdir().unwrap();
     let started = Instant::now();
     let done = run(&server.url(), &dir.path().join("b"), &options).unwrap();
@@ -294,10 +282,7 @@ fn oversize_answers_are_cut_and_said_so() {
             well(path, s);
         }
     });
-    let options = CollectOptions {
-        max_artifact: model::Bytes(64 << 10),
-        ..quick()
-    };
+    let options = CollectOptions { max_artifact: model::Bytes(64 << 10), ..quick() };
     let dir = tempfile::tempdir().unwrap();
     let to = dir.path().join("b");
     let done = run(&server.url(), &to, &options).unwrap();
@@ -344,11 +329,7 @@ fn stop_ends_a_hanging_request_and_keeps_what_is_there() {
 #[test]
 fn stop_ends_the_wait_between_samples() {
     let server = Server::start(|path, _, s| well(path, s));
-    let options = CollectOptions {
-        duration: Duration::from_secs(600),
-        samples: 2,
-        ..quick()
-    };
+    let options = CollectOptions { duration: Duration::from_secs(600), samples: 2, ..quick() };
     let stop = Arc::new(AtomicBool::new(false));
     let dir = tempfile::tempdir().unwrap();
     let started = Instant::now();
@@ -373,12 +354,7 @@ fn a_service_that_dies_ends_the_capture_early() {
             well(path, s);
         }
     });
-    let options = CollectOptions {
-        duration: Duration::from_millis(300),
-        samples: 50,
-        retries: 0,
-        ..quick()
-    };
+    let options = CollectOptions { duration: Duration::from_millis(300), samples: 50, retries: 0, ..quick() };
     let dir = tempfile::tempdir().unwrap();
     let done = run(&server.url(), &dir.path().join("b"), &options).unwrap();
     assert!(done.manifest.samples.len() <= 3, "{}", done.manifest.samples.len());
@@ -390,11 +366,26 @@ fn metrics_alone_are_still_evidence() {
     const METRICS: &str = "go_goroutines 7\nprocess_resident_memory_bytes 1000\n";
     let mut page = METRICS.to_owned();
     for m in [
-        "alloc_bytes_total", "sys_bytes", "mallocs_total", "frees_total", "heap_alloc_bytes",
-        "heap_sys_bytes", "heap_idle_bytes", "heap_inuse_bytes", "heap_released_bytes",
-        "heap_objects", "stack_inuse_bytes", "stack_sys_bytes", "mspan_inuse_bytes",
-        "mspan_sys_bytes", "mcache_inuse_bytes", "mcache_sys_bytes", "buck_hash_sys_bytes",
-        "gc_sys_bytes", "other_sys_bytes", "next_gc_bytes",
+        "alloc_bytes_total",
+        "sys_bytes",
+        "mallocs_total",
+        "frees_total",
+        "heap_alloc_bytes",
+        "heap_sys_bytes",
+        "heap_idle_bytes",
+        "heap_inuse_bytes",
+        "heap_released_bytes",
+        "heap_objects",
+        "stack_inuse_bytes",
+        "stack_sys_bytes",
+        "mspan_inuse_bytes",
+        "mspan_sys_bytes",
+        "mcache_inuse_bytes",
+        "mcache_sys_bytes",
+        "buck_hash_sys_bytes",
+        "gc_sys_bytes",
+        "other_sys_bytes",
+        "next_gc_bytes",
     ] {
         page.push_str(&format!("go_memstats_{m} 5\n"));
     }

@@ -50,22 +50,12 @@ impl Context<'_> {
 
     /// Room for the next artifact.
     fn room(&self) -> Bytes {
-        self.options
-            .max_artifact
-            .min(self.options.max_total.minus(self.writer.stored()))
+        self.options.max_artifact.min(self.options.max_total.minus(self.writer.stored()))
     }
 
     /// Fetches an artifact, looks at it, stores it or notes why not.
-    pub(crate) fn fetch(
-        &mut self,
-        client: &Client,
-        ask: &Ask,
-        retry_timeouts: bool,
-    ) -> Result<Asked, BundleError> {
-        (self.progress)(Progress::Asking {
-            source: ask.url.clone(),
-            sample: ask.sample,
-        });
+    pub(crate) fn fetch(&mut self, client: &Client, ask: &Ask, retry_timeouts: bool) -> Result<Asked, BundleError> {
+        (self.progress)(Progress::Asking { source: ask.url.clone(), sample: ask.sample });
         if self.room() == Bytes::ZERO {
             let total = self.options.max_total;
             self.failed(ask, &format!("the bundle has reached its cap of {total}"))?;
@@ -97,12 +87,7 @@ impl Context<'_> {
         let location = part.location().to_owned();
         // The kind of profile cannot change between samples of one endpoint.
         let first = ask.sample.is_none_or(|s| s == 1);
-        let found = inspect(
-            &ask.kind,
-            &answer.content_type,
-            || File::open(&location),
-            first,
-        );
+        let found = inspect(&ask.kind, &answer.content_type, || File::open(&location), first);
         match found {
             Inspected::Good => {}
             Inspected::Cut(_) if meta.cut => {}
@@ -130,20 +115,12 @@ impl Context<'_> {
         } else {
             self.writer.commit(part, meta)?;
         }
-        (self.progress)(Progress::Stored {
-            path: ask.path.clone(),
-            bytes,
-        });
+        (self.progress)(Progress::Stored { path: ask.path.clone(), bytes });
         Ok(Asked::Stored)
     }
 
     /// Stores bytes that are at hand.
-    pub(crate) fn store(
-        &mut self,
-        path: &str,
-        bytes: &[u8],
-        mut meta: ArtifactMeta,
-    ) -> Result<(), BundleError> {
+    pub(crate) fn store(&mut self, path: &str, bytes: &[u8], mut meta: ArtifactMeta) -> Result<(), BundleError> {
         let room = usize::try_from(self.room().0).unwrap_or(usize::MAX);
         let fits = bytes.get(..room).unwrap_or(bytes);
         if fits.len() < bytes.len() {
@@ -151,10 +128,7 @@ impl Context<'_> {
             meta.notes.push("cut at the size cap".into());
         }
         self.writer.add(path, fits, meta)?;
-        (self.progress)(Progress::Stored {
-            path: path.to_owned(),
-            bytes: Bytes(fits.len() as u64),
-        });
+        (self.progress)(Progress::Stored { path: path.to_owned(), bytes: Bytes(fits.len() as u64) });
         Ok(())
     }
 

@@ -95,10 +95,9 @@ impl Endpoint {
             return Err(CollectError::Stopped);
         }
         Err(match last {
-            Some((base, error)) => CollectError::Endpoint {
-                url: format!("{}{base}", client.address().origin()),
-                error,
-            },
+            Some((base, error)) => {
+                CollectError::Endpoint { url: format!("{}{base}", client.address().origin()), error }
+            }
             None => CollectError::NotPprof {
                 url: client.address().to_string(),
                 reason: format!(
@@ -126,12 +125,7 @@ impl Endpoint {
     }
 
     /// `heap?debug=1`: counters and records as text.
-    pub(crate) fn heap_text(
-        &mut self,
-        cx: &mut Context<'_>,
-        sample: u32,
-        after_gc: bool,
-    ) -> Result<(), BundleError> {
+    pub(crate) fn heap_text(&mut self, cx: &mut Context<'_>, sample: u32, after_gc: bool) -> Result<(), BundleError> {
         let (name, file, kind) = if after_gc {
             ("heap text after gc", "after", ArtifactKind::HeapTextAfterGc)
         } else {
@@ -153,12 +147,7 @@ impl Endpoint {
     }
 
     /// The heap profile; `true` when a GC cycle was forced.
-    pub(crate) fn heap(
-        &mut self,
-        cx: &mut Context<'_>,
-        sample: u32,
-        gc: bool,
-    ) -> Result<bool, BundleError> {
+    pub(crate) fn heap(&mut self, cx: &mut Context<'_>, sample: u32, gc: bool) -> Result<bool, BundleError> {
         let ask = Ask {
             url: self.pprof_url(if gc { "heap?gc=1" } else { "heap" }),
             path: format!("profiles/heap-{sample}.pb.gz"),
@@ -180,11 +169,7 @@ impl Endpoint {
         }
         if gc && matches!(&asked, Some(Asked::Failed(FetchError::Timeout { .. }))) {
             // The forced cycle may be what took so long.
-            let ask = Ask {
-                url: self.pprof_url("heap"),
-                gc: false,
-                ..ask
-            };
+            let ask = Ask { url: self.pprof_url("heap"), gc: false, ..ask };
             self.failures_in_a_row = before;
             self.pprof_ask(cx, "heap without gc", &ask)?;
         }
@@ -206,11 +191,7 @@ impl Endpoint {
     }
 
     /// Both forms of the goroutine profile.
-    pub(crate) fn goroutines(
-        &mut self,
-        cx: &mut Context<'_>,
-        sample: u32,
-    ) -> Result<(), BundleError> {
+    pub(crate) fn goroutines(&mut self, cx: &mut Context<'_>, sample: u32) -> Result<(), BundleError> {
         let dump = Ask {
             url: self.pprof_url("goroutine?debug=2"),
             path: format!("goroutines/goroutine-{sample}.txt"),
@@ -255,24 +236,14 @@ impl Endpoint {
         format!("{}{tail}", self.pprof.as_deref().unwrap_or_default())
     }
 
-    fn pprof_ask(
-        &mut self,
-        cx: &mut Context<'_>,
-        name: &'static str,
-        ask: &Ask,
-    ) -> Result<Option<Asked>, BundleError> {
+    fn pprof_ask(&mut self, cx: &mut Context<'_>, name: &'static str, ask: &Ask) -> Result<Option<Asked>, BundleError> {
         if self.pprof.is_none() {
             return Ok(None);
         }
         self.ask(cx, name, ask)
     }
 
-    fn ask(
-        &mut self,
-        cx: &mut Context<'_>,
-        name: &'static str,
-        ask: &Ask,
-    ) -> Result<Option<Asked>, BundleError> {
+    fn ask(&mut self, cx: &mut Context<'_>, name: &'static str, ask: &Ask) -> Result<Option<Asked>, BundleError> {
         if self.lost() || self.absent.contains(name) || cx.stopped() {
             return Ok(None);
         }
@@ -324,26 +295,19 @@ fn probe(client: &Client, path: &str) -> Result<Vec<u8>, FetchError> {
 /// Arguments separated by NUL: no page and no document.
 fn is_cmdline(bytes: &[u8]) -> bool {
     let start = bytes.trim_ascii_start();
-    !start.is_empty()
-        && !start.starts_with(b"<")
-        && !start.starts_with(b"{")
-        && !start.starts_with(b"[")
+    !start.is_empty() && !start.starts_with(b"<") && !start.starts_with(b"{") && !start.starts_with(b"[")
 }
 
 /// Whether pprof answers below `base`: its smallest profile as text.
 fn is_index(client: &Client, base: &str) -> bool {
-    probe(client, &format!("{base}threadcreate?debug=1"))
-        .is_ok_and(|b| b.starts_with(b"threadcreate profile:"))
+    probe(client, &format!("{base}threadcreate?debug=1")).is_ok_and(|b| b.starts_with(b"threadcreate profile:"))
 }
 
 fn unreachable(client: &Client, base: &str, error: FetchError) -> CollectError {
     if error == FetchError::Stopped {
         return CollectError::Stopped;
     }
-    CollectError::Endpoint {
-        url: format!("{}{base}", client.address().origin()),
-        error,
-    }
+    CollectError::Endpoint { url: format!("{}{base}", client.address().origin()), error }
 }
 
 /// Finds a pid's pprof among its listening sockets: the one whose `cmdline` is that process's.

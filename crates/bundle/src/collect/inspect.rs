@@ -45,9 +45,7 @@ pub(crate) fn inspect<R: Read>(
         ArtifactKind::HeapProfile | ArtifactKind::AllocsProfile => {
             profile(ProfileKind::Heap, "heap", &head, read, parse)
         }
-        ArtifactKind::GoroutineProfile => {
-            profile(ProfileKind::Goroutine, "goroutine", &head, read, parse)
-        }
+        ArtifactKind::GoroutineProfile => profile(ProfileKind::Goroutine, "goroutine", &head, read, parse),
         _ => Inspected::Good,
     }
 }
@@ -59,10 +57,7 @@ fn wrong_document(kind: &ArtifactKind, content_type: &str, head: &[u8]) -> Optio
     if start.is_empty() {
         return Some(format!("an empty answer instead of {what}"));
     }
-    let lower = start
-        .get(..start.len().min(64))
-        .unwrap_or_default()
-        .to_ascii_lowercase();
+    let lower = start.get(..start.len().min(64)).unwrap_or_default().to_ascii_lowercase();
     let html = lower.starts_with(b"<!doctype html")
         || lower.starts_with(b"<html")
         || lower.starts_with(b"<head")
@@ -110,12 +105,7 @@ fn profile<R: Read>(
 ) -> Inspected {
     let mut cut = None;
     if head.starts_with(&[0x1f, 0x8b]) {
-        let whole = read().and_then(|r| {
-            io::copy(
-                &mut MultiGzDecoder::new(r).take(MAX_INFLATED),
-                &mut io::sink(),
-            )
-        });
+        let whole = read().and_then(|r| io::copy(&mut MultiGzDecoder::new(r).take(MAX_INFLATED), &mut io::sink()));
         if let Err(e) = whole {
             cut = Some(format!("the gzip stream is damaged: {e}"));
         }
@@ -130,10 +120,7 @@ fn profile<R: Read>(
             .and_then(|_| crate::seam::profile_kind(&bytes));
         match parsed {
             Ok(kind) if kind != want && kind != ProfileKind::Unknown => {
-                return Inspected::Refused(format!(
-                    "a {} profile instead of a {name} profile",
-                    kind_name(kind)
-                ));
+                return Inspected::Refused(format!("a {} profile instead of a {name} profile", kind_name(kind)));
             }
             Ok(_) => {}
             Err(e) => return Inspected::Refused(format!("not a readable profile: {e}")),
@@ -143,10 +130,7 @@ fn profile<R: Read>(
 }
 
 fn is_text(head: &[u8]) -> bool {
-    head.len() >= 16
-        && head
-            .iter()
-            .all(|b| b.is_ascii_graphic() || b.is_ascii_whitespace())
+    head.len() >= 16 && head.iter().all(|b| b.is_ascii_graphic() || b.is_ascii_whitespace())
 }
 
 const fn kind_name(kind: ProfileKind) -> &'static str {

@@ -12,15 +12,12 @@ mod inspect;
 mod options;
 mod process;
 
-pub use options::{
-    CollectError, CollectOptions, CollectTarget, Collected, GcPolicy, Progress,
-};
+pub use options::{CollectError, CollectOptions, CollectTarget, Collected, GcPolicy, Progress};
 
 use crate::http::{Client, HttpLimits};
 use crate::write::{BundleWriter, now};
 use crate::{
-    Address, BUNDLE_SCHEMA, BundleError, FetchError, Manifest, OptionsRecord, SampleRecord,
-    TargetRecord, pack,
+    Address, BUNDLE_SCHEMA, BundleError, FetchError, Manifest, OptionsRecord, SampleRecord, TargetRecord, pack,
 };
 use context::Context;
 use endpoint::{Endpoint, find_pprof, same_process};
@@ -33,11 +30,7 @@ use std::sync::mpsc::sync_channel;
 use std::time::{Duration, Instant};
 
 /// Bounds of a probe of a port that may be anything.
-const PROBE: HttpLimits = HttpLimits {
-    connect: Duration::from_millis(500),
-    whole: Duration::from_secs(2),
-    retries: 0,
-};
+const PROBE: HttpLimits = HttpLimits { connect: Duration::from_millis(500), whole: Duration::from_secs(2), retries: 0 };
 /// Above this share of its control group's limit a process gets no forced GC cycle.
 const GC_HEADROOM: f64 = 0.9;
 
@@ -71,12 +64,7 @@ pub fn collect(
         go_version: record.go_version.clone(),
     });
     let writer = BundleWriter::create(&dir, new_manifest(record, options))?;
-    let mut cx = Context {
-        writer,
-        options,
-        progress,
-        stop: Arc::clone(stop),
-    };
+    let mut cx = Context { writer, options, progress, stop: Arc::clone(stop) };
     let result = sources.run(&mut cx);
     let stopped = cx.stopped();
     if stopped {
@@ -93,11 +81,7 @@ pub fn collect(
         pack(&dir, to)?;
         let _ = fs::remove_dir_all(&dir);
     }
-    Ok(Collected {
-        path: to.into(),
-        manifest,
-        stopped,
-    })
+    Ok(Collected { path: to.into(), manifest, stopped })
 }
 
 fn with_part(to: &Path) -> PathBuf {
@@ -143,11 +127,7 @@ fn nothing(manifest: &Manifest, stopped: bool) -> CollectError {
 }
 
 fn samples(options: &CollectOptions) -> u32 {
-    if options.duration.is_zero() {
-        1
-    } else {
-        options.samples.max(2)
-    }
+    if options.duration.is_zero() { 1 } else { options.samples.max(2) }
 }
 
 /// What a collection reads from.
@@ -165,37 +145,23 @@ impl Sources {
         progress: &mut dyn FnMut(Progress),
         stop: &Arc<AtomicBool>,
     ) -> Result<Self, CollectError> {
-        let client = |address: Address, limits: HttpLimits| {
-            Client::new(address, &options.headers, limits, Arc::clone(stop))
-        };
-        let limits = HttpLimits {
-            connect: options.connect_timeout,
-            whole: options.timeout,
-            retries: options.retries,
-        };
+        let client =
+            |address: Address, limits: HttpLimits| Client::new(address, &options.headers, limits, Arc::clone(stop));
+        let limits = HttpLimits { connect: options.connect_timeout, whole: options.timeout, retries: options.retries };
         match target {
             CollectTarget::Url(address) => {
-                progress(Progress::Asking {
-                    source: address.to_string(),
-                    sample: None,
-                });
+                progress(Progress::Asking { source: address.to_string(), sample: None });
                 let web = client(address.clone(), limits).map_err(CollectError::Option)?;
                 Ok(Self::with_process(Endpoint::resolve(web)?, address))
             }
             CollectTarget::Pid(pid) => {
-                progress(Progress::Asking {
-                    source: format!("/proc/{pid}"),
-                    sample: None,
-                });
-                let process = ProcSource::open(*pid)
-                    .map_err(|reason| CollectError::Process { pid: *pid, reason })?;
+                progress(Progress::Asking { source: format!("/proc/{pid}"), sample: None });
+                let process = ProcSource::open(*pid).map_err(|reason| CollectError::Process { pid: *pid, reason })?;
                 // The user's headers belong to an address the user named.
                 let bare = |a: Address| Client::new(a, &[], PROBE, Arc::clone(stop));
                 let found = find_pprof(&process.ports(), process.cmdline(), bare);
                 let web = found
-                    .and_then(|address| {
-                        Client::new(address, &[], limits, Arc::clone(stop)).ok()
-                    })
+                    .and_then(|address| Client::new(address, &[], limits, Arc::clone(stop)).ok())
                     .and_then(|c| Endpoint::resolve(c).ok());
                 let mut missing = Vec::new();
                 if web.is_none() {
@@ -206,11 +172,7 @@ impl Sources {
                          memory, goroutines, GC (give the address of its pprof if it has one)",
                     ));
                 }
-                Ok(Self {
-                    web,
-                    process: Some(process),
-                    missing,
-                })
+                Ok(Self { web, process: Some(process), missing })
             }
         }
     }
@@ -219,11 +181,7 @@ impl Sources {
     fn with_process(web: Endpoint, address: &Address) -> Self {
         let hides = "the resident memory by mapping, so no full RSS ledger, and the limits of its \
                      control group";
-        let mut out = Self {
-            web: None,
-            process: None,
-            missing: Vec::new(),
-        };
+        let mut out = Self { web: None, process: None, missing: Vec::new() };
         let found = if !address.is_loopback() {
             Err("the service runs on another host or behind one".to_owned())
         } else {
@@ -286,17 +244,10 @@ impl Sources {
         let of = samples(cx.options);
         let start = Instant::now();
         for index in 1..=of {
-            let due = cx
-                .options
-                .duration
-                .mul_f64(f64::from(index - 1) / f64::from((of - 1).max(1)));
+            let due = cx.options.duration.mul_f64(f64::from(index - 1) / f64::from((of - 1).max(1)));
             let wait = due.saturating_sub(start.elapsed());
             if !wait.is_zero() {
-                (cx.progress)(Progress::Waiting {
-                    next: index,
-                    of,
-                    wait,
-                });
+                (cx.progress)(Progress::Waiting { next: index, of, wait });
                 wait_for(wait, &cx.stop);
             }
             if cx.stopped() || self.gone() {
@@ -310,8 +261,7 @@ impl Sources {
 
     /// Whether neither source can tell anything more.
     fn gone(&self) -> bool {
-        self.web.as_ref().is_none_or(Endpoint::lost)
-            && self.process.as_ref().is_none_or(|p| !p.alive())
+        self.web.as_ref().is_none_or(Endpoint::lost) && self.process.as_ref().is_none_or(|p| !p.alive())
     }
 
     /// What is read once: arguments, environment, build information.
@@ -327,11 +277,7 @@ impl Sources {
     fn sample(&mut self, cx: &mut Context<'_>, index: u32, ends: bool) -> Result<(), BundleError> {
         let forced = self.web.as_ref().map_or(0, |w| w.forced_gcs);
         cx.writer.update(|m| {
-            m.samples.push(SampleRecord {
-                index,
-                at: now(),
-                forced_gcs_before: forced,
-            });
+            m.samples.push(SampleRecord { index, at: now(), forced_gcs_before: forced });
         })?;
         if let Some(w) = &mut self.web {
             w.heap_text(cx, index, false)?;
@@ -360,18 +306,11 @@ impl Sources {
 }
 
 /// Whether a forced GC cycle is too much for a process at `usage` of its limit; notes it if so.
-fn near_limit(
-    cx: &mut Context<'_>,
-    sample: u32,
-    usage: Option<f64>,
-) -> Result<bool, BundleError> {
+fn near_limit(cx: &mut Context<'_>, sample: u32, usage: Option<f64>) -> Result<bool, BundleError> {
     let Some(share) = usage.filter(|u| *u > GC_HEADROOM) else {
         return Ok(false);
     };
-    let reason = format!(
-        "no GC cycle was forced: the control group uses {:.0} % of its memory limit",
-        share * 100.0
-    );
+    let reason = format!("no GC cycle was forced: the control group uses {:.0} % of its memory limit", share * 100.0);
     let hides = "the state right after a GC cycle: the profile is that of the service's own last one";
     cx.missing("heap?gc=1", Some(sample), &reason, hides)?;
     Ok(true)
@@ -392,9 +331,6 @@ fn wait_for(how_long: Duration, stop: &AtomicBool) {
 
 impl From<FetchError> for CollectError {
     fn from(error: FetchError) -> Self {
-        Self::Endpoint {
-            url: String::new(),
-            error,
-        }
+        Self::Endpoint { url: String::new(), error }
     }
 }

@@ -198,12 +198,7 @@ impl CollectError {
     pub fn hint(&self) -> String {
         match self {
             Self::Endpoint { error, .. } => error.hint().to_owned(),
-            Self::NotPprof { .. } => FetchError::Status {
-                code: 404,
-                text: String::new(),
-            }
-            .hint()
-            .to_owned(),
+            Self::NotPprof { .. } => FetchError::Status { code: 404, text: String::new() }.hint().to_owned(),
             _ => String::new(),
         }
     }

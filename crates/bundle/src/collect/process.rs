@@ -44,13 +44,8 @@ impl ProcSource {
 
     /// Where it listens; loopback and all-address sockets first.
     pub(crate) fn ports(&self) -> Vec<(IpAddr, u16)> {
-        let mut out: Vec<_> = self
-            .process
-            .listening_ports()
-            .unwrap_or_default()
-            .iter()
-            .map(|s| (s.address, s.port))
-            .collect();
+        let mut out: Vec<_> =
+            self.process.listening_ports().unwrap_or_default().iter().map(|s| (s.address, s.port)).collect();
         out.sort_by_key(|(ip, port)| (!ip.is_loopback(), !ip.is_unspecified(), *port));
         out.dedup();
         out
@@ -81,16 +76,10 @@ impl ProcSource {
                 let text = procfs::go_environment_text(&procfs::environ(&bytes));
                 let mut meta = ArtifactMeta::new(ArtifactKind::ProcEnviron, None, source);
                 meta.redacted = true;
-                meta.notes
-                    .push("only GOGC, GOMEMLIMIT, GODEBUG and GOMAXPROCS are stored".into());
+                meta.notes.push("only GOGC, GOMEMLIMIT, GODEBUG and GOMAXPROCS are stored".into());
                 cx.store("proc/environ.txt", text.as_bytes(), meta)?;
             }
-            Err(e) => cx.missing(
-                &source,
-                None,
-                &e.to_string(),
-                "GOGC and GOMEMLIMIT as the environment sets them",
-            )?,
+            Err(e) => cx.missing(&source, None, &e.to_string(), "GOGC and GOMEMLIMIT as the environment sets them")?,
         }
         let source = format!("/proc/{}/exe", self.pid());
         match &self.build {
@@ -108,11 +97,7 @@ impl ProcSource {
     }
 
     /// One sample; the share of its control group's limit that the process's group uses.
-    pub(crate) fn sample(
-        &self,
-        cx: &mut Context<'_>,
-        index: u32,
-    ) -> Result<Option<f64>, BundleError> {
+    pub(crate) fn sample(&self, cx: &mut Context<'_>, index: u32) -> Result<Option<f64>, BundleError> {
         for (file, kind, name, hides) in [
             (
                 ProcFile::Smaps,
@@ -121,18 +106,8 @@ impl ProcSource {
                 "which mappings hold the resident memory: no full RSS ledger",
             ),
             (ProcFile::SmapsRollup, ArtifactKind::ProcSmapsRollup, "smaps_rollup", ""),
-            (
-                ProcFile::Status,
-                ArtifactKind::ProcStatus,
-                "status",
-                "the resident size of the process",
-            ),
-            (
-                ProcFile::Stat,
-                ArtifactKind::ProcStat,
-                "stat",
-                "the CPU time of the process",
-            ),
+            (ProcFile::Status, ArtifactKind::ProcStatus, "status", "the resident size of the process"),
+            (ProcFile::Stat, ArtifactKind::ProcStat, "stat", "the CPU time of the process"),
             (ProcFile::Maps, ArtifactKind::ProcMaps, "maps", ""),
         ] {
             let source = format!("/proc/{}/{name}", self.pid());
@@ -188,17 +163,12 @@ impl ProcSource {
 }
 
 /// Stores arguments, NUL-separated, values that look like secrets left out.
-pub(crate) fn store_cmdline(
-    cx: &mut Context<'_>,
-    cmdline: &[u8],
-    source: &str,
-) -> Result<(), BundleError> {
+pub(crate) fn store_cmdline(cx: &mut Context<'_>, cmdline: &[u8], source: &str) -> Result<(), BundleError> {
     let (args, redacted) = crate::privacy::redact_args(&procfs::cmdline(cmdline));
     let mut meta = ArtifactMeta::new(ArtifactKind::Cmdline, None, source);
     meta.redacted = redacted;
     if redacted {
-        meta.notes
-            .push("values that look like secrets were left out".into());
+        meta.notes.push("values that look like secrets were left out".into());
     }
     cx.store("proc/cmdline.txt", args.join("\0").as_bytes(), meta)
 }

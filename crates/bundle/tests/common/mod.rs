@@ -26,9 +26,7 @@ pub struct Server {
 
 impl Server {
     /// Each connection carries one request; `answer` gets its path and how often it was asked.
-    pub fn start(
-        answer: impl Fn(&str, usize, &mut TcpStream) + Send + Sync + 'static,
-    ) -> Self {
+    pub fn start(answer: impl Fn(&str, usize, &mut TcpStream) + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let seen = Arc::new(Mutex::new(Vec::<Seen>::new()));
@@ -59,10 +57,7 @@ impl Server {
                     let nth = {
                         let mut log = log.lock().unwrap();
                         let n = log.iter().filter(|s| s.path == path).count();
-                        log.push(Seen {
-                            path: path.clone(),
-                            headers,
-                        });
+                        log.push(Seen { path: path.clone(), headers });
                         n
                     };
                     answer(&path, nth, &mut stream);
@@ -107,11 +102,7 @@ pub fn quick() -> CollectOptions {
     }
 }
 
-pub fn run(
-    target: &str,
-    to: &Path,
-    options: &CollectOptions,
-) -> Result<Collected, CollectError> {
+pub fn run(target: &str, to: &Path, options: &CollectOptions) -> Result<Collected, CollectError> {
     run_until(target, to, options, &Arc::new(AtomicBool::new(false)), |_| {})
 }
 
@@ -168,13 +159,8 @@ impl GoServer {
             .spawn()
             .unwrap();
         let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap())
-            .read_line(&mut line)
-            .unwrap();
-        Self {
-            child,
-            address: line.trim().to_owned(),
-        }
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        Self { child, address: line.trim().to_owned() }
     }
 
     pub fn pid(&self) -> u32 {

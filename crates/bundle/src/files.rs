@@ -1,0 +1,190 @@
+//! Bare files named on the command line, as facts: heap profiles in time order, goroutine dumps,
+//! texts with MemStats, expvar and Prometheus pages. No manifest tells when they were taken, so
+//! profiles go by their own time and other files by their time of change.
+
+use crate::parse::{Parsed, parse};
+use crate::read::{Counters, sample_fact, settle};
+use crate::write::hex;
+use crate::{Artifact, ArtifactKind, BundleError, Facts, SampleFacts};
+use flate2::read::MultiGzDecoder;
+use model::{ArtifactRef, Bytes, TargetInfo, UnixMillis};
+use profile::{Profile, ProfileKind, ReadLimits};
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
+
+/// Largest file read.
+const MAX_FILE: u64 = 512 << 20;
+
+struct Named {
+    artifact: Artifact,
+    parsed: Parsed,
+}
+
+impl Facts {
+    /// Reads profile files that are in no bundle. Files that tell nothing are named in `limits`.
+    ///
+    /// # Errors
+    /// [`BundleError::Io`] when a file cannot be read; [`BundleError::NotABundle`] when none of them
+    /// is anything oomph knows.
+    pub fn of_files(paths: &[PathBuf]) -> Result<Self, BundleError> {
+        let mut facts = Self::default();
+        let mut read = Vec::new();
+        for path in paths {
+            let (bytes, changed) = load(path)?;
+            let (kind, at) = recognise(&bytes, changed);
+            let artifact = artifact(path, &kind, &bytes, at);
+            facts.artifacts.push(ArtifactRef {
+                path: artifact.path.clone(),
+                kind: kind.to_string(),
+                bytes: artifact.bytes,
+                taken_at: at,
+            });
+            match parse(&kind, &bytes, &ReadLimits::default()) {
+                Ok((Parsed::Unread, _)) => facts.limits.push(format!(
+                    "{}: not a heap profile, goroutine dump or page of counters: not read.",
+                    artifact.path
+                )),
+                Ok((parsed, gaps)) => {
+                    if let Some(gap) = gaps.first() {
+                        facts.limits.push(format!("{} was read in part: {gap}.", artifact.path));
+                    }
+                    read.push(Named { artifact, parsed });
+                }
+                Err(why) => facts.limits.push(format!("{} could not be read: {why}.", artifact.path)),
+            }
+        }
+        if read.is_empty() {
+            return Err(BundleError::NotABundle {
+                path: paths.first().cloned().unwrap_or_default(),
+                reason: facts.limits.first().cloned().unwrap_or_else(|| "no file was named".into()),
+            });
+        }
+        facts.samples = samples(read);
+        facts.target = target(paths, &facts);
+        facts.limits.push(
+            "Only profile files were read: the resident size, memory limits and settings of the process are unknown."
+                .into(),
+        );
+        Ok(facts)
+    }
+}
+
+fn load(path: &Path) -> Result<(Vec<u8>, UnixMillis), BundleError> {
+    let io = |e| BundleError::io(path, e);
+    let file = File::open(path).map_err(io)?;
+    let changed = file.metadata().and_then(|m| m.modified()).map_err(io)?;
+    let changed = changed.duration_since(UNIX_EPOCH).unwrap_or_default();
+    let mut bytes = Vec::new();
+    file.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(io)?;
+    if bytes.len() as u64 > MAX_FILE {
+        return Err(BundleError::TooLarge { path: path.display().to_string(), limit: Bytes(MAX_FILE) });
+    }
+    let millis = i64::try_from(changed.as_millis()).unwrap_or(i64::MAX);
+    Ok((bytes, UnixMillis(millis)))
+}
+
+/// What a file is by its content, and when it was taken.
+fn recognise(bytes: &[u8], changed: UnixMillis) -> (ArtifactKind, UnixMillis) {
+    let mut head = Vec::new();
+    // A short or damaged stream still shows its first bytes.
+    let _ = if bytes.starts_with(&[0x1f, 0x8b]) {
+        MultiGzDecoder::new(bytes).take(4096).read_to_end(&mut head)
+    } else {
+        bytes.take(4096).read_to_end(&mut head)
+    };
+    let text = head.trim_ascii_start();
+    if text.starts_with(b"heap profile:") {
+        return (ArtifactKind::HeapText, changed);
+    }
+    if text.starts_with(b"goroutine ") && !text.starts_with(b"goroutine profile:") {
+        return (ArtifactKind::GoroutineDump, changed);
+    }
+    if text.starts_with(b"{") {
+        return (ArtifactKind::Expvar, changed);
+    }
+    if metrics::read_exposition(bytes).is_ok() {
+        return (ArtifactKind::Prometheus, changed);
+    }
+    match Profile::read(bytes, &ReadLimits::default()) {
+        Ok(p) if p.kind() == ProfileKind::Heap => {
+            let own = UnixMillis(crate::seam::time_nanos(&p) / 1_000_000);
+            (ArtifactKind::HeapProfile, if own.0 > 0 { own } else { changed })
+        }
+        Ok(_) => (ArtifactKind::Other("profile".into()), changed),
+        // Reading it again gives the reason.
+        Err(_) => (ArtifactKind::HeapProfile, changed),
+    }
+}
+
+fn artifact(path: &Path, kind: &ArtifactKind, bytes: &[u8], at: UnixMillis) -> Artifact {
+    use sha2::Digest;
+    Artifact {
+        path: path.display().to_string(),
+        kind: kind.clone(),
+        sample: None,
+        taken_at: at,
+        bytes: Bytes(bytes.len() as u64),
+        sha256: hex(&sha2::Sha256::digest(bytes)),
+        source: path.display().to_string(),
+        http_status: None,
+        forced_gc: false,
+        cut: false,
+        redacted: false,
+        notes: Vec::new(),
+    }
+}
+
+/// Files of each kind in time order; the n-th of each kind makes sample n.
+fn samples(mut read: Vec<Named>) -> Vec<SampleFacts> {
+    read.sort_by_key(|n| n.artifact.taken_at);
+    let mut out: Vec<(SampleFacts, Counters)> = Vec::new();
+    let mut counts: Vec<(ArtifactKind, usize)> = Vec::new();
+    for Named { artifact, parsed } in read {
+        let kind = artifact.kind.clone();
+        let nth = match counts.iter_mut().find(|(k, _)| *k == kind) {
+            Some((_, n)) => {
+                *n += 1;
+                *n
+            }
+            None => {
+                counts.push((kind, 0));
+                0
+            }
+        };
+        while out.len() <= nth {
+            let index = u32::try_from(out.len() + 1).unwrap_or(u32::MAX);
+            out.push((SampleFacts { index, ..SampleFacts::default() }, Counters::default()));
+        }
+        if let Some((sample, counters)) = out.get_mut(nth) {
+            let heap = artifact.kind == ArtifactKind::HeapProfile;
+            if heap || sample.at == UnixMillis::default() {
+                sample.at = artifact.taken_at;
+            }
+            sample_fact(sample, counters, &artifact, parsed);
+        }
+    }
+    out.into_iter()
+        .map(|(mut sample, counters)| {
+            settle(&mut sample, counters, None);
+            sample
+        })
+        .collect()
+}
+
+fn target(paths: &[PathBuf], facts: &Facts) -> TargetInfo {
+    let name = |p: &PathBuf| p.file_name().unwrap_or(p.as_os_str()).to_string_lossy().into_owned();
+    TargetInfo {
+        name: match paths {
+            [one] => name(one),
+            [first, .., last] => format!("{} ... {} ({} files)", name(first), name(last), paths.len()),
+            [] => String::new(),
+        },
+        kind: "profile".into(),
+        first_sample: facts.samples.first().map(|s| s.at),
+        last_sample: facts.samples.last().map(|s| s.at),
+        samples: u32::try_from(facts.samples.len()).unwrap_or(u32::MAX),
+        ..TargetInfo::default()
+    }
+}
