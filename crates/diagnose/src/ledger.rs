@@ -206,7 +206,7 @@ fn exact(book: &mut Book, resident: &Resident, m: &MemStats, sample: &SampleFact
         work_buffers: (counted - metadata).min(m.gc_sys.0),
     };
     let live = live_heap(sample, m, resident.globals);
-    let surplus = arena.divide(book, m, live);
+    let surplus = arena.divide(book, m, &live);
     if surplus > 0 {
         book.note(LedgerTerm::Unexplained, "arena pages that the counters, read a moment earlier, do not account for");
     }
@@ -230,7 +230,7 @@ fn coarse(book: &mut Book, resident: &Resident, m: &MemStats, sample: &SampleFac
         work_buffers: 0,
     };
     let foreign = rest - arena.resident;
-    arena.divide(book, m, live_heap(sample, m, 0));
+    arena.divide(book, m, &live_heap(sample, m, 0));
     if build.and_then(|b| b.cgo) == Some(true) {
         book.take(
             LedgerTerm::NonGo,
@@ -268,7 +268,7 @@ struct Arena {
 
 impl Arena {
     /// Divides the resident bytes among the heap's rows; returns those that no row explains.
-    fn divide(&self, book: &mut Book, m: &MemStats, live: Live) -> u64 {
+    fn divide(&self, book: &mut Book, m: &MemStats, live: &Live) -> u64 {
         let lazy = self.lazy_free.min(self.resident);
         book.take(LedgerTerm::IdleHeap, lazy, "part of it returned with MADV_FREE: resident until the kernel needs it");
         let resident = self.resident - lazy;
@@ -288,7 +288,7 @@ impl Arena {
                 "{} that the runtime counts are not resident (never touched{swapped}); taken off idle, then fragmentation, then stacks, then objects",
                 Bytes(absent)
             );
-            book.note(rows.shrunk_last(m, &live), &text);
+            book.note(rows.shrunk_last(m, live), &text);
         }
         book.take(LedgerTerm::LiveHeap, rows.live, &live.note);
         book.take(LedgerTerm::Garbage, rows.garbage, "HeapAlloc less the live heap");
@@ -393,10 +393,10 @@ fn live_heap(sample: &SampleFacts, m: &MemStats, globals: u64) -> Live {
     });
     let goal = live_from_goal(m, globals);
     match (goal, profile) {
-        (Some(goal), Some(profile))
-            if profile > HEAP_MINIMUM && m.gogc_percent.is_none() && is_doubtful(goal, profile) =>
-        {
-            Live::new(profile, m, "in-use bytes of the heap profile (the GC goal does not fit GOGC=100)")
+        (Some(goal), Some(profile)) if profile > HEAP_MINIMUM && is_doubtful(goal, profile) => {
+            let percent = m.gogc_percent.unwrap_or(100);
+            let note = format!("in-use bytes of the heap profile (the GC goal does not fit GOGC={percent})");
+            Live::new(profile, m, note)
         }
         (Some(goal), _) => Live::new(
             goal,

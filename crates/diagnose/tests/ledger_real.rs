@@ -34,9 +34,10 @@ struct Scenario {
     cgo_only: bool,
 }
 
-const SCENARIOS: [Scenario; 9] = [
+const SCENARIOS: [Scenario; 10] = [
     scenario("live", LedgerTerm::LiveHeap),
     scenario("garbage", LedgerTerm::Garbage),
+    scenario("busy", LedgerTerm::LiveHeap),
     scenario("idle", LedgerTerm::IdleHeap),
     scenario("fragmented", LedgerTerm::Fragmentation),
     scenario("stacks", LedgerTerm::GoroutineStacks),
@@ -146,11 +147,15 @@ fn run(exe: &Path, dir: &Path, s: &Scenario, cgo: bool) {
     let name = format!("{}{}", s.mode, if cgo { "+cgo" } else { "" });
     let version = build.go_version.as_ref().map(ToString::to_string).unwrap_or_default();
     let ledger = diagnose::ledger(&facts, Some(&build)).unwrap();
-    // Stacks: the program knows what the runtime allocated; the kernel holds the touched pages.
-    let held = if s.mode == "stacks" { held.min(resident_arenas(&facts)) } else { held };
     print_row(&format!("{version} {name}"), &ledger, Some((s.term, held)));
     check_sum(&name, &ledger);
     let got = ledger.get(s.term).0;
+    if s.mode == "busy" {
+        // Whether live heap or garbage is larger changes by the millisecond, and what was allocated
+        // while a cycle ran counts as live until the next.
+        assert!(got * 20 >= held * 19 && got * 4 <= held * 5, "{name}: {got} of {held}\n{ledger:#?}");
+        return;
+    }
     assert!(got.abs_diff(held) * 20 <= held, "{name}: {:?} holds {got}, the program {held}\n{ledger:#?}", s.term);
     let largest = ledger.rows.iter().max_by_key(|r| r.bytes).unwrap().term;
     assert_eq!(largest, s.term, "{name}: {ledger:#?}");
@@ -159,7 +164,16 @@ fn run(exe: &Path, dir: &Path, s: &Scenario, cgo: bool) {
 
 /// The coarser ledger still adds up, and does not put the program's bytes into another heap row.
 fn without_smaps(name: &str, facts: &SampleFacts, build: &BuildFacts, s: &Scenario, held: u64) {
+    let rollup = facts.smaps_rollup.as_ref().unwrap().value.clone();
     let coarse = SampleFacts { smaps: None, ..facts.clone() };
+    let ledger = diagnose::ledger(&coarse, Some(build)).unwrap();
+    print_row(&format!("  {name}, rollup"), &ledger, Some((s.term, held)));
+    assert_eq!((ledger.rows.iter().map(|r| r.bytes).sum::<Bytes>(), ledger.rss), (rollup.rss, rollup.rss));
+    if s.mode == "returned" {
+        let got = ledger.get(s.term).0;
+        assert!(got.abs_diff(held) * 20 <= held, "{name}: {got} of {held}: {ledger:#?}");
+    }
+    let coarse = SampleFacts { smaps_rollup: None, ..coarse };
     let ledger = diagnose::ledger(&coarse, Some(build)).unwrap();
     print_row(&format!("  {name}, status only"), &ledger, Some((s.term, held)));
     assert_eq!(ledger.rows.iter().map(|r| r.bytes).sum::<Bytes>(), ledger.rss);
@@ -167,11 +181,6 @@ fn without_smaps(name: &str, facts: &SampleFacts, build: &BuildFacts, s: &Scenar
         let got = ledger.get(s.term).0;
         assert!(got.abs_diff(held) * 10 <= held, "{name}: {got} of {held}: {ledger:#?}");
     }
-}
-
-fn resident_arenas(facts: &SampleFacts) -> u64 {
-    let smaps = &facts.smaps.as_ref().unwrap().value;
-    smaps.iter().filter(|(_, k)| *k == model::MappingKind::GoArena).map(|(s, _)| s.rss.0).sum()
 }
 
 fn check_sum(name: &str, ledger: &Ledger) {
@@ -187,6 +196,7 @@ fn sourced<T>(value: T) -> Sourced<T> {
 /// `smaps` and `status`, read now, and the build facts of the executable.
 fn add_process(facts: &mut SampleFacts, process: &Process) -> BuildFacts {
     let smaps = process.require(ProcFile::Smaps).unwrap();
+    let rollup = process.require(ProcFile::SmapsRollup).unwrap();
     let status = process.require(ProcFile::Status).unwrap();
     let info = process.build_info().unwrap();
     let (smaps, gaps) = procfs::smaps(&smaps);
@@ -201,6 +211,9 @@ fn add_process(facts: &mut SampleFacts, process: &Process) -> BuildFacts {
         eprintln!("{:?}", facts.memstats);
     }
     facts.smaps = Some(sourced(smaps.into_iter().zip(kinds).collect()));
+    let (rollup, gaps) = procfs::smaps_rollup(&rollup);
+    assert_eq!(gaps, []);
+    facts.smaps_rollup = Some(sourced(rollup));
     let (status, gaps) = procfs::status(&status);
     assert_eq!(gaps, []);
     facts.status = Some(sourced(status));
@@ -217,11 +230,7 @@ fn print_row(name: &str, ledger: &Ledger, truth: Option<(LedgerTerm, u64)>) {
         .collect();
     let truth = truth.map(|(t, held)| format!(" | truth {t:?} {:.1}", mib(held))).unwrap_or_default();
     let unexplained = 100.0 * ledger.get(LedgerTerm::Unexplained).share_of(ledger.rss);
-    eprintln!(
-        "{name:<28} RSS {:.1} = {}{truth} | unexplained {unexplained:.2} %",
-        mib(ledger.rss.0),
-        rows.join(" + ")
-    );
+    eprintln!("{name:<28} RSS {:.1} = {}{truth} | unexplained {unexplained:.2} %", mib(ledger.rss.0), rows.join(" + "));
 }
 
 /// A server that others wrote; killed when dropped.

@@ -81,8 +81,11 @@ fn reads_what_the_toolchain_built() {
         ("pie", &["-buildmode=pie"]),
         ("pie-stripped", &["-buildmode=pie", "-ldflags=-s -w"]),
     ];
-    for (name, args) in builds {
-        let exe = build(&go, dir.path(), name, args, false);
+    // An external linker puts the tables of a position-independent file elsewhere.
+    let external: (&str, &[&str]) = ("pie-external-stripped", &["-buildmode=pie", "-ldflags=-linkmode=external -s -w"]);
+    let has_cc = Command::new("cc").arg("--version").output().is_ok();
+    for (name, args) in builds.into_iter().chain(has_cc.then_some(external)) {
+        let exe = build(&go, dir.path(), name, args, name.contains("external"));
         let bytes = std::fs::read(&exe).unwrap();
         check(&go, name, &exe, &bytes);
         if name == "stripped" {
@@ -111,7 +114,7 @@ fn check(go: &Path, name: &str, exe: &Path, bytes: &[u8]) {
     assert_eq!(info.go_version_text, said[0], "{name}");
     assert_eq!(info.path.as_deref(), Some("example.com/box"), "{name}");
     assert_eq!(info.main.as_ref().unwrap().path, "example.com/box", "{name}");
-    assert_eq!(info.cgo(), Some(false), "{name}");
+    assert_eq!(info.cgo(), Some(name.contains("external")), "{name}");
     let pie = name.starts_with("pie");
     assert_eq!(binary.is_position_independent(), pie, "{name}");
     assert_eq!(info.setting("-buildmode"), Some(if pie { "pie" } else { "exe" }));
@@ -155,4 +158,35 @@ fn check(go: &Path, name: &str, exe: &Path, bytes: &[u8]) {
         }
     }
     assert!(compared >= 3 || nm.is_empty() || name.contains("stripped") || name == "no-sections", "{name}: {compared}");
+}
+
+/// Distributions' own builds, stripped: what `go version -m` would need the toolchain for.
+#[test]
+fn reads_stripped_programs_of_a_distribution() {
+    for (path, main) in [
+        ("/usr/bin/prometheus", "github.com/prometheus/prometheus/cmd/prometheus"),
+        ("/usr/bin/etcd", "go.etcd.io/etcd"),
+    ] {
+        let Ok(bytes) = std::fs::read(path) else {
+            eprintln!("skipped: {path} is not installed");
+            continue;
+        };
+        let binary = GoBinary::parse(&bytes).unwrap();
+        let info = binary.build_info().unwrap();
+        assert!(info.go_version.is_some_and(|v| v.at_least(18)), "{path}");
+        assert!(info.path.as_deref().is_some_and(|p| p.ends_with(main)), "{path}: {:?}", info.path);
+        let table = binary.pclntab().unwrap();
+        let mut names: Vec<&str> = table.functions().map(|f| f.1).collect();
+        for wanted in ["main.main", "runtime.mallocgc", "net/http.(*conn).serve"] {
+            assert!(names.contains(&wanted), "{path}: {wanted}");
+        }
+        names.dedup();
+        assert_eq!(table.functions().count(), table.len(), "{path}");
+        let mut last = 0;
+        for (address, name) in table.functions() {
+            assert!(address >= last, "{path}: {name}");
+            last = address;
+            assert!(binary.code_bytes_before(address + 1, 1).is_some(), "{path}: {name} is no code");
+        }
+    }
 }
