@@ -28,8 +28,8 @@ fn quote(word: &str) -> String {
     if word.chars().any(clean::is_unsafe) {
         return "TARGET".to_owned();
     }
-    let plain = |c: char| c.is_ascii_alphanumeric() || "_@%+=:,./-[]".contains(c);
-    if !word.is_empty() && word.chars().all(|c| plain(c) && c != '[' && c != ']') {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_@%+=:,./-".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
         word.to_owned()
     } else {
         format!("'{}'", word.replace('\'', r"'\''"))
@@ -40,7 +40,8 @@ fn quote(word: &str) -> String {
 pub(crate) fn next(report: &Report) -> Vec<Hint> {
     let mut out = Vec::new();
     let target = if report.target.name.is_empty() { "TARGET" } else { report.target.name.as_str() };
-    if let Some(f) = report.findings.first() {
+    let worth = |f: &&model::Finding| report.verdict != Verdict::Healthy || f.severity <= model::Severity::Medium;
+    if let Some(f) = report.findings.iter().find(worth) {
         out.push(Hint::new(&["oomph", "explain", &f.rule], "how the rule decides, and the fix"));
     }
     let html = ["oomph", "diagnose", target, "--format", "html", "-o", "report.html"];
@@ -54,7 +55,7 @@ pub(crate) fn next(report: &Report) -> Vec<Hint> {
         let at = |p: &str| format!("{}/{p}", target.trim_end_matches('/'));
         out.push(Hint::new(&["oomph", "pprof", "diff", &at(first), &at(last)], "what grew, line by line"));
     }
-    if report.verdict == Verdict::InsufficientEvidence && report.target.kind != "bundle" {
+    if report.verdict == Verdict::InsufficientEvidence && ["url", "pid"].contains(&report.target.kind.as_str()) {
         out.insert(0, Hint::new(&["oomph", "diagnose", target, "--for", "5m"], "more samples, further apart"));
     }
     out

@@ -105,11 +105,7 @@ fn words(text: &str) -> Vec<String> {
             }
             _ => out.push(w.to_owned()),
         }
-        number_before = is_number(w) || ["<", ">", "≤", "≥", "≈", "~"].contains(&w);
-        if number_before && !is_number(w) {
-            // A lone sign belongs to the number that follows.
-            number_before = false;
-        }
+        number_before = is_number(w);
     }
     out
 }

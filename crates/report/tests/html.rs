@@ -1,4 +1,5 @@
 //! The HTML file: self-contained, inert against hostile strings, always below 2 MB.
+#![expect(clippy::unwrap_used, reason = "a test that cannot build its input has failed")]
 
 mod common;
 
@@ -66,4 +67,123 @@ fn writes_samples_when_asked() {
     std::fs::write(format!("{dir}/flame.svg"), report::flame_svg(&flames(300)[0]).unwrap()).unwrap();
     std::fs::write(format!("{dir}/growth.svg"), report::flame_svg(&flames(300)[1]).unwrap()).unwrap();
     std::fs::write(format!("{dir}/flame.speedscope.json"), report::speedscope(&flames(300)[0])).unwrap();
+}
+
+/// Everything a browser would fetch or run must be ours.
+fn inert(page: &str, benign: &str) {
+    assert!(page.len() < 2_000_000, "{}", page.len());
+    assert_eq!(page.matches("<script").count(), benign.matches("<script").count());
+    for tag in ["<img", "<iframe", "<object", "<embed", "<link", "<base", "<form", "<a href=\"h"] {
+        assert!(!page.contains(tag), "{tag}");
+    }
+    for tag in page[..page.find("<script").unwrap_or(page.len())].split('<').skip(1) {
+        let outside_quotes: String = tag.split('>').next().unwrap().split('"').step_by(2).collect();
+        assert!(!outside_quotes.contains(" on"), "{tag}");
+    }
+    let lower = page.to_lowercase();
+    for fetch in ["src=\"http", "src='http", "href=\"http", "href='http", "url(", "@import", "src=\"//", "href=\"//"] {
+        assert!(!lower.contains(fetch), "{fetch}");
+    }
+    let bidi = |c: char| ('\u{202a}'..='\u{202e}').contains(&c) || ('\u{2066}'..='\u{2069}').contains(&c);
+    assert!(!page.chars().any(|c| c != '\n' && (c.is_control() || bidi(c))));
+}
+
+#[test]
+fn loads_nothing_and_states_its_policy() {
+    for (_, r) in common::all() {
+        let page = html(&r, &flames(200));
+        inert(&page, &page);
+        assert!(page.contains("default-src 'none'"));
+        assert!(page.contains("<html lang=\"en\">") && page.contains("<main"));
+    }
+}
+
+/// The tags of a page, in order, without attributes: text from outside must not change them.
+fn tags(page: &str) -> Vec<String> {
+    page.split('<').skip(1).map(|t| t.chars().take_while(|c| !c.is_whitespace() && *c != '>').collect()).collect()
+}
+
+#[test]
+fn hostile_strings_change_no_markup() {
+    let mut word = common::with_strings(&mut |_| "word".to_owned());
+    word.findings.iter_mut().for_each(|f| f.fix.recipe.clear());
+    let flame = |s: &str| {
+        vec![Flame {
+            name: s.into(),
+            unit: s.into(),
+            collapsed: format!("a;{0};b 7\n{0} -9\n", s.replace(';', ",")),
+            note: s.into(),
+        }]
+    };
+    let benign = html(&word, &flame("word"));
+    for bad in common::HOSTILE.iter().filter(|b| !b.is_empty() && !b.contains('\n')) {
+        let mut r = common::with_strings(&mut |_| (*bad).to_owned());
+        r.findings.iter_mut().for_each(|f| f.fix.recipe.clear());
+        // Units and directories decide what is printed beside them; keep what is about structure alike.
+        for s in &mut r.series {
+            s.unit = "word".into();
+        }
+        let page = html(&r, &flame(bad));
+        inert(&page, &benign);
+        let count = |p: &str| tags(p).iter().filter(|t| *t != "span" && *t != "/span").count();
+        assert_eq!(count(&page), count(&benign), "{bad:?}");
+    }
+}
+
+#[test]
+fn recipes_cannot_bring_markup() {
+    for bad in common::HOSTILE {
+        let r = common::with_strings(&mut |s| format!("{bad}\n\n{s}\n\n<b onclick=x>{bad}</b>\n"));
+        let page = html(&r, &[]);
+        inert(&page, &page);
+        assert!(!page.contains("<b onclick"));
+    }
+}
+
+#[test]
+fn a_quarter_million_stacks_stay_below_two_megabytes() {
+    let f = flames(250_000);
+    let page = html(&common::leak(), &f);
+    assert!(page.len() < 2_000_000, "{}", page.len());
+    assert!(page.contains("are folded into their callers"));
+    // The culprit is still there.
+    assert!(page.contains("session.(*Store).Put"));
+}
+
+#[test]
+fn deep_wide_and_huge_inputs_stay_below_two_megabytes() {
+    let long = "x".repeat(3_000_000);
+    let deep =
+        format!("{} 5\n", (0..3000).map(|i| format!("frame{i}{}", "y".repeat(900))).collect::<Vec<_>>().join(";"));
+    let wide: String = (0..100_000).fold(String::new(), |mut s, i| {
+        writeln!(s, "root;f{i}{} 1000", "z".repeat(100)).unwrap();
+        s
+    });
+    let f = |collapsed: String| Flame { name: long.clone(), unit: "bytes".into(), collapsed, note: long.clone() };
+    let mut r = common::with_strings(&mut |_| "<&\"'>".repeat(20_000));
+    let finding = r.findings[0].clone();
+    r.findings = vec![finding; 300];
+    r.limits = vec!["<".repeat(5000); 5000];
+    let page = html(&r, &[f(deep), f(wide), f(String::new()), f(format!("{long} 1\n"))]);
+    assert!(page.len() < 2_000_000, "{}", page.len());
+    assert!(page.contains("would not fit"));
+}
+
+mod arbitrary {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
+        #[test]
+        fn strings_never_become_markup(s in proptest::collection::vec("\\PC{0,12}[<>&\"'`]{0,3}<x-evil [\\x00-\\x1f\u{202e}]?\\PC{0,8}", 1..6)) {
+            let mut i = 0;
+            let r = common::with_strings(&mut |_| { i += 1; s[i % s.len()].clone() });
+            let f = vec![Flame { name: s[0].clone(), unit: s[0].clone(), collapsed: s.iter().map(|s| format!("{s};{s} 3\n")).collect(), note: s[0].clone() }];
+            let page = html(&r, &f);
+            prop_assert!(!page.contains("<x-evil"));
+            let acts = page.chars().any(|c| c != '\n' && (c.is_control() || c == '\u{202e}'));
+            prop_assert!(!acts);
+        }
+    }
 }

@@ -67,11 +67,6 @@ impl Tree {
         self.nodes.first().map_or(0, |n| n.weight)
     }
 
-    /// Signed sum.
-    pub(crate) fn net(&self) -> i64 {
-        self.nodes.first().map_or(0, |n| n.net)
-    }
-
     /// Functions by cumulative value: (name, own, cumulative, signed cumulative), the largest first.
     /// A function that recurs on a path counts once.
     pub(crate) fn top(&self, n: usize) -> Vec<(&str, u64, u64, i64)> {
@@ -230,14 +225,14 @@ mod tests {
     #[test]
     fn adds_up_and_counts_recursion_once() {
         let t = Tree::build(&flame("main;f;f 10\nmain;f 5\nmain;g 1\nnot a stack\n\n"));
-        assert_eq!((t.total(), t.net(), t.stacks, t.bad_lines, t.signed), (16, 16, 3, 1, false));
+        assert_eq!((t.total(), t.nodes[0].net, t.stacks, t.bad_lines, t.signed), (16, 16, 3, 1, false));
         assert_eq!(t.top(3), [("main", 0, 16, 16), ("f", 15, 15, 15), ("g", 1, 1, 1)]);
     }
 
     #[test]
     fn differences_keep_their_sign() {
         let t = Tree::build(&flame("main;grew 100\nmain;shrank -40\n"));
-        assert_eq!((t.total(), t.net(), t.signed), (140, 60, true));
+        assert_eq!((t.total(), t.nodes[0].net, t.signed), (140, 60, true));
     }
 
     #[test]

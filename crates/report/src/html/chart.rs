@@ -6,8 +6,8 @@ use crate::{clean, fmt};
 use model::{Report, Series, SeriesPoint, format_iec};
 use std::fmt::Write as _;
 
-const W: f64 = 760.0;
-const H: f64 = 260.0;
+const W: f64 = 1000.0;
+const H: f64 = 280.0;
 const LEFT: f64 = 84.0;
 const RIGHT: f64 = 16.0;
 const TOP: f64 = 14.0;
@@ -60,8 +60,9 @@ fn chart(out: &mut String, caption: &str, unit: &str, all: &[&Series], limit: Op
     let most = points().map(|p| p.value).fold(0.0, f64::max);
     // A limit far above the lines would flatten them; it then stands in the caption alone.
     let drawn_limit = limit.filter(|l| *l <= most * 2.2);
-    let step = step(most.max(drawn_limit.unwrap_or(0.0)) * 1.02, 4.0, if unit == "bytes" { 1024.0 } else { 1000.0 });
-    let top = (most.max(drawn_limit.unwrap_or(0.0)) * 1.02 / step).ceil().max(1.0) * step;
+    let most_drawn = most.max(drawn_limit.unwrap_or(0.0)) * 1.02;
+    let step = step(most_drawn, unit == "bytes");
+    let top = (most_drawn / step).ceil().max(1.0) * step;
     let a = Axes { from, seconds: (to - from).max(0.001), top };
     let _ = writeln!(out, "<figure class=\"chart\"><figcaption>{caption}");
     for (i, s) in shown.iter().enumerate() {
@@ -104,17 +105,15 @@ fn value(v: f64, unit: &str) -> String {
     clean::html(&if unit == "bytes" { format_iec(v) } else { fmt::number(v) })
 }
 
-/// A round step that divides `most` into about `n` parts, round in powers of `base`.
-fn step(most: f64, n: f64, base: f64) -> f64 {
-    let raw = (most / n).max(f64::MIN_POSITIVE);
-    let mut unit = 1.0;
-    while raw / unit >= base && unit < 1e24 {
-        unit *= base;
+/// A round step that divides `most` into two to five parts: for bytes a power of two, otherwise 1, 2
+/// or 5 times a power of ten.
+fn step(most: f64, bytes: bool) -> f64 {
+    let raw = (most / 5.0).max(f64::MIN_POSITIVE);
+    if bytes {
+        return 2f64.powi(raw.log2().ceil() as i32).max(1.0);
     }
-    let in_unit = raw / unit;
-    let decade = 10f64.powf(in_unit.max(1e-6).log10().floor());
-    let nice = [1.0, 2.0, 2.5, 5.0, 10.0].into_iter().find(|m| m * decade >= in_unit).unwrap_or(10.0);
-    (nice * decade * unit).max(if base == 1024.0 { 1.0 } else { 1e-6 })
+    let decade = 10f64.powf(raw.log10().floor());
+    [1.0, 2.0, 5.0].into_iter().map(|m| m * decade).find(|s| *s >= raw).unwrap_or(10.0 * decade)
 }
 
 fn grid(out: &mut String, a: &Axes, unit: &str, step: f64) {
@@ -136,7 +135,7 @@ fn grid(out: &mut String, a: &Axes, unit: &str, step: f64) {
         s if s < 259_200.0 => (3600.0, "h"),
         _ => (86_400.0, "days"),
     };
-    let x_step = self::step(a.seconds / scale, 6.0, 1000.0);
+    let x_step = self::step(a.seconds / scale, false);
     for i in 0..=((a.seconds / scale / x_step) + 1e-9).floor().min(20.0) as u32 {
         let t = f64::from(i) * x_step;
         let x = LEFT + t * scale / a.seconds * (W - LEFT - RIGHT);

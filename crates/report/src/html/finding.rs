@@ -32,10 +32,10 @@ const fn class(s: Severity) -> &'static str {
 fn finding(i: usize, f: &Finding) -> String {
     let mut out = String::new();
     let open = f.severity <= Severity::Medium;
-    let _ = write!(
+    let _ = writeln!(
         out,
         "<article class=\"finding {}\"><details{}><summary><span class=\"sev\">{}</span> <span class=\"sure\">{}</span> \
-         <code class=\"rule\">{}</code><h3><span class=\"num\">{}.</span> {}</h3></summary>\n",
+         <code class=\"rule\">{}</code><h3><span class=\"num\">{}.</span> {}</h3></summary>",
         class(f.severity),
         if open { " open" } else { "" },
         f.severity.as_str(),

@@ -115,7 +115,7 @@ fn table(out: &mut String, f: &Flame, t: &Tree) {
     );
     for (function, own, cum, net) in t.top(ROWS) {
         let net = if t.signed {
-            format!("<td class=\"n\">{}</td>", fmt::value_signed(net as f64, &f.unit))
+            format!("<td class=\"n\">{}</td>", clean::html(&fmt::value_signed(net as f64, &f.unit)))
         } else {
             String::new()
         };

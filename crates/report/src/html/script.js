@@ -55,7 +55,7 @@
     var dot = head.indexOf('.', slash + 1), pkg = dot < 0 ? head : head.slice(0, dot), h = 0, k;
     for (k = 0; k < pkg.length; k++) h = (h * 31 + pkg.charCodeAt(k)) >>> 0;
     var first = pkg.split('/')[0], own = first === 'main' || (slash >= 0 && first.indexOf('.') >= 0);
-    return own ? 'hsl(' + (18 + h % 34) + ',' + (72 + h % 18) + '%,' + (66 + (h >> 5) % 9) + '%)'
+    return own ? 'hsl(' + (16 + h % 26) + ',' + (72 + h % 18) + '%,' + (66 + (h >> 5) % 9) + '%)'
       : 'hsl(' + (200 + h % 20) + ',' + (14 + h % 12) + '%,' + (76 + (h >> 5) % 8) + '%)';
   }
 

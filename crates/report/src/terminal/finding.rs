@@ -39,7 +39,7 @@ pub(super) fn full(p: &mut Page, f: &Finding, how: &How) {
         p.paragraph(2, &f.title);
     }
     subject(p, f);
-    evidence(p, "why", positive(f), how.verbose);
+    evidence(p, "why", &positive(f), how.verbose);
     if !f.subject.holder.is_empty() {
         p.field("held", &holder(f));
     }
@@ -50,9 +50,9 @@ pub(super) fn full(p: &mut Page, f: &Finding, how: &How) {
     if how.verbose && !f.fix.recipe.trim().is_empty() {
         p.preformatted(11, &f.fix.recipe);
     }
-    evidence(p, "against", negative(f), how.verbose);
+    evidence(p, "against", &negative(f), how.verbose);
     if how.verbose {
-        evidence(p, "note", f.evidence.iter().filter(|e| e.weight == 0.0).collect(), true);
+        evidence(p, "note", &f.evidence.iter().filter(|e| e.weight == 0.0).collect::<Vec<_>>(), true);
     }
     if let Some(fc) = &f.forecast {
         p.field(
@@ -125,7 +125,7 @@ fn negative(f: &Finding) -> Vec<&Evidence> {
     out
 }
 
-fn evidence(p: &mut Page, label: &str, list: Vec<&Evidence>, verbose: bool) {
+fn evidence(p: &mut Page, label: &str, list: &[&Evidence], verbose: bool) {
     let show = if verbose { list.len() } else { SHOWN };
     let more = list.len().saturating_sub(show);
     let line = |e: &Evidence| -> String {

@@ -1,6 +1,6 @@
 //! Reports as the rules would make them: a leaking session cache, a service near its limit, a
 //! churning encoder, a healthy one, and one with a single sample.
-#![allow(dead_code)]
+#![allow(dead_code, reason = "each test file uses its own part")]
 
 use model::*;
 
@@ -373,3 +373,39 @@ pub(crate) fn all() -> Vec<(&'static str, Report)> {
         ("insufficient", insufficient()),
     ]
 }
+
+/// The leak report with every string replaced by what `f` makes of it.
+pub(crate) fn with_strings(f: &mut dyn FnMut(&str) -> String) -> Report {
+    let mut value = serde_json::to_value(leak()).unwrap();
+    fn walk(key: &str, v: &mut serde_json::Value, f: &mut dyn FnMut(&str) -> String) {
+        // Values of enumerations stay: the model would refuse others.
+        const FIXED: [&str; 7] = ["severity", "verdict", "role", "term", "outcome", "mechanism", "root"];
+        let kinds = ["map", "goroutine", "process"];
+        let fixed = |key: &str, s: &str| FIXED.contains(&key) || (key == "kind" && kinds.contains(&s));
+        match v {
+            serde_json::Value::String(s) if !fixed(key, s) => {
+                *s = f(s);
+            }
+            serde_json::Value::Array(a) => a.iter_mut().for_each(|v| walk(key, v, f)),
+            serde_json::Value::Object(o) => o.iter_mut().for_each(|(k, v)| walk(k, v, f)),
+            _ => {}
+        }
+    }
+    walk("", &mut value, f);
+    serde_json::from_value(value).unwrap()
+}
+
+/// Strings that act on terminals, browsers or Markdown readers.
+pub(crate) const HOSTILE: &[&str] = &[
+    "</script><img src=x onerror=alert(1)>",
+    "\x1b[2J\x1b]0;title\x07\u{9b}31m",
+    "\u{202e}gnp.exe\u{2066}\u{200b}\u{feff}",
+    "\"><svg/onload=alert(1)>' onmouseover='x",
+    "<!--<script>--><![CDATA[",
+    "`code` **bold** [l](javascript:x) ![i](http://e/x) | cell | @user #1 https://evil.example",
+    "a\nb\r\nc\td\0e",
+    "```\n</details>\n# heading",
+    "漢字かな交じり文のとても長い関数名前前前前前前前前前前前前前前前前前前前前前前前前前前前",
+    "👩‍👩‍👧‍👦 e\u{301}\u{301}\u{301}",
+    "",
+];
