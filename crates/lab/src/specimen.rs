@@ -1,0 +1,111 @@
+//! Specimens: which there are, what is known of them, building and starting them.
+
+use crate::{Culprit, Expectation, LabError, Running, Toolchain, extract, sources};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// A Go program with one known fault, or none.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Specimen {
+    name: String,
+    expectation: Expectation,
+}
+
+impl Specimen {
+    /// All specimens, by name.
+    ///
+    /// # Errors
+    /// When an embedded `truth.json` is not as [`Expectation`] says.
+    pub fn all() -> Result<Vec<Self>, LabError> {
+        sources::files()
+            .filter_map(|(path, text)| Some((path.strip_suffix("/truth.json")?, text)))
+            .map(|(name, text)| {
+                let expectation = serde_json::from_str(text)
+                    .map_err(|e| LabError::BadSpecimen { name: name.to_owned(), reason: format!("truth.json: {e}") })?;
+                Ok(Self { name: name.to_owned(), expectation })
+            })
+            .collect()
+    }
+
+    /// The specimen of this name.
+    ///
+    /// # Errors
+    /// When there is none, with the names there are.
+    pub fn by_name(name: &str) -> Result<Self, LabError> {
+        let mut all = Self::all()?;
+        match all.iter().position(|s| s.name == name) {
+            Some(i) => Ok(all.swap_remove(i)),
+            None => Err(LabError::UnknownSpecimen {
+                name: name.to_owned(),
+                known: all.iter().map(|s| s.name.as_str()).collect::<Vec<_>>().join(", "),
+            }),
+        }
+    }
+
+    /// Its name: the folder.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What a right diagnosis says of it.
+    #[must_use]
+    pub const fn truth(&self) -> &Expectation {
+        &self.expectation
+    }
+
+    /// The culprit's line (from 1); `None` for a specimen without one.
+    ///
+    /// # Errors
+    /// When the marker is not in the source.
+    pub fn culprit_line(&self) -> Result<Option<u32>, LabError> {
+        self.expectation.culprit.as_ref().map(|c| self.line_of(c)).transpose()
+    }
+
+    /// All lines of the fault, the culprit first.
+    ///
+    /// # Errors
+    /// When a marker is not in the source.
+    pub fn site_lines(&self) -> Result<Vec<(&Culprit, u32)>, LabError> {
+        let sites = self.expectation.culprit.iter().chain(&self.expectation.sites);
+        sites.map(|c| Ok((c, self.line_of(c)?))).collect()
+    }
+
+    fn line_of(&self, site: &Culprit) -> Result<u32, LabError> {
+        let bad = |reason: String| LabError::BadSpecimen { name: self.name.clone(), reason };
+        let text = sources::file(&site.file).ok_or_else(|| bad(format!("{}: no such source file", site.file)))?;
+        let index = text
+            .lines()
+            .position(|line| line.trim_end().ends_with(&site.marker))
+            .ok_or_else(|| bad(format!("{}: no line ends in {:?}", site.file, site.marker)))?;
+        u32::try_from(index + 1).map_err(|_| bad(format!("{}: too many lines", site.file)))
+    }
+
+    /// Builds it: sources go to `out_dir/lab`, the binary to `out_dir/bin/GOVERSION/NAME`, whose
+    /// path is returned. Quick when nothing changed (Go's build cache).
+    ///
+    /// # Errors
+    /// When the sources cannot be written or `go build` fails.
+    pub fn build(&self, go: &Toolchain, out_dir: &Path) -> Result<PathBuf, LabError> {
+        let module = out_dir.join("lab");
+        extract(&module)?;
+        let bin = out_dir.join("bin").join(go.release());
+        fs::create_dir_all(&bin).map_err(LabError::io(format!("making {}", bin.display())))?;
+        let binary =
+            std::path::absolute(bin.join(&self.name)).map_err(LabError::io(format!("finding {}", bin.display())))?;
+        let output = binary.to_string_lossy();
+        let package = format!("./{}", self.name);
+        go.run(&module, &["build", "-o", &output, &package])?;
+        Ok(binary)
+    }
+
+    /// Starts `binary` with the arguments of `truth.json` and then `args`; returns when it listens.
+    ///
+    /// # Errors
+    /// When it does not start, or says nothing for 30 s.
+    pub fn start(&self, binary: &Path, args: &[&str]) -> Result<Running, LabError> {
+        let own = self.expectation.args.iter().map(String::as_str);
+        let all: Vec<&str> = own.chain(args.iter().copied()).collect();
+        Running::start(&self.name, binary, &all)
+    }
+}
