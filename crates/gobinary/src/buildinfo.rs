@@ -14,6 +14,9 @@ const HEADER: usize = 32;
 const INLINE: u8 = 2;
 /// Longest string that is taken: dependency lists of the largest programs are far below.
 const MOST_TEXT: u64 = 16 << 20;
+/// Most places with the magic that are tried in a segment; programs that know the format hold one
+/// or two besides their own.
+const MOST_TRIES: usize = 32;
 const PART: &str = "build information";
 
 /// A module of the build.
@@ -187,7 +190,7 @@ pub(crate) fn find(binary: &GoBinary<'_>) -> Result<BuildInfo, BinaryError> {
     let section = binary.section(".go.buildinfo");
     let by_writable = |w: bool| binary.segments().iter().filter(move |s| s.writable == w).map(|s| (s.address, s.data));
     for (_, data) in section.into_iter().chain(by_writable(true)).chain(by_writable(false)) {
-        for offset in candidates(data) {
+        for offset in candidates(data).take(MOST_TRIES) {
             match inline(data, offset) {
                 Ok(info) => return Ok(info),
                 Err(e) => damaged = Some(e),

@@ -12,6 +12,8 @@ const MAGIC_120: u32 = 0xffff_fff1;
 const HEADER: usize = 8 + 8 * 8;
 /// Longest name that is taken (generic instances have long ones).
 const MOST_NAME: usize = 64 << 10;
+/// Most places that look like a table and are tried; real files have one.
+const MOST_TRIES: usize = 32;
 const PART: &str = "function table";
 
 /// Names and start addresses of all functions of a Go executable. Addresses are those of the
@@ -133,6 +135,7 @@ pub(crate) fn find<'a>(binary: &GoBinary<'a>) -> Result<Pclntab<'a>, BinaryError
             Err(e) => damaged = Some(e),
         }
     }
+    let mut tries = 0;
     for segment in binary.segments() {
         for (i, word) in segment.data.chunks_exact(8).enumerate() {
             let first = [word.first(), word.get(1), word.get(2), word.get(3)];
@@ -141,6 +144,10 @@ pub(crate) fn find<'a>(binary: &GoBinary<'a>) -> Result<Pclntab<'a>, BinaryError
                 || !matches!(word.get(4..), Some([0, 0, 1 | 4, 8]))
             {
                 continue;
+            }
+            tries += 1;
+            if tries > MOST_TRIES {
+                break;
             }
             let Some(data) = segment.data.get(i * 8..) else {
                 continue;

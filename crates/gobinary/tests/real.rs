@@ -95,13 +95,35 @@ fn reads_what_the_toolchain_built() {
             bare[0x3c..0x40].fill(0);
             check(&go, "no-sections", &exe, &bare);
         }
-        // A file cut anywhere is an error or a part, never a panic.
-        for cut in [0, 1, 63, 64, 4096, bytes.len() / 3, bytes.len() / 2, bytes.len() - 1] {
-            if let Ok(b) = GoBinary::parse(&bytes[..cut]) {
-                let _ = b.build_info();
-                if let Ok(t) = b.pclntab() {
-                    let _ = t.functions().count();
-                }
+        damage(&bytes);
+    }
+}
+
+/// A file cut or changed anywhere is an error or a part, never a panic.
+fn damage(bytes: &[u8]) {
+    let read = |bytes: &[u8]| {
+        if let Ok(b) = GoBinary::parse(bytes) {
+            let _ = (b.build_info(), b.go_build_id(), b.gnu_build_id());
+            if let Ok(t) = b.pclntab() {
+                let _ = t.functions().count();
+                let _ = t.function_at(bytes.len() as u64);
+            }
+        }
+    };
+    for cut in [0, 1, 63, 64, 4096, bytes.len() / 3, bytes.len() / 2, bytes.len() - 1] {
+        read(&bytes[..cut]);
+    }
+    let magic = [0xf1, 0xff, 0xff, 0xff, 0, 0];
+    let table = bytes.windows(6).position(|w| w == magic).unwrap();
+    let sections = u64::from_le_bytes(bytes[0x28..0x30].try_into().unwrap()) as usize;
+    let mut changed = bytes.to_vec();
+    // The file header and program headers, the table's header, the section headers.
+    for (start, len) in [(0, 0x200), (table, 72), (sections, 0x300)] {
+        for i in (start..(start + len).min(bytes.len())).step_by(7) {
+            for value in [0xff, 0x80, 0] {
+                let old = std::mem::replace(&mut changed[i], value);
+                read(&changed);
+                changed[i] = old;
             }
         }
     }
