@@ -2,6 +2,7 @@
 //! texts with MemStats, expvar and Prometheus pages. No manifest tells when they were taken, so
 //! profiles go by their own time and other files by their time of change.
 
+use crate::hints::Hints;
 use crate::parse::{Parsed, parse};
 use crate::read::{Counters, sample_fact, settle};
 use crate::write::hex;
@@ -41,7 +42,7 @@ impl Facts {
                 bytes: artifact.bytes,
                 taken_at: at,
             });
-            match parse(&kind, &bytes, &ReadLimits::default()) {
+            match parse(&kind, &bytes, &ReadLimits::default(), &Hints::default()) {
                 Ok((Parsed::Unread, _)) => facts.limits.push(format!(
                     "{}: not a heap profile, goroutine dump or page of counters: not read.",
                     artifact.path
@@ -109,7 +110,7 @@ fn recognise(bytes: &[u8], changed: UnixMillis) -> (ArtifactKind, UnixMillis) {
     }
     match Profile::read(bytes, &ReadLimits::default()) {
         Ok(p) if p.kind() == ProfileKind::Heap => {
-            let own = UnixMillis(crate::seam::time_nanos(&p) / 1_000_000);
+            let own = UnixMillis(p.time_nanos() / 1_000_000);
             (ArtifactKind::HeapProfile, if own.0 > 0 { own } else { changed })
         }
         Ok(_) => (ArtifactKind::Other("profile".into()), changed),

@@ -8,11 +8,13 @@
 //! This crate holds the only sockets of floors 0 to 6. It judges nothing.
 
 mod address;
+mod call_hints;
 mod collect;
 mod error;
 mod facts;
 mod fetch_error;
 mod files;
+mod hints;
 mod http;
 mod kind;
 mod manifest;
@@ -20,12 +22,12 @@ mod open;
 mod parse;
 mod privacy;
 mod read;
-mod seam;
 mod settings;
 mod store;
 mod write;
 
 pub use address::Address;
+pub use call_hints::CallHints;
 pub use collect::{CollectError, CollectOptions, CollectTarget, Collected, GcPolicy, Progress, collect};
 pub use error::BundleError;
 pub use facts::{BuildFacts, Facts, GoEnvironment, SampleFacts, Sourced};

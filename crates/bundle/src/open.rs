@@ -5,6 +5,7 @@ use crate::write::hex;
 use crate::{Artifact, BundleError, Manifest};
 use model::{ArtifactRef, Bytes};
 use sha2::{Digest, Sha256};
+use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -111,18 +112,16 @@ impl Bundle {
                     },
                 )),
                 Ok(_) if hex(&sha.finalize()) != a.sha256 => {
-                    out.damaged.push((a.path.clone(), "SHA-256 differs".to_owned()))
+                    out.damaged.push((a.path.clone(), "SHA-256 differs".to_owned()));
                 }
                 Ok(_) => out.intact += 1,
                 Err(BundleError::Missing(p)) => out.missing.push(p),
                 Err(e) => out.damaged.push((a.path.clone(), e.to_string())),
             }
         }
-        for path in self.store.files()? {
-            if self.manifest.artifact(&path).is_none() {
-                out.extra.push(path);
-            }
-        }
+        let listed: HashSet<&str> = self.manifest.artifacts.iter().map(|a| a.path.as_str()).collect();
+        out.extra = self.store.files()?;
+        out.extra.retain(|path| !listed.contains(path.as_str()));
         Ok(out)
     }
 }

@@ -1,6 +1,7 @@
 //! One artifact's bytes into one fact. Knows which reader reads which kind; joins nothing.
 
 use crate::ArtifactKind;
+use crate::hints::Hints;
 use flate2::read::MultiGzDecoder;
 use metrics::{Exposition, Expvar};
 use model::{Bytes, Cgroup, Gap, Mapping, MemStats, Pressure, ProcStatus, Smap, SmapsRollup};
@@ -56,10 +57,10 @@ pub(crate) const fn is_read(kind: &ArtifactKind) -> bool {
 }
 
 /// Reads one artifact.
-pub(crate) fn parse(kind: &ArtifactKind, bytes: &[u8], limits: &ReadLimits) -> ParseResult {
+pub(crate) fn parse(kind: &ArtifactKind, bytes: &[u8], limits: &ReadLimits, hints: &Hints) -> ParseResult {
     use ArtifactKind as K;
     if *kind == K::HeapProfile {
-        return heap(bytes, limits);
+        return heap(bytes, limits, hints);
     }
     let text = inflated(bytes, limits.max_inflated)?;
     let text = text.as_ref();
@@ -113,21 +114,18 @@ pub(crate) fn parse(kind: &ArtifactKind, bytes: &[u8], limits: &ReadLimits) -> P
     }
 }
 
-fn heap(bytes: &[u8], limits: &ReadLimits) -> ParseResult {
+fn heap(bytes: &[u8], limits: &ReadLimits, hints: &Hints) -> ParseResult {
     let profile = Profile::read(bytes, limits).map_err(|e| e.to_string())?;
     if profile.kind() != ProfileKind::Heap {
         return Err(format!("expected a heap profile, found one of kind {:?}", profile.kind()));
     }
-    let stacks = HeapStacks::of(&profile).map_err(|e| e.to_string())?;
+    let stacks = HeapStacks::with_hints(&profile, hints).map_err(|e| e.to_string())?;
     Ok((Parsed::Heap(stacks), profile.gaps().to_vec()))
 }
 
 fn memstats(text: &[u8]) -> ParseResult {
-    let (stats, gaps) = crate::seam::read_memstats(text);
-    match stats {
-        Some(stats) => Ok((Parsed::MemStats(stats), gaps)),
-        None => Err(first(&gaps, "no `# runtime.MemStats` block")),
-    }
+    let (stats, gaps) = profile::read_memstats(text).map_err(|e| e.to_string())?;
+    Ok((Parsed::MemStats(stats), gaps))
 }
 
 fn cgroup(text: &[u8]) -> ParseResult {

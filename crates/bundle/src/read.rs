@@ -5,9 +5,10 @@
 //! the environment fills these last two when nothing else tells. What was not there or not readable
 //! becomes a sentence in `limits`.
 
+use crate::hints::Hints;
 use crate::parse::{ParseResult, Parsed, is_read, parse};
 use crate::settings::{gogc, memory_limit};
-use crate::{Artifact, BuildFacts, Bundle, Facts, Failure, GoEnvironment, SampleFacts, Sourced};
+use crate::{Artifact, ArtifactKind, BuildFacts, Bundle, Facts, Failure, GoEnvironment, SampleFacts, Sourced};
 use model::{Bytes, GoVersion, MemStats, TargetInfo};
 use profile::ReadLimits;
 use std::collections::BTreeMap;
@@ -26,16 +27,30 @@ impl Bundle {
     #[must_use]
     pub fn facts(&self) -> Facts {
         let wanted: Vec<&Artifact> = self.manifest().artifacts.iter().filter(|a| is_read(&a.kind)).collect();
-        let parsed = self.parse_all(&wanted);
         let mut join = Join::new(self);
+        let hints = self.hints(&mut join.facts.limits);
+        let parsed = self.parse_all(&wanted, &hints);
         for (artifact, result) in wanted.into_iter().zip(parsed) {
             join.take(artifact, result);
         }
         join.finish()
     }
 
+    /// What the capture kept of the executable.
+    fn hints(&self, limits: &mut Vec<String>) -> Hints {
+        let mut hints = Hints::default();
+        for a in self.manifest().artifacts.iter().filter(|a| a.kind == ArtifactKind::CallTargets) {
+            let added =
+                self.store.read(&a.path, MAX_ARTIFACT).map_err(|e| e.to_string()).and_then(|b| hints.add_json(&b));
+            if let Err(why) = added {
+                limits.push(format!("{} could not be read: {why}.", a.path));
+            }
+        }
+        hints
+    }
+
     /// Reads artifacts on a few threads; results in the order of `wanted`.
-    fn parse_all(&self, wanted: &[&Artifact]) -> Vec<ParseResult> {
+    fn parse_all(&self, wanted: &[&Artifact], hints: &Hints) -> Vec<ParseResult> {
         let next = AtomicUsize::new(0);
         let threads =
             std::thread::available_parallelism().map_or(1, usize::from).min(MAX_THREADS).min(wanted.len().max(1));
@@ -46,7 +61,7 @@ impl Bundle {
                     while let Some(i) = Some(next.fetch_add(1, Ordering::Relaxed)).filter(|i| *i < wanted.len()) {
                         if let (Some(artifact), Some(slot)) = (wanted.get(i), results.get(i)) {
                             // A reader with a bug costs one artifact, not the diagnosis.
-                            let read = catch_unwind(AssertUnwindSafe(|| self.parse_one(artifact)));
+                            let read = catch_unwind(AssertUnwindSafe(|| self.parse_one(artifact, hints)));
                             let _ = slot.set(read.unwrap_or_else(|_| Err("its reader failed (a bug in oomph)".into())));
                         }
                     }
@@ -56,9 +71,9 @@ impl Bundle {
         results.into_iter().map(|slot| slot.into_inner().unwrap_or_else(|| Err("it was not read".into()))).collect()
     }
 
-    fn parse_one(&self, artifact: &Artifact) -> ParseResult {
-        let bytes = self.read(&artifact.path, MAX_ARTIFACT).map_err(|e| e.to_string())?;
-        parse(&artifact.kind, &bytes, &ReadLimits::default())
+    fn parse_one(&self, artifact: &Artifact, hints: &Hints) -> ParseResult {
+        let bytes = self.store.read(&artifact.path, MAX_ARTIFACT).map_err(|e| e.to_string())?;
+        parse(&artifact.kind, &bytes, &ReadLimits::default(), hints)
     }
 }
 
@@ -247,7 +262,7 @@ pub(crate) fn sample_fact(s: &mut SampleFacts, c: &mut Counters, a: &Artifact, p
             }
             s.goroutines = Some(sourced(a, dump));
         }
-        Parsed::MemStats(m) if a.kind == crate::ArtifactKind::HeapTextAfterGc => {
+        Parsed::MemStats(m) if a.kind == ArtifactKind::HeapTextAfterGc => {
             s.memstats_after_gc = Some(sourced(a, m));
         }
         Parsed::MemStats(m) => c.before = Some(sourced(a, m)),

@@ -1,5 +1,7 @@
 //! The bundle format on disk: what is written, opened, verified and refused.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr, reason = "tests")]
+
 mod common;
 
 use bundle::{

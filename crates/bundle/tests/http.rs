@@ -1,5 +1,7 @@
 //! What servers do to a collector, over real sockets.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr, reason = "tests")]
+
 mod common;
 
 use bundle::{Bundle, CollectError, CollectOptions, FetchError};

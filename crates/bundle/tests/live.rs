@@ -1,5 +1,7 @@
 //! Real Go services, from collection to facts, against what the service itself counts.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr, reason = "tests")]
+
 mod common;
 
 use bundle::{Bundle, CollectOptions, Facts, GcPolicy};
@@ -87,7 +89,7 @@ fn check(facts: &Facts, pid: u32) {
         let after = &s.memstats_after_gc.as_ref().expect("memstats after gc").value;
         assert!(before.heap_alloc.0 > 64 << 20 && after.heap_alloc.0 > 64 << 20);
         assert!(before.pause_total_ns.is_some(), "from expvar");
-        assert!(after.num_forced_gc.unwrap() >= i as u64 + 1, "our own cycle is counted");
+        assert!(after.num_forced_gc.unwrap() > i as u64, "our own cycle is counted");
         assert_eq!(s.forced_gcs_before, i as u32);
         assert_eq!(before.num_forced_gc, Some(i as u64), "nobody else forces cycles here");
         assert_eq!(before.gogc_percent, Some(150));

@@ -324,9 +324,9 @@ pub(crate) fn find_pprof(
             IpAddr::V6(v6) => format!("[{v6}]"),
         };
         let address = Address::parse(&format!("http://{host}:{port}")).ok()?;
-        let found = Endpoint::resolve(make(address.clone()).ok()?).ok()?;
-        let same = found.cmdline.as_deref().is_some_and(|c| same_process(c, cmdline));
-        (found.pprof.is_some() && same).then_some(address)
+        // One question only: the port may belong to anything.
+        let answer = probe(&make(address.clone()).ok()?, "/debug/pprof/cmdline").ok()?;
+        same_process(&answer, cmdline).then_some(address)
     })
 }
 

@@ -5,7 +5,7 @@
 
 use crate::ArtifactKind;
 use flate2::read::MultiGzDecoder;
-use profile::ProfileKind;
+use profile::{Profile, ProfileKind, ReadLimits};
 use std::io::{self, Read};
 
 /// Most bytes a gzip stream is inflated to while checking that it is whole.
@@ -117,7 +117,7 @@ fn profile<R: Read>(
         let parsed = read()
             .and_then(|mut r| r.read_to_end(&mut bytes))
             .map_err(|e| e.to_string())
-            .and_then(|_| crate::seam::profile_kind(&bytes));
+            .and_then(|_| Profile::read(&bytes, &ReadLimits::default()).map(|p| p.kind()).map_err(|e| e.to_string()));
         match parsed {
             Ok(kind) if kind != want && kind != ProfileKind::Unknown => {
                 return Inspected::Refused(format!("a {} profile instead of a {name} profile", kind_name(kind)));

@@ -301,7 +301,10 @@ impl Sources {
         if ends {
             w.allocs(cx, index)?;
         }
-        Ok(())
+        match &mut self.process {
+            Some(p) if !cx.stopped() => p.call_targets(cx, index),
+            _ => Ok(()),
+        }
     }
 }
 

@@ -4,9 +4,11 @@
 //! runtime's variables are kept, and arguments lose values that look like secrets.
 
 use super::context::Context;
+use crate::hints::Hints;
 use crate::write::ArtifactMeta;
 use crate::{ArtifactKind, BundleError, TargetRecord};
 use gobinary::BuildInfo;
+use profile::{Profile, ReadLimits};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use target::{ProcFile, Process, TargetError, pid_listening_on};
 
@@ -16,6 +18,7 @@ pub(crate) struct ProcSource {
     cmdline: Vec<u8>,
     exe: Option<String>,
     build: Result<BuildInfo, TargetError>,
+    hints: Hints,
 }
 
 impl ProcSource {
@@ -26,6 +29,7 @@ impl ProcSource {
             exe: process.exe_path().ok(),
             build: process.build_info(),
             process,
+            hints: Hints::default(),
         })
     }
 
@@ -125,6 +129,31 @@ impl ProcSource {
             }
         }
         self.cgroup(cx, index)
+    }
+
+    /// Keeps which functions the leaves of sample `index`'s heap profile call, as far as they are
+    /// not kept yet.
+    pub(crate) fn call_targets(&mut self, cx: &mut Context<'_>, index: u32) -> Result<(), BundleError> {
+        let path = cx.writer.dir().join(format!("profiles/heap-{index}.pb.gz"));
+        let Some(profile) = std::fs::read(path).ok().and_then(|b| Profile::read(&b, &ReadLimits::default()).ok())
+        else {
+            return Ok(());
+        };
+        let wanted = self.hints.unknown(&profile);
+        if wanted.is_empty() {
+            return Ok(());
+        }
+        // The executable may be large: it is read when there is something to look up, and dropped.
+        let (Ok(exe), Ok(maps)) = (self.process.exe(), self.process.read(ProcFile::Maps)) else {
+            return Ok(());
+        };
+        let (maps, _) = procfs::maps(&maps);
+        if let Some(json) = self.hints.look_up(&wanted, &exe, &maps) {
+            let source = format!("/proc/{}/exe", self.pid());
+            let meta = ArtifactMeta::new(ArtifactKind::CallTargets, Some(index), source);
+            cx.store(&format!("profiles/call-targets-{index}.json"), &json, meta)?;
+        }
+        Ok(())
     }
 
     fn cgroup(&self, cx: &mut Context<'_>, index: u32) -> Result<Option<f64>, BundleError> {

@@ -1,6 +1,6 @@
 //! What the tests share: a real HTTP server over a listener, told answer by answer what to send,
 //! and real Go programs.
-#![allow(dead_code, reason = "each test binary uses its part")]
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used, reason = "test support; each test binary uses its part")]
 
 use bundle::{CollectError, CollectOptions, CollectTarget, Collected, GcPolicy, Progress, collect};
 use std::io::{BufRead, BufReader, Read, Write};
