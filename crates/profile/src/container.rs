@@ -1,0 +1,166 @@
+//! gzip and zstd around a profile: inflates within a limit, and salvages the readable prefix of a
+//! damaged stream. Refuses data that inflates beyond [`ReadLimits`]; knows nothing of what is inside.
+//!
+//! The whole-buffer path is libdeflate (about twice as fast as streaming zlib). It needs a size to
+//! inflate into; gzip's ISIZE trailer is only a hint (it may lie, and holds the last member's size
+//! modulo 2^32), so the buffer starts from the hint bounded by what DEFLATE can reach from the
+//! input's length, and grows up to the limit. Whatever libdeflate refuses, and files of several
+//! members, are read again as a stream, which yields all bytes before the damage.
+
+use crate::gaps::Gaps;
+use crate::{ProfileError, ReadLimits};
+use flate2::bufread::GzDecoder;
+use libdeflater::{Crc, DecompressionError, Decompressor};
+use model::{Bytes, Gap};
+use std::borrow::Cow;
+use std::io::Read;
+
+/// DEFLATE cannot expand by more than this factor (258 bytes from 2 bits).
+const DEFLATE_MAX_RATIO: usize = 1032;
+
+/// The bytes inside, borrowed when there is no container.
+pub(crate) fn open<'a>(bytes: &'a [u8], limits: &ReadLimits, gaps: &mut Gaps) -> Result<Cow<'a, [u8]>, ProfileError> {
+    if bytes.is_empty() {
+        return Err(ProfileError::Empty);
+    }
+    if bytes.starts_with(&[0x1f, 0x8b]) {
+        return gunzip(bytes, limits, gaps).map(Cow::Owned);
+    }
+    if bytes.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
+        return unzstd(bytes, limits, gaps).map(Cow::Owned);
+    }
+    if bytes.len() > limits.max_len() {
+        return Err(ProfileError::InputTooLarge {
+            size: Bytes(bytes.len() as u64),
+            limit: Bytes(limits.max_len() as u64),
+        });
+    }
+    Ok(Cow::Borrowed(bytes))
+}
+
+fn gunzip(bytes: &[u8], limits: &ReadLimits, gaps: &mut Gaps) -> Result<Vec<u8>, ProfileError> {
+    let max = limits.max_len();
+    match inflate_whole(bytes, max) {
+        Whole::Done(out) => Ok(out),
+        Whole::TooLarge => Err(too_large("gzip", bytes, max)),
+        Whole::No => stream(bytes, max, gaps),
+    }
+}
+
+/// How the whole-buffer attempt ended.
+enum Whole {
+    Done(Vec<u8>),
+    TooLarge,
+    /// Damaged, or more than one member: to be read as a stream.
+    No,
+}
+
+fn inflate_whole(input: &[u8], max: usize) -> Whole {
+    let Some(trailer) = input.last_chunk::<8>() else {
+        return Whole::No;
+    };
+    let [c0, c1, c2, c3, n0, n1, n2, n3] = *trailer;
+    let crc = u32::from_le_bytes([c0, c1, c2, c3]);
+    let isize = u32::from_le_bytes([n0, n1, n2, n3]);
+    let reach = input.len().saturating_mul(DEFLATE_MAX_RATIO);
+    let mut size = match isize as usize {
+        n if n <= reach => n,
+        _ => input.len().saturating_mul(4),
+    }
+    .min(max)
+    // A hint of many times the usual ratio is not believed at once.
+    .min(input.len().saturating_mul(64).max(1 << 16));
+    let mut decompressor = Decompressor::new();
+    let mut out = Vec::new();
+    loop {
+        out.resize(size, 0);
+        match decompressor.gzip_decompress(input, &mut out) {
+            Ok(n) => {
+                out.truncate(n);
+                // libdeflate stops at the end of the first member: was that all?
+                let mut sum = Crc::new();
+                sum.update(&out);
+                let all = n as u32 == isize && sum.sum() == crc;
+                return if all { Whole::Done(out) } else { Whole::No };
+            }
+            Err(DecompressionError::InsufficientSpace) if size < max => {
+                size = size.saturating_mul(4).max(1 << 16).min(max);
+            }
+            Err(DecompressionError::InsufficientSpace) => return Whole::TooLarge,
+            Err(_) => return Whole::No,
+        }
+    }
+}
+
+/// Member by member, keeping what came before any damage.
+fn stream(bytes: &[u8], max: usize, gaps: &mut Gaps) -> Result<Vec<u8>, ProfileError> {
+    let mut out = Vec::new();
+    let mut rest = bytes;
+    while rest.starts_with(&[0x1f, 0x8b]) {
+        let mut decoder = GzDecoder::new(rest);
+        let room = max.saturating_sub(out.len()) as u64;
+        let result = decoder.by_ref().take(room + 1).read_to_end(&mut out);
+        if out.len() > max {
+            return Err(too_large("gzip", bytes, max));
+        }
+        if let Err(e) = result {
+            let detail = e.to_string();
+            if out.is_empty() {
+                return Err(ProfileError::Compression { format: "gzip", detail });
+            }
+            gaps.push(Gap::at(
+                out.len() as u64,
+                format!("the gzip data is damaged or cut here ({detail}); what came before it was read"),
+            ));
+            return Ok(out);
+        }
+        rest = decoder.into_inner();
+    }
+    // Zero padding after the last member is common and harmless.
+    if rest.iter().any(|b| *b != 0) {
+        gaps.push(Gap::of(format!(
+            "{} bytes after the end of the gzip data are no gzip member and were left out",
+            rest.len()
+        )));
+    }
+    Ok(out)
+}
+
+fn unzstd(bytes: &[u8], limits: &ReadLimits, gaps: &mut Gaps) -> Result<Vec<u8>, ProfileError> {
+    let max = limits.max_len();
+    let mut out = Vec::new();
+    let mut rest = bytes;
+    let mut failure = None;
+    while rest.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
+        let before = rest.len();
+        match ruzstd::decoding::StreamingDecoder::new(&mut rest) {
+            Ok(decoder) => {
+                let room = max.saturating_sub(out.len()) as u64;
+                if let Err(e) = decoder.take(room + 1).read_to_end(&mut out) {
+                    failure = Some(e.to_string());
+                }
+            }
+            Err(e) => failure = Some(e.to_string()),
+        }
+        if out.len() > max {
+            return Err(too_large("zstd", bytes, max));
+        }
+        if failure.is_some() || rest.len() == before {
+            break;
+        }
+    }
+    if let Some(detail) = failure {
+        if out.is_empty() {
+            return Err(ProfileError::Compression { format: "zstd", detail });
+        }
+        gaps.push(Gap::at(
+            out.len() as u64,
+            format!("the zstd data is damaged or cut here ({detail}); what came before it was read"),
+        ));
+    }
+    Ok(out)
+}
+
+fn too_large(format: &'static str, bytes: &[u8], max: usize) -> ProfileError {
+    ProfileError::TooLarge { format, limit: Bytes(max as u64), compressed: Bytes(bytes.len() as u64) }
+}
