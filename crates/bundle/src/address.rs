@@ -172,6 +172,11 @@ fn base_path(tail: &str) -> Result<String, String> {
             return Ok(path[..end].to_owned());
         }
     }
+    // Other endpoints that people have at hand: their base is meant.
+    let trimmed = path.trim_end_matches('/');
+    if let Some(base) = trimmed.strip_suffix("/metrics").or_else(|| trimmed.strip_suffix("/debug/vars")) {
+        return Ok(base.to_owned());
+    }
     if !query.is_empty() {
         return Err("the address has a query, which would have to be stored; give its base, and \
              credentials by --header"
@@ -220,6 +225,8 @@ mod tests {
             (":6060", "http://127.0.0.1:6060", "/debug/pprof/"),
             ("http://h:1/debug/pprof/heap?debug=1", "http://h:1/debug/pprof", "/debug/pprof/"),
             ("https://H/x/", "https://h/x", "/x/debug/pprof/"),
+            ("h:1/x/metrics", "http://h:1/x", "/x/debug/pprof/"),
+            ("h:1/debug/vars", "http://h:1", "/debug/pprof/"),
             ("[::1]:6060", "http://[::1]:6060", "/debug/pprof/"),
             ("http://u:p%40@h:9/a/debug/pprof/", "http://h:9/a/debug/pprof", "/a/debug/pprof/"),
         ] {

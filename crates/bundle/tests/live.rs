@@ -250,6 +250,78 @@ fn bare_files_make_samples_in_time_order() {
     assert!(Facts::of_files(&[junk]).is_err());
 }
 
+/// What each mechanism looks like in compiled code; `-buildmode=pie` moves all addresses.
+const MECHANISMS: &str = r#"package main
+
+import (
+	"fmt"
+	"net"
+	"net/http"
+	_ "net/http/pprof"
+	"strconv"
+)
+
+var m = map[string]int{}
+var s [][]byte
+var grown []int
+var boxed []any
+
+//go:noinline
+func insert() { for i := 0; i < 300000; i++ { m["key-"+strconv.Itoa(i)] = i } }
+
+//go:noinline
+func made(n int) { for i := 0; i < 32; i++ { s = append(s, make([]byte, n)) } }
+
+//go:noinline
+func appended() { for i := 0; i < 4000000; i++ { grown = append(grown, i) } }
+
+//go:noinline
+func box(v [512]int) { boxed = append(boxed, v) }
+
+func main() {
+	insert()
+	made(1 << 20)
+	appended()
+	for i := 0; i < 2000; i++ { box([512]int{i}) }
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil { panic(err) }
+	fmt.Println(l.Addr())
+	panic(http.Serve(l, nil))
+}
+"#;
+
+#[test]
+fn mechanisms_are_told_offline_as_well() {
+    use model::Mechanism as M;
+    let dir = tempfile::tempdir().unwrap();
+    for mode in ["exe", "pie"] {
+        let exe = common::build_go_with(dir.path(), mode, MECHANISMS, &[&format!("-buildmode={mode}")]);
+        let go = GoServer::start(&exe, &[], &[]);
+        let to = dir.path().join(format!("{mode}.oomph"));
+        run(&go.address, &to, &quick()).unwrap();
+        // Neither the process nor its executable are needed from here on.
+        drop(go);
+        fs::remove_file(&exe).unwrap();
+        let facts = Bundle::open(&to).unwrap().facts();
+        let heap = &facts.samples[0].heap.as_ref().unwrap().value;
+        // The mechanism that holds most bytes at a function's own line.
+        let of = |function: &str| {
+            let mut by: std::collections::BTreeMap<M, i64> = Default::default();
+            for st in &heap.stacks {
+                let user = st.user.map(|u| &heap.frames[st.frames[u as usize] as usize]);
+                if user.is_some_and(|f| f.function == function) {
+                    *by.entry(st.mechanism).or_default() += st.inuse_bytes;
+                }
+            }
+            by.into_iter().max_by_key(|(_, b)| *b).map(|(m, _)| m)
+        };
+        assert!(matches!(of("main.insert"), Some(M::MapGrowth | M::MapInsert)), "{mode}: {:?}", of("main.insert"));
+        assert_eq!(of("main.made"), Some(M::MakeSlice), "{mode}");
+        assert_eq!(of("main.appended"), Some(M::SliceGrowth), "{mode}");
+        assert_eq!(of("main.box"), Some(M::Boxing), "{mode}");
+    }
+}
+
 /// A memory control group (v1 or v2) of its own for a process; `None` where that is not permitted.
 struct Group(PathBuf);
 

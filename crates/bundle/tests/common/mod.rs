@@ -124,13 +124,20 @@ pub fn go() -> String {
 
 /// Builds `main.go` text into an executable.
 pub fn build_go(dir: &Path, name: &str, source: &str) -> PathBuf {
+    build_go_with(dir, name, source, &[])
+}
+
+/// The same with further flags of `go build`.
+pub fn build_go_with(dir: &Path, name: &str, source: &str, flags: &[&str]) -> PathBuf {
     let src = dir.join(format!("{name}-src"));
     std::fs::create_dir_all(&src).unwrap();
     std::fs::write(src.join("main.go"), source).unwrap();
     std::fs::write(src.join("go.mod"), format!("module example.com/{name}\n\ngo 1.21\n")).unwrap();
     let exe = dir.join(name);
     let out = Command::new(go())
-        .args(["build", "-o"])
+        .arg("build")
+        .args(flags)
+        .arg("-o")
         .arg(&exe)
         .arg(".")
         .current_dir(&src)
