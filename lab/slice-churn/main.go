@@ -1,0 +1,33 @@
+// Slice-churn: each request builds a slice by append from nothing and drops it.
+package main
+
+import (
+	"context"
+	_ "embed"
+	"fmt"
+	"net/http"
+
+	"oomph.example/lab/internal/service"
+	"oomph.example/lab/internal/truth"
+	"oomph.example/lab/slice-churn/report"
+)
+
+//go:embed report/report.go
+var source string
+
+func main() {
+	service.Main(service.Spec{Name: "slice-churn", Rate: 100, Workers: 8, Setup: setup})
+}
+
+func setup(env *service.Env) {
+
+	env.Mux.HandleFunc("/work", func(w http.ResponseWriter, _ *http.Request) {
+		rows := report.Build(8000, 7)
+		fmt.Fprintln(w, len(rows))
+	})
+	env.Request = func(ctx context.Context, _ uint64) error { return env.Get(ctx, "/work") }
+	env.Counts = func() truth.Counts {
+		return truth.Counts{AllocatedBytes: report.Allocated.Load(), Phase: truth.Steady}
+	}
+	env.Sites = []truth.Site{truth.Locate("allocates", report.Build, source, "// culprit")}
+}
