@@ -83,6 +83,24 @@ pub(crate) fn parse(kind: &ArtifactKind, bytes: &[u8], limits: &ReadLimits, hint
             let gaps = std::mem::take(&mut e.gaps);
             Ok((Parsed::Metrics(Box::new(e)), gaps))
         }
+        K::ProcEnviron => good(Parsed::Environment(procfs::environ(text))),
+        K::CgroupFile => cgroup(text),
+        K::Pressure => match procfs::pressure(text) {
+            (Some(p), gaps) => Ok((Parsed::Pressure(p), gaps)),
+            (None, gaps) => Err(first(&gaps, "no pressure line")),
+        },
+        K::BuildInfo => {
+            let text = String::from_utf8_lossy(text);
+            good(Parsed::Build(gobinary::BuildInfo::parse_text(&text)))
+        }
+        _ => proc(kind, text),
+    }
+}
+
+/// The files of `/proc/PID`.
+fn proc(kind: &ArtifactKind, text: &[u8]) -> ParseResult {
+    use ArtifactKind as K;
+    match kind {
         K::ProcStatus => {
             let (status, gaps) = procfs::status(text);
             Ok((Parsed::Status(status), gaps))
@@ -100,17 +118,7 @@ pub(crate) fn parse(kind: &ArtifactKind, bytes: &[u8], limits: &ReadLimits, hint
             let (rollup, gaps) = procfs::smaps_rollup(text);
             Ok((Parsed::Rollup(rollup), gaps))
         }
-        K::ProcEnviron => good(Parsed::Environment(procfs::environ(text))),
-        K::CgroupFile => cgroup(text),
-        K::Pressure => match procfs::pressure(text) {
-            (Some(p), gaps) => Ok((Parsed::Pressure(p), gaps)),
-            (None, gaps) => Err(first(&gaps, "no pressure line")),
-        },
-        K::BuildInfo => {
-            let text = String::from_utf8_lossy(text);
-            good(Parsed::Build(gobinary::BuildInfo::parse_text(&text)))
-        }
-        _ => good(Parsed::Unread),
+        _ => Ok((Parsed::Unread, Vec::new())),
     }
 }
 

@@ -2,11 +2,12 @@
 
 use super::inspect::{Inspected, inspect};
 use super::options::{CollectOptions, Progress};
-use crate::http::Client;
-use crate::write::ArtifactMeta;
+use crate::http::{Answer, Client};
+use crate::write::{ArtifactMeta, PartFile};
 use crate::{ArtifactKind, BundleError, BundleWriter, Failure, FetchError};
 use model::Bytes;
 use std::fs::File;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -74,49 +75,35 @@ impl Context<'_> {
                 return Ok(Asked::Failed(e));
             }
         };
-        let mut meta = ArtifactMeta::new(ask.kind.clone(), ask.sample, &ask.url);
-        meta.http_status = Some(answer.status);
-        meta.forced_gc = ask.gc;
-        if let Some(cut) = answer.cut {
-            meta.cut = true;
-            meta.notes.push(cut);
-        }
-        if answer.tries > 1 {
-            meta.notes.push(format!("answered at try {}", answer.tries));
-        }
         let location = part.location().to_owned();
-        // The kind of profile cannot change between samples of one endpoint.
-        let first = ask.sample.is_none_or(|s| s == 1);
-        let found = inspect(&ask.kind, &answer.content_type, || File::open(&location), first);
-        match found {
-            Inspected::Good => {}
-            Inspected::Cut(_) if meta.cut => {}
-            Inspected::Cut(why) => {
-                meta.cut = true;
-                meta.notes.push(why);
-            }
-            Inspected::Refused(why) => {
+        let meta = match described(ask, answer, &location) {
+            Ok(meta) => meta,
+            Err(why) => {
                 part.discard();
                 self.failed(ask, &why)?;
                 return Ok(Asked::Useless);
             }
-        }
+        };
         if meta.cut {
             self.failed(ask, &meta.notes.join("; "))?;
         }
         let bytes = Bytes(part.bytes());
+        self.keep(ask, part, meta)?;
+        (self.progress)(Progress::Stored { path: ask.path.clone(), bytes });
+        Ok(Asked::Stored)
+    }
+
+    /// Makes a fetched artifact part of the bundle, secrets in its arguments left out.
+    fn keep(&mut self, ask: &Ask, part: PartFile, mut meta: ArtifactMeta) -> Result<(), BundleError> {
         if ask.kind == ArtifactKind::Expvar
-            && let Ok(json) = std::fs::read(&location)
+            && let Ok(json) = std::fs::read(part.location())
             && let Some(clean) = crate::privacy::redact_expvar(&json)
         {
             part.discard();
             meta.redacted = true;
-            self.writer.add(&ask.path, &clean, meta)?;
-        } else {
-            self.writer.commit(part, meta)?;
+            return self.writer.add(&ask.path, &clean, meta);
         }
-        (self.progress)(Progress::Stored { path: ask.path.clone(), bytes });
-        Ok(Asked::Stored)
+        self.writer.commit(part, meta)
     }
 
     /// Stores bytes that are at hand.
@@ -157,4 +144,30 @@ impl Context<'_> {
             hides: hides.to_owned(),
         })
     }
+}
+
+/// What is to be said of an answer, or why it is of no use.
+fn described(ask: &Ask, answer: Answer, location: &Path) -> Result<ArtifactMeta, String> {
+    let mut meta = ArtifactMeta::new(ask.kind.clone(), ask.sample, &ask.url);
+    meta.http_status = Some(answer.status);
+    meta.forced_gc = ask.gc;
+    if let Some(cut) = answer.cut {
+        meta.cut = true;
+        meta.notes.push(cut);
+    }
+    if answer.tries > 1 {
+        meta.notes.push(format!("answered at try {}", answer.tries));
+    }
+    // The kind of profile cannot change between samples of one endpoint.
+    let first = ask.sample.is_none_or(|s| s == 1);
+    match inspect(&ask.kind, &answer.content_type, || File::open(location), first) {
+        Inspected::Good => {}
+        Inspected::Cut(_) if meta.cut => {}
+        Inspected::Cut(why) => {
+            meta.cut = true;
+            meta.notes.push(why);
+        }
+        Inspected::Refused(why) => return Err(why),
+    }
+    Ok(meta)
 }

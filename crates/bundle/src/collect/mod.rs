@@ -16,9 +16,7 @@ pub use options::{CollectError, CollectOptions, CollectTarget, Collected, GcPoli
 
 use crate::http::{Client, HttpLimits};
 use crate::write::{BundleWriter, now};
-use crate::{
-    Address, BUNDLE_SCHEMA, BundleError, FetchError, Manifest, OptionsRecord, SampleRecord, TargetRecord, pack,
-};
+use crate::{Address, BUNDLE_SCHEMA, BundleError, Manifest, OptionsRecord, SampleRecord, TargetRecord, pack};
 use context::Context;
 use endpoint::{Endpoint, find_pprof, same_process};
 use process::ProcSource;
@@ -329,11 +327,5 @@ fn wait_for(how_long: Duration, stop: &AtomicBool) {
             return;
         }
         let _ = never.recv_timeout(left.min(Duration::from_millis(100)));
-    }
-}
-
-impl From<FetchError> for CollectError {
-    fn from(error: FetchError) -> Self {
-        Self::Endpoint { url: String::new(), error }
     }
 }
