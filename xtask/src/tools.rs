@@ -6,7 +6,7 @@ use std::process::Command;
 
 /// `cargo test --workspace` with `OOMPH_GO` naming a Go toolchain.
 pub(crate) fn test(args: &[String]) -> Result<()> {
-    let go = lab::Toolchain::find_or_fetch(None, &lab::cache_dir(), &mut |m| println!("{m}"))?;
+    let go = lab::Toolchain::find_or_fetch(None, &lab::default_cache_dir(), &mut |p| println!("{p}"))?;
     println!("Go for the tests: {} ({})", go.go().display(), go.version());
     let mut cargo = Command::new(env!("CARGO"));
     cargo.current_dir(root()).args(["test", "--workspace"]).args(args).env("OOMPH_GO", go.go());

@@ -53,3 +53,8 @@ pub(crate) fn colour() -> bool {
     let set = |name| std::env::var_os(name).is_some_and(|v| !v.is_empty());
     io::stdout().is_terminal() && !set("NO_COLOR") && std::env::var_os("TERM").is_none_or(|t| t != "dumb")
 }
+
+/// Text from outside for a terminal: control characters shown, not sent.
+pub(crate) fn plain(text: &str) -> String {
+    text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect::<Vec<_>>() } else { vec![c] }).collect()
+}

@@ -50,10 +50,9 @@ fn finding(
     } else {
         case.number(-0.3, artifact, 1.0, "samples", "seen in one sample only".into());
     }
-    if let Some((_, ledger)) = cx.ledgers.last() {
-        if let Some(row) = ledger.rows.iter().find(|r| r.term == part.term).filter(|r| !r.note.is_empty()) {
-            case.number(0.0, artifact, row.bytes.0 as f64, "bytes", row.note.clone());
-        }
+    let row = cx.ledgers.last().and_then(|(_, l)| l.rows.iter().find(|r| r.term == part.term));
+    if let Some(row) = row.filter(|r| !r.note.is_empty()) {
+        case.number(0.0, artifact, row.bytes.0 as f64, "bytes", row.note.clone());
     }
     let rss = all.last().map_or(Bytes::ZERO, |a| a.2);
     let title = format!("{} holds {} of RSS {rss} ({})", part.name, least, percent(share));

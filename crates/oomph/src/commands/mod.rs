@@ -1,0 +1,24 @@
+//! The commands, one file each.
+
+mod bundle;
+mod capture;
+mod demo;
+mod diagnose;
+mod explain;
+mod live;
+mod pprof;
+
+use crate::args::{Cli, Command};
+use crate::{Failure, Outcome};
+
+/// Runs what was asked for.
+pub(crate) fn run(cli: Cli) -> Result<Outcome, Failure> {
+    match cli.command {
+        Command::Diagnose(a) => diagnose::run(&a),
+        Command::Capture(a) => capture::run(&a),
+        Command::Bundle(c) => bundle::run(&c),
+        Command::Pprof(c) => pprof::run(&c),
+        Command::Explain { rule } => explain::run(rule.as_deref()),
+        Command::Demo(a) => demo::run(&a),
+    }
+}
