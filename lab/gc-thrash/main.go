@@ -15,7 +15,7 @@ import (
 	"oomph.example/lab/internal/truth"
 )
 
-func main() { service.Main(service.Spec{Name: "gc-thrash", Rate: 200, Workers: 4, Setup: setup}) }
+func main() { service.Main(service.Spec{Name: "gc-thrash", Rate: 450, Workers: 4, Setup: setup}) }
 
 const depth = 21
 
