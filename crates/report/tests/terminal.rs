@@ -77,6 +77,14 @@ fn says_what_the_report_holds() {
     assert!(text.find("grew by 924.0 MiB") < text.find("after every forced GC"));
 }
 
+#[test]
+fn a_title_that_repeats_the_summary_is_printed_once() {
+    let mut r = common::churn();
+    r.findings[0].title = r.summary.trim_end_matches('.').to_owned();
+    let text = terminal(&r, &plain(200, false));
+    assert_eq!(text.matches("that is garbage at once").count(), 1, "{text}");
+}
+
 /// The printed terms of the equation add up to the printed sum.
 #[test]
 fn the_printed_equation_adds_up() {

@@ -34,6 +34,7 @@ pub(crate) struct Tree {
     pub(crate) stacks: u64,
     /// Lines that were no folded stack.
     pub(crate) bad_lines: u64,
+    children: Children,
 }
 
 impl Tree {
@@ -59,7 +60,8 @@ impl Tree {
             nodes[parent].weight = nodes[parent].weight.saturating_add(w);
             nodes[parent].net = nodes[parent].net.saturating_add(net);
         }
-        Self { names: b.names, nodes, signed: t.0, stacks: t.1, bad_lines: t.2 }
+        let children = Children::of_nodes(&nodes);
+        Self { names: b.names, nodes, signed: t.0, stacks: t.1, bad_lines: t.2, children }
     }
 
     /// Sum of absolute values.
@@ -90,7 +92,6 @@ impl Tree {
     /// Per node, whether no ancestor has the same name. Walks in depth-first order with a counter
     /// per name.
     fn outermost(&self) -> Vec<bool> {
-        let children = self.children();
         let mut out = vec![false; self.nodes.len()];
         let mut open = vec![0u32; self.names.len()];
         let mut work = vec![(0u32, false)];
@@ -103,39 +104,20 @@ impl Tree {
             out[i as usize] = *count == 0;
             *count += 1;
             work.push((i, true));
-            work.extend(children.of(i).iter().map(|c| (*c, false)));
+            work.extend(self.children.of(i).iter().map(|c| (*c, false)));
         }
         out
     }
 
-    fn children(&self) -> Children {
-        let mut start = vec![0u32; self.nodes.len() + 1];
-        for n in self.nodes.iter().skip(1) {
-            start[n.parent as usize + 1] += 1;
-        }
-        for i in 1..start.len() {
-            start[i] += start[i - 1];
-        }
-        let mut at = start.clone();
-        let mut list = vec![0u32; self.nodes.len().saturating_sub(1)];
-        for (i, n) in self.nodes.iter().enumerate().skip(1) {
-            let slot = &mut at[n.parent as usize];
-            list[*slot as usize] = i as u32;
-            *slot += 1;
-        }
-        Children { start, list }
-    }
-
     /// Nodes in depth-first order whose weight is at least `threshold`, the heaviest child first.
     pub(crate) fn cut(&self, threshold: u64) -> Cut {
-        let children = self.children();
         let mut cut = Cut { threshold, rows: Vec::new(), folded_nodes: 0, folded: 0 };
         let mut work = vec![(0u32, 0u32)];
         let mut kept = Vec::new();
         while let Some((i, depth)) = work.pop() {
             cut.rows.push((i, depth));
             kept.clear();
-            for c in children.of(i) {
+            for c in self.children.of(i) {
                 if self.nodes[*c as usize].weight >= threshold.max(1) {
                     kept.push(*c);
                 } else {
@@ -151,12 +133,31 @@ impl Tree {
 }
 
 /// Children of each node, in one array.
+#[derive(Clone, Debug)]
 struct Children {
     start: Vec<u32>,
     list: Vec<u32>,
 }
 
 impl Children {
+    fn of_nodes(nodes: &[Node]) -> Self {
+        let mut start = vec![0u32; nodes.len() + 1];
+        for n in nodes.iter().skip(1) {
+            start[n.parent as usize + 1] += 1;
+        }
+        for i in 1..start.len() {
+            start[i] += start[i - 1];
+        }
+        let mut at = start.clone();
+        let mut list = vec![0u32; nodes.len().saturating_sub(1)];
+        for (i, n) in nodes.iter().enumerate().skip(1) {
+            let slot = &mut at[n.parent as usize];
+            list[*slot as usize] = i as u32;
+            *slot += 1;
+        }
+        Self { start, list }
+    }
+
     fn of(&self, i: u32) -> &[u32] {
         &self.list[self.start[i as usize] as usize..self.start[i as usize + 1] as usize]
     }

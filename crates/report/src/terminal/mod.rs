@@ -39,7 +39,7 @@ pub fn terminal(report: &Report, o: &TerminalOptions) -> String {
     let full = |f: &&model::Finding| o.verbose || f.severity <= Severity::Medium;
     let mut shown = 0;
     for (i, f) in report.findings.iter().enumerate().filter(|(_, f)| full(f)) {
-        let repeats = i == 0 && f.title.trim() == report.summary.trim();
+        let repeats = i == 0 && same(&f.title, &report.summary);
         let lead = i == 0 && report.verdict != Verdict::Healthy;
         finding::full(&mut p, f, &finding::How { number: i + 1, lead, title: !repeats, verbose: o.verbose });
         shown += 1;
@@ -55,6 +55,12 @@ pub fn terminal(report: &Report, o: &TerminalOptions) -> String {
     }
     tail::print(&mut p, report, o.verbose);
     p.finish()
+}
+
+/// Whether two sentences say the same, the full stop aside.
+fn same(a: &str, b: &str) -> bool {
+    let bare = |s: &str| s.trim().trim_end_matches('.').to_owned();
+    bare(a) == bare(b)
 }
 
 fn headline(p: &mut Page, report: &Report) {

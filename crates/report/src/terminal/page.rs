@@ -7,6 +7,8 @@ use std::borrow::Cow;
 
 /// Columns of a label with the space after it.
 const LABEL: usize = 9;
+/// Longest text wrapped, in characters; a hostile one could be megabytes.
+const SENTENCE: usize = 4_000;
 /// Indent of a field.
 const INDENT: usize = 2;
 
@@ -170,5 +172,8 @@ impl Page {
 
 /// Cleans a text for wrapping. Escapes are applied first so that widths are those of what is shown.
 fn spaced(text: &str) -> Cow<'_, str> {
-    clean::line(text)
+    match clean::head(text, SENTENCE) {
+        Cow::Borrowed(t) => clean::line(t),
+        Cow::Owned(t) => Cow::Owned(clean::line(&t).into_owned()),
+    }
 }

@@ -337,6 +337,12 @@ pub(crate) fn churn() -> Report {
 
 pub(crate) fn healthy() -> Report {
     let mut r = base(Verdict::Healthy, "Nothing grows: the live heap stayed between 611 and 640 MiB over 42 min.");
+    for s in r.series.iter_mut().filter(|s| s.unit == "bytes") {
+        let first = s.points[0].value;
+        for (i, p) in s.points.iter_mut().enumerate() {
+            p.value = first * (1.0 + 0.012 * ((i * 5) % 4) as f64);
+        }
+    }
     r.findings = vec![low_finding()];
     r.checked = checks();
     r
