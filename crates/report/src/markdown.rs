@@ -86,7 +86,7 @@ pub(crate) fn text(s: &str) -> String {
             // Automatic links.
             ':' if next == '/' => out.push_str("\\:"),
             '.' if out.as_bytes().last_chunk().is_some_and(|w: &[u8; 3]| w.eq_ignore_ascii_case(b"www")) => {
-                out.push_str("\\.")
+                out.push_str("\\.");
             }
             // A list, heading or rule at the start of a line.
             '#' | '+' | '-' | '=' if out.is_empty() => {
