@@ -22,47 +22,118 @@ var keep [][]byte
 func alloc(n int) { keep = append(keep, make([]byte, n)) }
 
 //go:noinline
-func handle(path uint64, depth int) { step(path, depth) }
+func handle(path uint64, depth int) {
+	if path&8 == 0 {
+		step(path>>4, depth)
+	} else {
+		step(path>>4, depth)
+	}
+}
 
 //go:noinline
-func decode(path uint64, depth int) { step(path, depth) }
+func decode(path uint64, depth int) {
+	if path&8 == 0 {
+		step(path>>4, depth)
+	} else {
+		step(path>>4, depth)
+	}
+}
 
 //go:noinline
-func lookup(path uint64, depth int) { step(path, depth) }
+func lookup(path uint64, depth int) {
+	if path&8 == 0 {
+		step(path>>4, depth)
+	} else {
+		step(path>>4, depth)
+	}
+}
 
 //go:noinline
-func render(path uint64, depth int) { step(path, depth) }
+func render(path uint64, depth int) {
+	if path&8 == 0 {
+		step(path>>4, depth)
+	} else {
+		step(path>>4, depth)
+	}
+}
+
+//go:noinline
+func encode(path uint64, depth int) {
+	if path&8 == 0 {
+		step(path>>4, depth)
+	} else {
+		step(path>>4, depth)
+	}
+}
+
+//go:noinline
+func verify(path uint64, depth int) {
+	if path&8 == 0 {
+		step(path>>4, depth)
+	} else {
+		step(path>>4, depth)
+	}
+}
+
+//go:noinline
+func expand(path uint64, depth int) {
+	if path&8 == 0 {
+		step(path>>4, depth)
+	} else {
+		step(path>>4, depth)
+	}
+}
+
+//go:noinline
+func reduce(path uint64, depth int) {
+	if path&8 == 0 {
+		step(path>>4, depth)
+	} else {
+		step(path>>4, depth)
+	}
+}
 
 //go:noinline
 func step(path uint64, depth int) {
 	if depth == 0 {
-		if path&1 == 0 {
+		if path&16 == 0 {
 			alloc(64)
 		} else {
-			alloc(4096)
+			alloc(1024)
 		}
 		return
 	}
-	switch path & 3 {
+	path = path*6364136223846793005 + 1442695040888963407
+	path ^= path >> 29
+	switch path & 7 {
 	case 0:
-		handle(path>>2, depth-1)
+		handle(path, depth-1)
 	case 1:
-		decode(path>>2, depth-1)
+		decode(path, depth-1)
 	case 2:
-		lookup(path>>2, depth-1)
+		lookup(path, depth-1)
+	case 3:
+		render(path, depth-1)
+	case 4:
+		encode(path, depth-1)
+	case 5:
+		verify(path, depth-1)
+	case 6:
+		expand(path, depth-1)
 	default:
-		render(path>>2, depth-1)
+		reduce(path, depth-1)
 	}
 }
 
 func main() {
 	stacks := flag.Int("stacks", 25000, "distinct stacks")
 	copies := flag.Int("copies", 0, "write this many profiles")
+	depth := flag.Int("depth", 60, "mean depth in calls (two frames each)")
 	out := flag.String("o", "heap.pb.gz", "output file")
 	flag.Parse()
 	runtime.MemProfileRate = 1
 	for i := 0; i < *stacks; i++ {
-		handle(uint64(i), 8+i%6)
+		handle(uint64(i)<<20, *depth/2+i%*depth)
 	}
 	n := *copies
 	if n == 0 {
@@ -74,7 +145,7 @@ func main() {
 			name = fmt.Sprintf("%s-%d.pb.gz", strings.TrimSuffix(*out, ".pb.gz"), i)
 		}
 		for k := 0; k < 200; k++ {
-			handle(uint64(*stacks+200*i+k), 9)
+			handle(uint64(*stacks+200*i+k)<<20, *depth)
 		}
 		runtime.GC()
 		f, err := os.Create(name)

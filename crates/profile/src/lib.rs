@@ -46,7 +46,7 @@ pub use profile::{LabelRef, LineRef, LocationRef, MappingRef, Profile, SampleRef
 pub use render::render_top;
 pub use std_packages::is_standard;
 pub use text::read_memstats;
-pub use top::{Granularity, SortBy, Top, TopOptions, TopRow};
+pub use top::{Granularity, Inlined, SortBy, Top, TopOptions, TopRow};
 pub use units::{percentage, scaled_label};
 
 /// Bounds on what one artifact may cost.

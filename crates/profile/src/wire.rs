@@ -48,6 +48,18 @@ impl<'a> Reader<'a> {
         self.end.saturating_sub(self.pos)
     }
 
+    /// The bytes not read yet.
+    #[inline(always)]
+    pub(crate) fn rest(&self) -> &'a [u8] {
+        self.buf.get(self.pos..self.end).unwrap_or_default()
+    }
+
+    /// Skips `n` of the bytes of [`Self::rest`].
+    #[inline(always)]
+    pub(crate) fn skip(&mut self, n: usize) {
+        self.pos += n;
+    }
+
     #[inline(always)]
     pub(crate) fn varint(&mut self) -> Result<u64, Damage> {
         let rest = self.buf.get(self.pos..self.end).unwrap_or_default();
