@@ -39,7 +39,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         ("merge", files) => {
             let mut m = Merger::new();
             for f in files {
-                m.add(&read(f)?)?;
+                m.add_bytes(&std::fs::read(f)?, &limits)?;
             }
             m.finish()?.write()
         }

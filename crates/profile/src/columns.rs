@@ -104,6 +104,26 @@ impl Columns {
         Self { strings: vec![StrRef::default()], stack_start: vec![0], label_start: vec![0], ..Self::default() }
     }
 
+    /// No samples, no rows, in the memory of `spare`'s sample columns.
+    pub(crate) fn reusing(mut spare: Self) -> Self {
+        spare.stack.clear();
+        spare.values.clear();
+        spare.labels.clear();
+        spare.stack_start.clear();
+        spare.stack_start.push(0);
+        spare.label_start.clear();
+        spare.label_start.push(0);
+        Self {
+            strings: vec![StrRef::default()],
+            stack_start: spare.stack_start,
+            stack: spare.stack,
+            values: spare.values,
+            label_start: spare.label_start,
+            labels: spare.labels,
+            ..Self::default()
+        }
+    }
+
     pub(crate) fn samples(&self) -> usize {
         self.stack_start.len().saturating_sub(1)
     }

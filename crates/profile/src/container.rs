@@ -18,13 +18,18 @@ use std::io::Read;
 /// DEFLATE cannot expand by more than this factor (258 bytes from 2 bits).
 const DEFLATE_MAX_RATIO: usize = 1032;
 
-/// The bytes inside, borrowed when there is no container.
-pub(crate) fn open<'a>(bytes: &'a [u8], limits: &ReadLimits, gaps: &mut Gaps) -> Result<Cow<'a, [u8]>, ProfileError> {
+/// The bytes inside, borrowed when there is no container. `spare` is a buffer to use again.
+pub(crate) fn open<'a>(
+    bytes: &'a [u8],
+    limits: &ReadLimits,
+    gaps: &mut Gaps,
+    spare: Vec<u8>,
+) -> Result<Cow<'a, [u8]>, ProfileError> {
     if bytes.is_empty() {
         return Err(ProfileError::Empty);
     }
     if bytes.starts_with(&[0x1f, 0x8b]) {
-        return gunzip(bytes, limits, gaps).map(Cow::Owned);
+        return gunzip(bytes, limits, gaps, spare).map(Cow::Owned);
     }
     if bytes.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
         return unzstd(bytes, limits, gaps).map(Cow::Owned);
@@ -38,9 +43,9 @@ pub(crate) fn open<'a>(bytes: &'a [u8], limits: &ReadLimits, gaps: &mut Gaps) ->
     Ok(Cow::Borrowed(bytes))
 }
 
-fn gunzip(bytes: &[u8], limits: &ReadLimits, gaps: &mut Gaps) -> Result<Vec<u8>, ProfileError> {
+fn gunzip(bytes: &[u8], limits: &ReadLimits, gaps: &mut Gaps, spare: Vec<u8>) -> Result<Vec<u8>, ProfileError> {
     let max = limits.max_len();
-    match inflate_whole(bytes, max) {
+    match inflate_whole(bytes, max, spare) {
         Whole::Done(out) => Ok(out),
         Whole::TooLarge => Err(too_large("gzip", bytes, max)),
         Whole::No => stream(bytes, max, gaps),
@@ -55,7 +60,7 @@ enum Whole {
     No,
 }
 
-fn inflate_whole(input: &[u8], max: usize) -> Whole {
+fn inflate_whole(input: &[u8], max: usize, mut out: Vec<u8>) -> Whole {
     let Some(trailer) = input.last_chunk::<8>() else {
         return Whole::No;
     };
@@ -71,7 +76,6 @@ fn inflate_whole(input: &[u8], max: usize) -> Whole {
     // A hint of many times the usual ratio is not believed at once.
     .min(input.len().saturating_mul(64).max(1 << 16));
     let mut decompressor = Decompressor::new();
-    let mut out = Vec::new();
     loop {
         out.resize(size, 0);
         match decompressor.gzip_decompress(input, &mut out) {

@@ -86,7 +86,7 @@ impl GoroutineDump {
     /// When there is no goroutine in it, or it exceeds the limit.
     pub fn read(text: &[u8], limits: &ReadLimits) -> Result<Self, ProfileError> {
         let mut gaps = Gaps::default();
-        let data = container::open(text, limits, &mut gaps)?;
+        let data = container::open(text, limits, &mut gaps, Vec::new())?;
         let mut p = Parser::default();
         for (at, line) in Lines::new(&data) {
             p.line(line, at, &mut gaps);

@@ -6,10 +6,10 @@
 //! of small integers. Profiles of one program list the same stacks in nearly the same order, so the
 //! row after the last match is tried before any hash is taken: no hashing at all in that case.
 
-use crate::ProfileError;
 use crate::columns::{Columns, Function, Label, Line, Mapping, NONE, Sid};
 use crate::intern::Builder;
 use crate::profile::Profile;
+use crate::{ProfileError, ReadLimits};
 use hashbrown::{DefaultHashBuilder, HashTable};
 use model::Gap;
 use std::hash::{BuildHasher, Hash, Hasher};
@@ -25,6 +25,8 @@ pub struct Merger {
     hasher: DefaultHashBuilder,
     profiles: u64,
     gaps: Vec<Gap>,
+    /// Memory of the profile read last by [`Merger::add_bytes`].
+    spare: Columns,
     /// Sample and location after the last match.
     next: (u32, u32),
     // Of the profile being added: its rows to the sum's.
@@ -71,6 +73,19 @@ impl Merger {
         Ok(())
     }
 
+    /// Reads a profile (as [`Profile::read`] does) and adds it, in the memory of the one before:
+    /// the cheapest way to merge many.
+    ///
+    /// # Errors
+    /// Those of [`Profile::read`] and [`Merger::add`]; the sum is unchanged then.
+    pub fn add_bytes(&mut self, bytes: &[u8], limits: &ReadLimits) -> Result<(), ProfileError> {
+        let spare = std::mem::take(&mut self.spare);
+        let profile = Profile::read_reusing(bytes, limits, spare)?;
+        let added = self.add(&profile);
+        self.spare = profile.c;
+        added
+    }
+
     /// Adds `sign` times `src`, its samples labelled as a difference's base if `base`.
     pub(crate) fn add_columns(&mut self, src: &Columns, sign: i64, base: bool) -> Result<(), ProfileError> {
         self.header(src)?;
@@ -92,6 +107,11 @@ impl Merger {
         for i in 0..src.samples() {
             let values = src.values_of(i);
             if values.iter().any(|v| *v != 0) {
+                if base.is_none() && self.follows(src, i) {
+                    let row = self.next.0;
+                    self.count(row, values, sign);
+                    continue;
+                }
                 self.sample_key(src, i, base)?;
                 self.sample(values, sign)?;
             }
@@ -181,6 +201,26 @@ impl Merger {
         Ok(())
     }
 
+    /// Whether the sample has the key of the row after the last match. False also when one of its
+    /// rows was not met before in this profile.
+    #[inline]
+    fn follows(&self, src: &Columns, i: usize) -> bool {
+        let c = &self.b.c;
+        let row = self.next.0 as usize;
+        let (stack, sum) = (src.stack_of(i), c.stack_of(row));
+        let (labels, sum_labels) = (src.labels_of(i), c.labels_of(row));
+        let same_labels = match (labels, sum_labels) {
+            ([], []) => true,
+            ([a], [b]) => {
+                let to = |s: Sid| self.strings.get(s as usize).copied().unwrap_or(NONE);
+                (to(a.key), to(a.text), to(a.unit), a.number) == (b.key, b.text, b.unit, b.number)
+            }
+            _ => false,
+        };
+        let to = |l: &u32| self.locations.get(*l as usize).copied().unwrap_or(NONE);
+        row < c.samples() && stack.len() == sum.len() && same_labels && stack.iter().zip(sum).all(|(l, s)| to(l) == *s)
+    }
+
     /// Puts the sample's stack and labels, in the sum's rows, into the scratch space.
     #[inline]
     fn sample_key(&mut self, src: &Columns, i: usize, base: Option<(Sid, Sid)>) -> Result<(), ProfileError> {
@@ -244,6 +284,12 @@ impl Merger {
                 }
             }
         };
+        self.count(row, values, sign);
+        Ok(())
+    }
+
+    #[inline]
+    fn count(&mut self, row: u32, values: &[i64], sign: i64) {
         self.next.0 = row + 1;
         let at = row as usize * values.len();
         if let Some(sums) = self.b.c.values.get_mut(at..at + values.len()) {
@@ -251,7 +297,6 @@ impl Merger {
                 *sum = sum.wrapping_add(v.wrapping_mul(sign));
             }
         }
-        Ok(())
     }
 
     fn string(&mut self, src: &Columns, s: Sid, guess: Sid) -> Result<Sid, ProfileError> {

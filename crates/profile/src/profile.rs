@@ -23,8 +23,14 @@ impl Profile {
     /// When the bytes are no profile at all, or inflate beyond the limit. Damage that leaves
     /// something to read is told by [`Profile::gaps`].
     pub fn read(bytes: &[u8], limits: &ReadLimits) -> Result<Self, ProfileError> {
+        Self::read_reusing(bytes, limits, Columns::default())
+    }
+
+    /// Reads into the memory of `spare`, whose rows are lost.
+    pub(crate) fn read_reusing(bytes: &[u8], limits: &ReadLimits, mut spare: Columns) -> Result<Self, ProfileError> {
         let mut gaps = Gaps::default();
-        let data = container::open(bytes, limits, &mut gaps)?;
+        let buf = std::mem::take(&mut spare.buf);
+        let data = container::open(bytes, limits, &mut gaps, buf)?;
         if data.is_empty() {
             return Err(ProfileError::Empty);
         }
@@ -40,7 +46,7 @@ impl Profile {
         {
             return Err(known);
         }
-        let c = decode::decode(data.into_owned(), &mut gaps);
+        let c = decode::decode(data.into_owned(), &mut gaps, spare);
         if c.sample_types.is_empty() || c.sample_types.iter().all(|t| t.kind == 0) {
             return Err(error::describe(&c.buf));
         }

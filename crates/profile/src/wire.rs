@@ -54,12 +54,6 @@ impl<'a> Reader<'a> {
         self.buf.get(self.pos..self.end).unwrap_or_default()
     }
 
-    /// Skips `n` of the bytes of [`Self::rest`].
-    #[inline(always)]
-    pub(crate) fn skip(&mut self, n: usize) {
-        self.pos += n;
-    }
-
     #[inline(always)]
     pub(crate) fn varint(&mut self) -> Result<u64, Damage> {
         let rest = self.buf.get(self.pos..self.end).unwrap_or_default();
