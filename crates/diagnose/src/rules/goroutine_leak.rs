@@ -23,7 +23,7 @@ use crate::context::Context;
 use crate::evidence::{Case, percent, plural, rate, round3};
 use crate::recipes::goroutine_fix;
 use bundle::Sourced;
-use model::{Finding, Frame, Severity, SiteRef, SiteRole, Size, Subject, SubjectKind, Verdict, format_iec};
+use model::{Finding, Frame, Mechanism, Severity, SiteRef, SiteRole, Size, Subject, SubjectKind, Verdict, format_iec};
 use profile::{GoroutineDump, GoroutineGroup};
 use rustc_hash::{FxHashMap, FxHashSet};
 use signals::{Growth, Measured, growth};
@@ -180,7 +180,8 @@ fn judge(cx: &Context<'_>, dumps: &[&Sourced<GoroutineDump>], g: &Group) -> (Ver
         plural(g.last.count as u64, "goroutine"),
         g.key.waits_at.short_location(),
     );
-    let mut f = case.finding(RULE.id, title, severity, Subject::of(SubjectKind::Goroutine));
+    let subject = Subject { mechanism: Some(Mechanism::GoroutineStack), ..Subject::of(SubjectKind::Goroutine) };
+    let mut f = case.finding(RULE.id, title, severity, subject);
     let stacks_per_s = stack_growth(cx).unwrap_or(0.0);
     f.size = Size {
         entries: Some(g.last.count as u64),
