@@ -8,6 +8,7 @@
 //! have nothing else; and the leaf's address, behind a CALL whose target the executable names
 //! ([`MechanismHints`]). Where none of them speaks, the answer is `Mechanism::Other`, not a guess.
 
+use crate::std_packages::package_of;
 use model::{Frame, Mechanism};
 
 /// What an upper floor with the executable or with `/debug/pprof/symbol` knows of addresses.
@@ -34,9 +35,11 @@ impl MechanismHints for NoHints {
     }
 }
 
-/// The mechanism from the frames alone, leaf first. The frame nearest to the user that names a
-/// mechanism of its own library decides (`fmt.Sprintf` over the `growslice` inside it); growth of a
-/// map decides over the insert around it.
+/// The mechanism from the frames alone, leaf first. Only frames of the distribution next to the leaf
+/// count. A library that names a mechanism of its own stands for what it calls (`fmt.Sprintf` for
+/// the buffer it grows), a map's growth for the insert around it; a library that says nothing
+/// (`net/http`, `encoding/json`) ends the search, so that what it does inside is not laid at the
+/// door of its caller.
 #[must_use]
 pub fn classify_stack<'a>(frames: impl IntoIterator<Item = &'a Frame>) -> Mechanism {
     let mut found: Option<Mechanism> = None;
@@ -44,15 +47,36 @@ pub fn classify_stack<'a>(frames: impl IntoIterator<Item = &'a Frame>) -> Mechan
         if !crate::is_standard(&f.function) {
             break;
         }
-        let Some(m) = classify_callee(&f.function) else {
-            continue;
-        };
-        found = Some(match (found, m) {
-            (Some(Mechanism::MapGrowth), Mechanism::MapInsert) => Mechanism::MapGrowth,
-            _ => m,
-        });
+        match classify_callee(&f.function) {
+            Some(Mechanism::MapInsert) if found == Some(Mechanism::MapGrowth) => {}
+            Some(m) => found = Some(m),
+            None if is_transparent(&f.function) => {}
+            None => break,
+        }
     }
     found.unwrap_or(Mechanism::Other)
+}
+
+/// Packages that allocate on behalf of others in this list and of the runtime.
+fn is_transparent(function: &str) -> bool {
+    let package = package_of(function);
+    matches!(
+        package,
+        "runtime"
+            | "sync"
+            | "strconv"
+            | "fmt"
+            | "bytes"
+            | "strings"
+            | "io"
+            | "slices"
+            | "maps"
+            | "time"
+            | "container/list"
+            | "math/big"
+            | "unicode/utf8"
+            | "errors"
+    ) || package.starts_with("internal/")
 }
 
 /// The mechanism a function stands for, by its linker name; `None` for functions that say nothing
@@ -130,6 +154,10 @@ fn runtime(name: &str) -> Option<Mechanism> {
         ("convI2I", M::Boxing),
         ("concatstring", M::StringConcat),
         ("concatbyte", M::StringConcat),
+        // Go 1.27: new(T) calls the allocator of its size class.
+        ("mallocgcTinySC", M::NewObject),
+        ("mallocgcSmallNoScanSC", M::NewObject),
+        ("mallocgcSmallScanNoHeaderSC", M::NewObject),
     ] {
         if name.starts_with(prefix) {
             return Some(m);
