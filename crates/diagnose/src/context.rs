@@ -14,6 +14,9 @@ pub(crate) struct Context<'a> {
     pub(crate) ledgers: Vec<(usize, Ledger)>,
 }
 
+/// An effective GOGC below this makes cycles frequent by itself: at 50 there are twice as many as at 100.
+pub(crate) const LOW_GOGC: f64 = 50.0;
+
 /// What the GC did between the first and the last sample, our own cycles left out.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct GcWindow {
@@ -103,6 +106,18 @@ impl<'a> Context<'a> {
             let limit = m.value.gomemlimit?;
             Some(Sourced { value: limit, artifact: m.artifact.clone(), at: m.at })
         })
+    }
+
+    /// `goal = live + (live + stacks + globals) * GOGC/100`, solved for GOGC (`mgcpacer.go`). Globals are
+    /// unknown and small; with a goal at the 4 MiB floor nothing can be told.
+    pub(crate) fn effective_gogc(&self) -> Option<f64> {
+        let after = self.facts.samples.iter().rev().find_map(|s| s.memstats_after_gc.as_ref())?;
+        let m = &after.value;
+        let (live, goal) = (m.heap_alloc.0 as f64, m.next_gc.0 as f64);
+        if goal < 8.0 * 1024.0 * 1024.0 || live <= 0.0 {
+            return None;
+        }
+        Some(((goal - live).max(0.0) / (live + m.stack_inuse.0 as f64) * 100.0).round())
     }
 }
 

@@ -117,7 +117,8 @@ fn verdicts(make: impl Fn(&mut Random) -> Load, seeds: u64) -> Vec<(Verdict, Opt
             let mut random = Random(seed ^ 0xABCD);
             let mut loads = vec![make(&mut random)];
             loads.extend(noise(2));
-            let report = diagnose(&facts(&loads, &window(60.0 + 60.0 * random.next()), seed), &Thresholds::default(), "test");
+            let report =
+                diagnose(&facts(&loads, &window(60.0 + 60.0 * random.next()), seed), &Thresholds::default(), "test");
             let first = report.findings.first().filter(|f| f.severity <= Severity::Medium);
             (report.verdict, first.and_then(|f| f.sites.first()).map(|s| s.line))
         })
@@ -141,30 +142,52 @@ fn a_steady_leak_is_called_a_leak_at_its_line() {
 
 #[test]
 fn a_full_cache_with_steady_replacement_is_no_leak() {
-    let v = verdicts(|r| {
-        let keep = 5.0 + 50.0 * r.next();
-        Load { line: 1, per_s: 5.0 * MIB, size: 4096.0, free: Box::new(move |b| b + keep) }
-    }, SEEDS);
+    let v = verdicts(
+        |r| {
+            let keep = 5.0 + 50.0 * r.next();
+            Load { line: 1, per_s: 5.0 * MIB, size: 4096.0, free: Box::new(move |b| b + keep) }
+        },
+        SEEDS,
+    );
     assert!(leaks(&v) <= 2, "{} of {SEEDS}", leaks(&v));
 }
 
 #[test]
 fn a_sawtooth_is_no_leak() {
     // Batches of any period, also longer than the window, in any phase; at least one has ended before.
-    let v = verdicts(|r| {
-        let period = 3.0 + 50.0 * r.next();
-        Load { line: 1, per_s: 10.0 * MIB, size: 8192.0, free: Box::new(move |b| (b / period).ceil() * period) }
-    }, SEEDS);
+    let v = verdicts(
+        |r| {
+            let period = 3.0 + 50.0 * r.next();
+            Load { line: 1, per_s: 10.0 * MIB, size: 8192.0, free: Box::new(move |b| (b / period).ceil() * period) }
+        },
+        SEEDS,
+    );
     assert!(leaks(&v) <= 2, "{} of {SEEDS}", leaks(&v));
 }
 
 #[test]
 fn a_cache_that_fills_up_within_the_window_is_no_leak() {
-    let v = verdicts(|r| {
-        // Starts when observation starts (at 60 to 120 s) and is full 5 to 12 s later.
-        let full = 5.0 + 7.0 * r.next();
-        Load { line: 1, per_s: 10.0 * MIB, size: 2048.0, free: Box::new(move |b| if b < 90.0 { b } else if b < 90.0 + full { f64::MAX } else { b }) }
-    }, SEEDS);
+    let v = verdicts(
+        |r| {
+            // Starts when observation starts (at 60 to 120 s) and is full 5 to 12 s later.
+            let full = 5.0 + 7.0 * r.next();
+            Load {
+                line: 1,
+                per_s: 10.0 * MIB,
+                size: 2048.0,
+                free: Box::new(move |b| {
+                    if b < 90.0 {
+                        b
+                    } else if b < 90.0 + full {
+                        f64::MAX
+                    } else {
+                        b
+                    }
+                }),
+            }
+        },
+        SEEDS,
+    );
     assert!(leaks(&v) <= 10, "{} of {SEEDS}", leaks(&v));
 }
 

@@ -9,7 +9,7 @@
 //! Bytes allocated between the first and the last heap profile, per function, against the bytes that
 //! stayed. A function counts when it allocates fast, is a large share of all allocation, frees nearly all
 //! of it, and the collector ran often because of it (cycles that the capture itself forced are left
-//! out). Where no single line stands out, the deepest function under which the share is reached is
+//! out). With a low GOGC the cycles are the setting's doing and the finding stays low. Where no single line stands out, the deepest function under which the share is reached is
 //! named. The mechanism (slice growth, boxing, formatting, ...) decides which fix is shown. Without
 //! counters of the collector the finding stays low.
 //!
@@ -17,7 +17,7 @@
 //! Preallocate, reuse, or do not allocate in the hot path; the recipe depends on the mechanism.
 
 use super::{Check, Rule};
-use crate::context::{Context, GcWindow};
+use crate::context::{Context, GcWindow, LOW_GOGC};
 use crate::evidence::{Case, percent, plural, rate, round3};
 use crate::recipes::churn_fix;
 use crate::sites::{FrameId, Site, SiteTable};
@@ -135,8 +135,14 @@ fn judge(cx: &Context<'_>, l: &Load<'_>, exact: f64, total: f64, gc: Option<GcWi
     case.number(0.8, artifact, freed, "fraction", format!("{} of it was freed within the window", percent(freed)));
     weigh_gc(&mut case, cx, gc);
     let cpu = cx.memstats().last().and_then(|(_, m)| m.value.gc_cpu_fraction).unwrap_or(0.0);
+    let low_gogc = cx.effective_gogc().filter(|g| *g < LOW_GOGC);
+    if let Some(g) = low_gogc {
+        let s = format!("cycles are frequent because GOGC is about {g:.0}, more than because of this garbage");
+        case.number(-1.5, artifact, g, "percent", s);
+    }
     let severity = match (cycles, cpu) {
         (None, _) => Severity::Low,
+        _ if low_gogc.is_some() => Severity::Low,
         (_, c) if c >= 0.25 => Severity::High,
         _ => Severity::Medium,
     };

@@ -15,7 +15,7 @@
 //! `allocation-churn`), hold fewer pointers.
 
 use super::{Check, Rule};
-use crate::context::Context;
+use crate::context::{Context, LOW_GOGC};
 use crate::evidence::{Case, percent, plural};
 use model::{Finding, Fix, MemStats, Severity, Size, Subject, SubjectKind, Verdict};
 
@@ -40,7 +40,7 @@ fn check(cx: &Context<'_>) -> Check {
         cycles_per_s: window.map(|w| w.cycles / w.seconds),
         forced_per_min: window.and_then(|w| Some(w.forced? / w.seconds * 60.0)),
         pause_p99_s: pause_quantile(&last.value, 0.99),
-        gogc: effective_gogc(cx),
+        gogc: cx.effective_gogc(),
     };
     let detail = describe(&signs);
     let t = cx.thresholds;
@@ -79,18 +79,6 @@ fn pause_quantile(m: &MemStats, q: f64) -> Option<f64> {
     p.get(at).map(|ns| *ns as f64 / 1e9)
 }
 
-/// `goal = live + (live + stacks + globals) * GOGC/100`, solved for GOGC (`mgcpacer.go`). Globals are
-/// unknown and small; with a goal at the 4 MiB floor nothing can be told.
-fn effective_gogc(cx: &Context<'_>) -> Option<f64> {
-    let after = cx.facts.samples.iter().rev().find_map(|s| s.memstats_after_gc.as_ref())?;
-    let m = &after.value;
-    let (live, goal) = (m.heap_alloc.0 as f64, m.next_gc.0 as f64);
-    if goal < 8.0 * 1024.0 * 1024.0 || live <= 0.0 {
-        return None;
-    }
-    Some(((goal - live).max(0.0) / (live + m.stack_inuse.0 as f64) * 100.0).round())
-}
-
 fn describe(s: &Signs) -> String {
     let mut parts = Vec::new();
     parts.extend(s.cpu.map(|c| format!("GC CPU {}", percent(c))));
@@ -123,7 +111,7 @@ fn finding(s: &Signs, artifact: &str, (high_cpu, forced, pauses): (bool, bool, b
     if let Some(p) = s.pause_p99_s.filter(|_| pauses) {
         case.number(1.0, artifact, p, "s", format!("99th percentile of stop-the-world pauses {:.1} ms", p * 1e3));
     }
-    let low_gogc = s.gogc.filter(|g| *g < 50.0);
+    let low_gogc = s.gogc.filter(|g| *g < LOW_GOGC);
     if let Some(g) = low_gogc {
         case.number(
             0.8,

@@ -30,22 +30,17 @@ pub(super) fn check(cx: &Context<'_>, part: &Part) -> Check {
     if share < part.share || (least.1.0 as f64) < cx.thresholds.rss_part_bytes {
         return Check::clear(detail);
     }
-    Check::of(vec![finding(cx, part, &all, least.1, share)], detail)
+    Check::of(vec![finding(cx, part, all.len(), (least.1, least.2))], detail)
 }
 
-fn finding(
-    cx: &Context<'_>,
-    part: &Part,
-    all: &[(&bundle::SampleFacts, Bytes, Bytes)],
-    least: Bytes,
-    share: f64,
-) -> (Verdict, Finding) {
+fn finding(cx: &Context<'_>, part: &Part, samples: usize, (least, rss): (Bytes, Bytes)) -> (Verdict, Finding) {
+    let share = least.share_of(rss);
     let artifact = cx.ledgers.last().map_or("", |(_, l)| l.rss_source.as_str());
     let mut case = Case::default();
-    let s = format!("{} is {} of RSS", part.name, percent(share));
+    let s = format!("{}: {} of RSS", part.name, percent(share));
     case.number(1.5, artifact, share, "fraction", s);
-    if all.len() > 1 {
-        let s = format!("never below {least} in {} samples", all.len());
+    if samples > 1 {
+        let s = format!("never below {least} in {samples} samples");
         case.number(1.0, artifact, least.0 as f64, "bytes", s);
     } else {
         case.number(-0.3, artifact, 1.0, "samples", "seen in one sample only".into());
@@ -54,8 +49,7 @@ fn finding(
     if let Some(row) = row.filter(|r| !r.note.is_empty()) {
         case.number(0.0, artifact, row.bytes.0 as f64, "bytes", row.note.clone());
     }
-    let rss = all.last().map_or(Bytes::ZERO, |a| a.2);
-    let title = format!("{} holds {} of RSS {rss} ({})", part.name, least, percent(share));
+    let title = format!("{}: {least} of RSS {rss} ({})", part.name, percent(share));
     let mut f = case.finding(part.rule, title, Severity::Medium, Subject::of(SubjectKind::Process));
     f.size = Size { wasted_bytes: Some(least.0), ..Size::default() };
     f.fix = (part.fix)();
