@@ -1,4 +1,4 @@
-// Idle-heap: every few seconds a report of 400 MiB is made and dropped; between the reports the heap
+// Idle-heap: every few seconds a report of 300 MiB is made and dropped; between the reports the heap
 // is idle, and the runtime gives it back more slowly than the next report comes.
 package main
 
@@ -15,7 +15,7 @@ func main() { service.Main(service.Spec{Name: "idle-heap", Setup: setup}) }
 
 const (
 	pageBytes = 1 << 20
-	pages     = 400
+	pages     = 300
 )
 
 func setup(env *service.Env) {

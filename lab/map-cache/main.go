@@ -19,7 +19,7 @@ import (
 var storeSource string
 
 func main() {
-	service.Main(service.Spec{Name: "map-cache", Rate: 1000, Workers: 8, Setup: setup})
+	service.Main(service.Spec{Name: "map-cache", Rate: 2500, Workers: 8, Setup: setup})
 }
 
 func setup(env *service.Env) {

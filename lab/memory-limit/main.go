@@ -6,9 +6,10 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"os"
 	"runtime"
-	"runtime/debug"
 	"sync/atomic"
+	"syscall"
 
 	"oomph.example/lab/internal/service"
 	"oomph.example/lab/internal/tree"
@@ -21,13 +22,26 @@ const depth = 21
 
 var catalogue *tree.Node
 
-func setup(env *service.Env) {
-	catalogue = tree.Build(depth)
+// restart runs this program again in the same process, with GOMEMLIMIT in its environment as a deployment would set it.
+func restart() {
 	var ms runtime.MemStats
 	runtime.GC()
 	runtime.ReadMemStats(&ms)
 	// What the limit counts beside the heap, the live heap, and 12 MiB to breathe.
-	debug.SetMemoryLimit(int64(ms.Sys-ms.HeapSys+ms.HeapInuse) + 12<<20)
+	limit := ms.Sys - ms.HeapSys + ms.HeapInuse + 12<<20
+	exe, err := os.Executable()
+	if err == nil {
+		err = syscall.Exec(exe, os.Args, append(os.Environ(), fmt.Sprintf("GOMEMLIMIT=%d", limit)))
+	}
+	fmt.Fprintln(os.Stderr, "restarting with a memory limit:", err)
+	os.Exit(1)
+}
+
+func setup(env *service.Env) {
+	catalogue = tree.Build(depth)
+	if os.Getenv("GOMEMLIMIT") == "" {
+		restart()
+	}
 	var allocated atomic.Uint64
 	env.Mux.HandleFunc("/price", func(w http.ResponseWriter, r *http.Request) {
 		page := make([]byte, 0, 128<<10)

@@ -84,26 +84,20 @@ fn on_stack(table: &SiteTable, site: &Site, function: &str) -> bool {
     site.stack.iter().any(|f| table.frame(*f).function == function)
 }
 
-/// The site that shows the container: among all sites with memory in use whose function is a
-/// member's function or lies on a member's stack, the one with most map memory; else a list
-/// element or a growing slice among the members themselves.
+/// The site that shows the container. Among all sites with memory in use whose function is a member's
+/// function or lies on a member's stack: the one with most map memory, else with most list elements
+/// (their own memory may be too small to have been sampled within the window). Else a growing slice or
+/// buffer among the members themselves.
 fn container<'a>(table: &'a SiteTable, members: &[&'a Site]) -> Option<&'a Site> {
     let in_use = |s: &Site| s.values.last().map_or(0.0, |v| v.inuse_bytes);
     let function = |s: &Site| table.frame(s.frame).function.as_str();
     let near = |s: &Site| members.iter().any(|m| function(m) == function(s) || on_stack(table, m, function(s)));
-    let map = table
-        .sites
-        .iter()
-        .filter(|s| matches!(s.mechanism, Mechanism::MapGrowth | Mechanism::MapInsert))
-        .filter(|s| in_use(s) > 0.0 && near(s))
-        .max_by(|a, b| in_use(a).total_cmp(&in_use(b)));
-    map.or_else(|| {
-        members
-            .iter()
-            .filter(|s| {
-                matches!(s.mechanism, Mechanism::ListElement | Mechanism::SliceGrowth | Mechanism::BufferGrowth)
-            })
-            .max_by(|a, b| in_use(a).total_cmp(&in_use(b)))
-            .copied()
-    })
+    let largest = |kinds: &[Mechanism]| {
+        let of_kind = table.sites.iter().filter(|s| kinds.contains(&s.mechanism) && in_use(s) > 0.0 && near(s));
+        of_kind.max_by(|a, b| in_use(a).total_cmp(&in_use(b)))
+    };
+    let grown = |s: &&&Site| matches!(s.mechanism, Mechanism::SliceGrowth | Mechanism::BufferGrowth);
+    largest(&[Mechanism::MapGrowth, Mechanism::MapInsert])
+        .or_else(|| largest(&[Mechanism::ListElement]))
+        .or_else(|| members.iter().filter(grown).max_by(|a, b| in_use(a).total_cmp(&in_use(b))).copied())
 }

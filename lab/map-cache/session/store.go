@@ -19,7 +19,7 @@ type Session struct {
 	ID      string
 	User    string
 	Created time.Time
-	Views   [160]PageView
+	Views   [40]PageView
 	Next    int
 }
 
