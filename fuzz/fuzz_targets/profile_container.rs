@@ -5,9 +5,7 @@ use libfuzzer_sys::fuzz_target;
 use profile::{Profile, ReadLimits};
 
 fuzz_target!(|data: &[u8]| {
-    let limits = ReadLimits {
-        max_inflated: model::Bytes::mib(16),
-    };
+    let limits = ReadLimits { max_inflated: model::Bytes::mib(16) };
     if let Err(e) = Profile::read(data, &limits) {
         assert!(!e.to_string().is_empty());
     }

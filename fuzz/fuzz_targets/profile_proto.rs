@@ -10,10 +10,7 @@ fuzz_target!(|data: &[u8]| {
         return;
     };
     for granularity in [Granularity::Function, Granularity::Line, Granularity::Package] {
-        let options = TopOptions {
-            granularity,
-            ..TopOptions::default()
-        };
+        let options = TopOptions { granularity, ..TopOptions::default() };
         if let Ok(top) = p.top(&options) {
             let _ = render_top(&p, &top, 0, "");
         }

@@ -1,5 +1,7 @@
 //! Every table against `go tool pprof`'s own, on profiles of a program built here. Go comes from
 //! `OOMPH_GO` or `PATH`; where there is none, the tests say so and pass.
+#![expect(clippy::unwrap_used, reason = "a failed step is a failed test")]
+#![expect(clippy::print_stderr, reason = "a skipped test says why")]
 
 use profile::{
     Filter, GoroutineDump, Granularity, HeapStacks, Merger, Profile, ProfileKind, ReadLimits, TopOptions, read_memstats,

@@ -39,7 +39,7 @@ impl Record {
         }
     }
 
-    /// A `#` line: `#	0x4a1b2c	main.f+0x1b	/src/main.go:12`.
+    /// A `#` line: `# 0x4a1b2c main.f+0x1b /src/main.go:12`, tabs between.
     pub(super) fn frame(
         &mut self,
         line: &[u8],
