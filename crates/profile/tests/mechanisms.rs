@@ -2,7 +2,6 @@
 //! executable, and as text with the names of the runtime's addresses. The program has one function
 //! per mechanism, so its source is the truth.
 #![expect(clippy::unwrap_used, reason = "a failed step is a failed test")]
-#![expect(clippy::print_stderr, reason = "a skipped test says why")]
 
 use model::Mechanism as M;
 use object::{Object, ObjectSection, ObjectSymbol, SymbolKind};
