@@ -11,11 +11,20 @@ pub(crate) fn run_target(name: &str, seconds: u32) -> Result<()> {
     std::fs::create_dir_all(&corpus)?;
     let mut command = Command::new(fuzz);
     // RUSTC_BOOTSTRAP lets the pinned stable compiler take the instrumentation flags.
-    command.current_dir(root()).env("RUSTC_BOOTSTRAP", "1").args(["fuzz", "run", "--sanitizer", "none", name]).arg(corpus);
+    command
+        .current_dir(root())
+        .env("RUSTC_BOOTSTRAP", "1")
+        .args(["fuzz", "run", "--sanitizer", "none", name])
+        .arg(corpus);
     if seeds.is_dir() {
         command.arg(seeds);
     }
-    command.arg("--").arg(format!("-max_total_time={seconds}")).args(["-rss_limit_mb=2048", "-timeout=20", "-print_final_stats=1", "-verbosity=0"]);
+    command.arg("--").arg(format!("-max_total_time={seconds}")).args([
+        "-rss_limit_mb=2048",
+        "-timeout=20",
+        "-print_final_stats=1",
+        "-verbosity=0",
+    ]);
     run_command(&mut command)
 }
 

@@ -7,7 +7,9 @@ use model::{GoVersion, Report, Severity};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::sync_channel;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 #[derive(Debug, clap::Args)]
@@ -18,6 +20,9 @@ pub(crate) struct Args {
     /// Runs of each
     #[arg(long, default_value_t = 3)]
     runs: u32,
+    /// Runs at the same time
+    #[arg(long, default_value_t = 1)]
+    jobs: usize,
     /// Only specimens whose name contains one of these
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
@@ -44,7 +49,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let oomph = built()?;
     let dir = root().join("target/matrix");
     std::fs::create_dir_all(&dir)?;
-    let mut rows = Vec::new();
+    let mut work = Vec::new();
     for version in &args.go {
         let want = GoVersion::parse(&format!("go{version}")).ok_or_else(|| format!("{version} is no Go version"))?;
         let go = Toolchain::find_or_fetch(Some(&want), &lab::default_cache_dir(), &mut |p| println!("{p}"))?;
@@ -54,12 +59,11 @@ pub(crate) fn run(args: &Args) -> Result<()> {
             }
             let binary = specimen.build(&go, &dir)?;
             for run in 1..=args.runs {
-                let row = one(&oomph, &specimen, &binary, version, run, args.seconds, &dir)?;
-                println!("{}", line(&row));
-                rows.push(row);
+                work.push(Work { specimen: specimen.clone(), binary: binary.clone(), version: version.clone(), run });
             }
         }
     }
+    let rows = all(&oomph, work, args, &dir)?;
     let failed = rows.iter().filter(|r| !r.problems.is_empty()).count();
     let passed = rows.len() - failed;
     if let Some(path) = &args.output {
@@ -69,21 +73,52 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     if failed == 0 { Ok(()) } else { Err(format!("{failed} runs were not as they should be").into()) }
 }
 
+/// One run to be made.
+struct Work {
+    specimen: Specimen,
+    binary: PathBuf,
+    version: String,
+    run: u32,
+}
+
+/// Makes all runs, some at the same time; rows in the order of the work.
+fn all(oomph: &Path, work: Vec<Work>, args: &Args, dir: &Path) -> Result<Vec<Row>> {
+    let next = AtomicUsize::new(0);
+    let rows: Mutex<Vec<(usize, std::result::Result<Row, String>)>> = Mutex::default();
+    std::thread::scope(|scope| {
+        for _ in 0..args.jobs.max(1) {
+            scope.spawn(|| {
+                loop {
+                    let i = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(w) = work.get(i) else { return };
+                    let row = one(oomph, w, args.seconds, dir).map_err(|e| format!("{}: {e}", w.specimen.name()));
+                    if let Ok(row) = &row {
+                        println!("{}", line(row));
+                    }
+                    rows.lock().unwrap_or_else(PoisonError::into_inner).push((i, row));
+                }
+            });
+        }
+    });
+    let mut rows = rows.into_inner().unwrap_or_else(PoisonError::into_inner);
+    rows.sort_by_key(|r| r.0);
+    Ok(rows.into_iter().map(|r| r.1).collect::<std::result::Result<Vec<Row>, String>>()?)
+}
+
 fn built() -> Result<PathBuf> {
-    crate::tools::run(Command::new(env!("CARGO")).current_dir(root()).args(["build", "--release", "--quiet", "--package", "oomph"]))?;
+    crate::tools::run(Command::new(env!("CARGO")).current_dir(root()).args([
+        "build",
+        "--release",
+        "--quiet",
+        "--package",
+        "oomph",
+    ]))?;
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
     Ok(target.join("release/oomph"))
 }
 
-fn one(
-    oomph: &Path,
-    specimen: &Specimen,
-    binary: &Path,
-    version: &str,
-    run: u32,
-    seconds: Option<u32>,
-    dir: &Path,
-) -> Result<Row> {
+fn one(oomph: &Path, w: &Work, seconds: Option<u32>, dir: &Path) -> Result<Row> {
+    let Work { specimen, binary, version, run } = w;
     let service = specimen.start(binary, &[])?;
     let before = steady(&service)?;
     let seconds = seconds.unwrap_or(specimen.truth().observe_seconds);
@@ -101,11 +136,22 @@ fn one(
     if let Some(r) = ratio.filter(|r| (r - 1.0).abs() > 0.15) {
         problems.push(format!("growth is {r:.2} of the specimen's own count"));
     }
-    let first = live.findings.first().map_or_else(String::new, |f| format!("{} {:?} {:.2}: {}", f.rule, f.severity, f.confidence, f.title));
+    let first = live
+        .findings
+        .first()
+        .map_or_else(String::new, |f| format!("{} {:?} {:.2}: {}", f.rule, f.severity, f.confidence, f.title));
     if problems.is_empty() {
         let _ = std::fs::remove_file(&save);
     }
-    Ok(Row { specimen: specimen.name().to_owned(), go: version.to_owned(), run, verdict: live.verdict.as_str().to_owned(), first, ratio, problems })
+    Ok(Row {
+        specimen: specimen.name().to_owned(),
+        go: version.clone(),
+        run: *run,
+        verdict: live.verdict.as_str().to_owned(),
+        first,
+        ratio,
+        problems,
+    })
 }
 
 fn diagnose(oomph: &Path, args: &[&str]) -> Result<Report> {
@@ -124,7 +170,13 @@ fn judge(specimen: &Specimen, report: &Report) -> Result<Vec<String>> {
         out.push(format!("verdict {} instead of {:?}", report.verdict.as_str(), truth.verdict));
     }
     let Some(rule) = &truth.rule else {
-        out.extend(report.findings.iter().filter(|f| f.severity <= Severity::Medium).map(|f| format!("false finding: {} {}", f.rule, f.title)));
+        out.extend(
+            report
+                .findings
+                .iter()
+                .filter(|f| f.severity <= Severity::Medium)
+                .map(|f| format!("false finding: {} {}", f.rule, f.title)),
+        );
         return Ok(out);
     };
     let Some(first) = report.findings.first() else {
@@ -138,9 +190,15 @@ fn judge(specimen: &Specimen, report: &Report) -> Result<Vec<String>> {
         out.push(format!("mechanism {:?} instead of {:?}", first.subject.mechanism, truth.mechanism));
     }
     let lines = specimen.site_lines()?;
-    let hit = |s: &model::SiteRef| lines.iter().any(|(c, line)| s.line == *line && s.function == c.function && s.file.ends_with(&c.file));
+    let hit = |s: &model::SiteRef| {
+        lines.iter().any(|(c, line)| s.line == *line && s.function == c.function && s.file.ends_with(&c.file))
+    };
     if !lines.is_empty() && !first.sites.iter().any(hit) {
-        let got: Vec<String> = first.sites.iter().map(|s| format!("{}:{} {}", s.file.rsplit('/').next().unwrap_or(""), s.line, s.function)).collect();
+        let got: Vec<String> = first
+            .sites
+            .iter()
+            .map(|s| format!("{}:{} {}", s.file.rsplit('/').next().unwrap_or(""), s.line, s.function))
+            .collect();
         out.push(format!("sites {got:?}, none of them the culprit"));
     }
     Ok(out)
@@ -186,7 +244,16 @@ fn table(rows: &[Row], passed: usize, failed: usize) -> String {
     for r in rows {
         let ratio = r.ratio.map_or_else(|| "-".to_owned(), |x| format!("{x:.2}"));
         let result = if r.problems.is_empty() { "ok".to_owned() } else { r.problems.join("; ") };
-        let _ = writeln!(out, "| {} | {} | {} | {} | {} | {ratio} | {} |", r.specimen, r.go, r.run, r.verdict, r.first.replace('|', "\\|"), result.replace('|', "\\|"));
+        let _ = writeln!(
+            out,
+            "| {} | {} | {} | {} | {} | {ratio} | {} |",
+            r.specimen,
+            r.go,
+            r.run,
+            r.verdict,
+            r.first.replace('|', "\\|"),
+            result.replace('|', "\\|")
+        );
     }
     out
 }

