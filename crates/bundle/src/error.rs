@@ -22,6 +22,14 @@ pub enum BundleError {
         /// What was expected.
         reason: String,
     },
+    /// No file given holds anything the diagnosis reads.
+    #[error("{path}: {reason}", path = path.display())]
+    Unusable {
+        /// The first file.
+        path: PathBuf,
+        /// What it is, or what is wrong with it.
+        reason: String,
+    },
     /// Written by a version that changed the format.
     #[error("this bundle has schema {found:?}, this oomph reads \"oomph.bundle/1\": {hint}")]
     Schema {
@@ -61,7 +69,7 @@ pub enum BundleError {
         limit: model::Bytes,
     },
     /// The destination exists and holds something.
-    #[error("{path}: exists and is not empty; name another destination", path = path.display())]
+    #[error("{path}: exists already; name another destination", path = path.display())]
     Occupied {
         /// The destination.
         path: PathBuf,
@@ -71,5 +79,36 @@ pub enum BundleError {
 impl BundleError {
     pub(crate) fn io(path: impl Into<PathBuf>, source: std::io::Error) -> Self {
         Self::Io { path: path.into(), source }
+    }
+
+    /// What to do about it, one sentence; empty when there is nothing to say.
+    #[must_use]
+    pub fn hint(&self) -> &'static str {
+        use std::io::ErrorKind as K;
+        match self {
+            Self::Io { source, .. } => match source.kind() {
+                K::StorageFull | K::QuotaExceeded => {
+                    "free space or name a destination elsewhere (--save, --output; TMPDIR for temporary files); \
+                     what was written so far is a bundle that opens"
+                }
+                K::PermissionDenied => "name a path that this user may use, or run as its owner",
+                K::ReadOnlyFilesystem => "name a destination on a file system that can be written",
+                _ => "",
+            },
+            Self::NotABundle { .. } | Self::Zip { .. } => {
+                "a bundle is what `oomph capture ... -o incident.oomph` writes; profile files can be named one by one"
+            }
+            Self::Unusable { .. } => {
+                "oomph diagnose reads heap profiles, goroutine dumps (goroutine?debug=2), heap?debug=1 texts, \
+                 /debug/vars and /metrics pages, and bundles; oomph pprof reads profiles of any kind"
+            }
+            Self::Manifest(_) => "the rest of the bundle may be intact: its files can be named one by one",
+            Self::Occupied { path } if path.extension().is_some_and(|e| e == "part") => {
+                "another capture writes there now, or one was killed: what it left opens like a bundle (oomph diagnose \
+                 NAME.part); remove it or name another destination"
+            }
+            Self::Occupied { .. } => "captures never overwrite",
+            _ => "",
+        }
     }
 }

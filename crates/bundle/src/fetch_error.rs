@@ -52,10 +52,12 @@ impl FetchError {
             }
             Self::HostNotFound => "check the spelling of the host name, or use its address",
             Self::Unreachable(_) => "check the network and firewall between here and the host",
-            Self::Tls(_) => {
-                "the debug port may speak plain HTTP: try http://; a certificate of a private \
-                 authority is not accepted, forward the port and use loopback instead"
+            Self::Tls(why) if why.contains("certificate") => {
+                "a self-signed certificate or one of a private authority: --insecure accepts it"
             }
+            Self::Tls(_) => "the port may speak plain HTTP: try http://",
+            Self::Reset(_) => "if the port speaks TLS, use https://; else look into the service's own log",
+            Self::Status { code: 500.., .. } => "the service or a proxy before it fails: look into its log",
             Self::Timeout { .. } => "the service may be starved of CPU or memory; a longer --timeout may help",
             Self::Status { code: 401 | 403, .. } => "pass credentials: --header 'Authorization: Bearer TOKEN'",
             Self::Status { code: 404 | 405, .. } => {
@@ -104,10 +106,28 @@ pub(crate) fn describe(e: ureq::Error, whole: Duration) -> FetchError {
         ureq::Error::HostNotFound => FetchError::HostNotFound,
         ureq::Error::ConnectionFailed => FetchError::Refused,
         ureq::Error::Tls(e) => FetchError::Tls(e.to_owned()),
-        ureq::Error::Rustls(e) => FetchError::Tls(e.to_string()),
+        ureq::Error::Rustls(e) => FetchError::Tls(tls(&e.to_string())),
         ureq::Error::Io(e) => describe_io(&e, whole),
         other => FetchError::Protocol(other.to_string()),
     }
+}
+
+/// The TLS library's text for what people meet most, in words.
+fn tls(why: &str) -> String {
+    if why.contains("InvalidContentType") {
+        return "the answer is not TLS".to_owned();
+    }
+    for (sign, words) in [
+        ("CaUsedAsEndEntity", "it is self-signed"),
+        ("UnknownIssuer", "its issuer is unknown here"),
+        ("Expired", "it has expired"),
+        ("NotValidForName", "it is for another host name"),
+    ] {
+        if why.contains(sign) {
+            return format!("the certificate is not trusted: {words}");
+        }
+    }
+    why.to_owned()
 }
 
 fn describe_io(e: &io::Error, whole: Duration) -> FetchError {
@@ -120,7 +140,7 @@ fn describe_io(e: &io::Error, whole: Duration) -> FetchError {
             FetchError::Reset(e.to_string())
         }
         // rustls reports its errors as InvalidData inside an I/O error.
-        K::InvalidData => FetchError::Tls(e.to_string()),
+        K::InvalidData => FetchError::Tls(tls(&e.to_string())),
         // The resolver's error has no kind of its own in stable Rust.
         _ if e.to_string().contains("lookup address") => FetchError::HostNotFound,
         _ => FetchError::Protocol(e.to_string()),

@@ -27,11 +27,12 @@ impl Facts {
     /// Reads profile files that are in no bundle. Files that tell nothing are named in `limits`.
     ///
     /// # Errors
-    /// [`BundleError::Io`] when a file cannot be read; [`BundleError::NotABundle`] when none of them
+    /// [`BundleError::Io`] when a file cannot be read; [`BundleError::Unusable`] when none of them
     /// is anything oomph knows.
     pub fn of_files(paths: &[PathBuf]) -> Result<Self, BundleError> {
         let mut facts = Self::default();
         let mut read = Vec::new();
+        let mut refused = Vec::new();
         for path in paths {
             let (bytes, changed) = load(path)?;
             let (kind, at) = recognise(&bytes, changed);
@@ -43,23 +44,37 @@ impl Facts {
                 taken_at: at,
             });
             match parse(&kind, &bytes, &ReadLimits::default(), &Hints::default()) {
-                Ok((Parsed::Unread, _)) => facts.limits.push(format!(
-                    "{}: not a heap profile, goroutine dump or page of counters: not read.",
-                    artifact.path
-                )),
+                Ok((Parsed::Unread, _)) => {
+                    let what = match kind {
+                        ArtifactKind::GoroutineProfile => "a goroutine profile without states and waiting times \
+                                                           (goroutine?debug=2 has them)"
+                            .to_owned(),
+                        _ => format!("a {kind} says nothing of memory"),
+                    };
+                    facts.limits.push(format!("{}: {what}; not read.", artifact.path));
+                    refused.push(what);
+                }
+                Ok((parsed, _)) if tells_nothing(&parsed) => {
+                    let what = "no counters of the Go runtime (memstats, go_*) in it".to_owned();
+                    facts.limits.push(format!("{}: {what}; not read.", artifact.path));
+                    refused.push(what);
+                }
                 Ok((parsed, gaps)) => {
                     if let Some(gap) = gaps.first() {
                         facts.limits.push(format!("{} was read in part: {gap}.", artifact.path));
                     }
                     read.push(Named { artifact, parsed });
                 }
-                Err(why) => facts.limits.push(format!("{} could not be read: {why}.", artifact.path)),
+                Err(why) => {
+                    facts.limits.push(format!("{} could not be read: {why}.", artifact.path));
+                    refused.push(why);
+                }
             }
         }
         if read.is_empty() {
-            return Err(BundleError::NotABundle {
+            return Err(BundleError::Unusable {
                 path: paths.first().cloned().unwrap_or_default(),
-                reason: facts.limits.first().cloned().unwrap_or_else(|| "no file was named".into()),
+                reason: refused.into_iter().next().unwrap_or_else(|| "no file was named".into()),
             });
         }
         facts.samples = samples(read);
@@ -105,7 +120,9 @@ fn recognise(bytes: &[u8], changed: UnixMillis) -> (ArtifactKind, UnixMillis) {
     if text.starts_with(b"{") {
         return (ArtifactKind::Expvar, changed);
     }
-    if metrics::read_exposition(bytes).is_ok() {
+    // Lines that look like samples are found in any file, executables among them.
+    let printable = !head.contains(&0) && !bytes.starts_with(&[0x1f, 0x8b]);
+    if printable && metrics::read_exposition(bytes).is_ok_and(|e| e != metrics::Exposition::default()) {
         return (ArtifactKind::Prometheus, changed);
     }
     match Profile::read(bytes, &ReadLimits::default()) {
@@ -113,9 +130,19 @@ fn recognise(bytes: &[u8], changed: UnixMillis) -> (ArtifactKind, UnixMillis) {
             let own = UnixMillis(p.time_nanos() / 1_000_000);
             (ArtifactKind::HeapProfile, if own.0 > 0 { own } else { changed })
         }
-        Ok(_) => (ArtifactKind::Other("profile".into()), changed),
+        Ok(p) if p.kind() == ProfileKind::Goroutine => (ArtifactKind::GoroutineProfile, changed),
+        Ok(p) => (ArtifactKind::Other(format!("{} profile", p.kind())), changed),
         // Reading it again gives the reason.
         Err(_) => (ArtifactKind::HeapProfile, changed),
+    }
+}
+
+/// A page of counters, though not of Go's.
+fn tells_nothing(parsed: &Parsed) -> bool {
+    match parsed {
+        Parsed::Expvar(v) => v.memstats.is_none(),
+        Parsed::Metrics(m) => m.memstats.is_none() && m.goroutines.is_none() && m.resident.is_none(),
+        _ => false,
     }
 }
 

@@ -28,6 +28,8 @@ pub(crate) struct HttpLimits {
     pub connect: Duration,
     pub whole: Duration,
     pub retries: u32,
+    /// Accept any TLS certificate.
+    pub insecure: bool,
 }
 
 /// Where the bytes of an answer go.
@@ -115,6 +117,9 @@ impl Client {
             .max_response_header_size(64 << 10)
             .user_agent(concat!("oomph/", env!("CARGO_PKG_VERSION")))
             .accept_encoding("identity");
+        if limits.insecure {
+            config = config.tls_config(ureq::tls::TlsConfig::builder().disable_verification(true).build());
+        }
         if address.is_loopback() {
             // A proxy's loopback is another one.
             config = config.proxy(None);

@@ -86,6 +86,15 @@ impl BundleWriter {
         if entries.next().is_some() {
             return Err(BundleError::Occupied { path: dir.into() });
         }
+        // Of two collections that begin at once one must lose: both saw an empty directory.
+        let claim = dir.join(MANIFEST);
+        match File::create_new(&claim) {
+            Ok(_) => {}
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
+                return Err(BundleError::Occupied { path: dir.into() });
+            }
+            Err(e) => return Err(BundleError::io(&claim, e)),
+        }
         let writer = Self { dir: dir.into(), manifest, stored: 0 };
         writer.flush()?;
         Ok(writer)

@@ -28,7 +28,8 @@ use std::sync::mpsc::sync_channel;
 use std::time::{Duration, Instant};
 
 /// Bounds of a probe of a port that may be anything.
-const PROBE: HttpLimits = HttpLimits { connect: Duration::from_millis(500), whole: Duration::from_secs(2), retries: 0 };
+const PROBE: HttpLimits =
+    HttpLimits { connect: Duration::from_millis(500), whole: Duration::from_secs(2), retries: 0, insecure: false };
 /// Above this share of its control group's limit a process gets no forced GC cycle.
 const GC_HEADROOM: f64 = 0.9;
 
@@ -115,7 +116,8 @@ fn nothing(manifest: &Manifest, stopped: bool) -> CollectError {
         return CollectError::Stopped;
     }
     let mut reasons: Vec<String> = Vec::new();
-    for f in &manifest.failures {
+    // What /proc would add is not what failed here.
+    for f in manifest.failures.iter().filter(|f| f.source != "/proc") {
         let reason = format!("{}: {}", f.source, f.reason);
         if reasons.len() < 4 && !reasons.contains(&reason) {
             reasons.push(reason);
@@ -145,7 +147,12 @@ impl Sources {
     ) -> Result<Self, CollectError> {
         let client =
             |address: Address, limits: HttpLimits| Client::new(address, &options.headers, limits, Arc::clone(stop));
-        let limits = HttpLimits { connect: options.connect_timeout, whole: options.timeout, retries: options.retries };
+        let limits = HttpLimits {
+            connect: options.connect_timeout,
+            whole: options.timeout,
+            retries: options.retries,
+            insecure: options.insecure,
+        };
         match target {
             CollectTarget::Url(address) => {
                 progress(Progress::Asking { source: address.to_string(), sample: None });

@@ -63,6 +63,8 @@ pub struct CollectOptions {
     pub max_total: Bytes,
     /// Sent to the target host only, never stored: name and value.
     pub headers: Vec<(String, String)>,
+    /// Accept any TLS certificate: self-signed ones, those of a private authority.
+    pub insecure: bool,
 }
 
 impl Default for CollectOptions {
@@ -77,6 +79,7 @@ impl Default for CollectOptions {
             max_artifact: Bytes::mib(256),
             max_total: Bytes::mib(4096),
             headers: Vec::new(),
+            insecure: false,
         }
     }
 }
@@ -199,7 +202,12 @@ impl CollectError {
         match self {
             Self::Endpoint { error, .. } => error.hint().to_owned(),
             Self::NotPprof { .. } => FetchError::Status { code: 404, text: String::new() }.hint().to_owned(),
-            _ => String::new(),
+            Self::Nothing(_) => "ask the same address by curl: what it says there is what oomph was told".to_owned(),
+            Self::Process { .. } => {
+                "ps lists processes; a service in a container may have another pid there".to_owned()
+            }
+            Self::Bundle(e) => e.hint().to_owned(),
+            Self::Option(_) | Self::Stopped => String::new(),
         }
     }
 }
