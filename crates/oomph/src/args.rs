@@ -35,6 +35,9 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Pprof(Box<PprofCommand>),
     /// Explain a rule: what it means, how it decides, what to do
+    #[command(after_help = "Examples:
+  oomph explain                        all rules
+  oomph explain goroutine-leak")]
     Explain {
         /// Rule id; without one, all rules are listed
         rule: Option<String>,
@@ -49,7 +52,7 @@ pub(crate) struct Collect {
     /// How long to watch a live target; growth needs time
     #[arg(long = "for", value_name = "TIME", default_value = "30s", value_parser = duration)]
     pub(crate) for_: Duration,
-    /// Number of samples in that time (2 to 1000)
+    /// Number of samples in that time (1 to 1000; growth needs two)
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub(crate) samples: u32,
     /// Do not ask the service for a garbage collection before each heap profile
@@ -58,10 +61,13 @@ pub(crate) struct Collect {
     /// Header for each request, e.g. 'Authorization: Bearer ...' (never stored)
     #[arg(long = "header", short = 'H', value_name = "NAME: VALUE")]
     pub(crate) headers: Vec<String>,
+    /// Accept any TLS certificate, self-signed ones too
+    #[arg(long)]
+    pub(crate) insecure: bool,
     /// Longest time for one request
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
     pub(crate) timeout: Duration,
-    /// Do not draw progress
+    /// Draw no progress, print no notes on standard error
     #[arg(long, short)]
     pub(crate) quiet: bool,
 }
@@ -135,6 +141,8 @@ pub(crate) struct Capture {
 #[derive(Debug, Subcommand)]
 pub(crate) enum BundleCommand {
     /// List the artifacts of a bundle
+    #[command(after_help = "Example:
+  oomph bundle ls incident.oomph")]
     Ls {
         /// Directory or .oomph file
         bundle: PathBuf,
@@ -143,6 +151,10 @@ pub(crate) enum BundleCommand {
         json: bool,
     },
     /// Check every artifact against the manifest
+    #[command(after_help = "Example:
+  oomph bundle verify incident.oomph
+
+Exit codes: 0 intact, 1 damaged or incomplete, 2 no bundle.")]
     Verify {
         /// Directory or .oomph file
         bundle: PathBuf,
@@ -182,8 +194,13 @@ pub(crate) enum Granularity {
 #[derive(Debug, Subcommand)]
 pub(crate) enum PprofCommand {
     /// The heaviest functions, lines, packages or allocation sites
+    #[command(after_help = "Examples:
+  oomph pprof top heap.pb.gz
+  oomph pprof top --by sites -t alloc_space heap.pb.gz
+  oomph pprof top --focus 'store\\.' --cum heap.pb.gz
+  curl -s localhost:6060/debug/pprof/heap | oomph pprof top -")]
     Top {
-        /// Profiles; several are merged
+        /// Profiles; several are merged; - is standard input
         #[arg(required = true)]
         files: Vec<PathBuf>,
         #[command(flatten)]
@@ -205,6 +222,9 @@ pub(crate) enum PprofCommand {
         format: TableFormat,
     },
     /// What changed from one profile to another
+    #[command(after_help = "Examples:
+  oomph pprof diff before.pb.gz after.pb.gz
+  oomph pprof diff before.pb.gz after.pb.gz -o growth.pb.gz")]
     Diff {
         /// Earlier profile
         base: PathBuf,
@@ -229,6 +249,8 @@ pub(crate) enum PprofCommand {
         format: TableFormat,
     },
     /// Add profiles up into one
+    #[command(after_help = "Example:
+  oomph pprof merge pod-*.pb.gz -o all.pb.gz")]
     Merge {
         /// Profiles of one kind
         #[arg(required = true)]
@@ -238,6 +260,10 @@ pub(crate) enum PprofCommand {
         output: PathBuf,
     },
     /// A flame graph
+    #[command(after_help = "Examples:
+  oomph pprof flame heap.pb.gz -o heap.svg
+  oomph pprof flame --base before.pb.gz after.pb.gz -o growth.svg
+  oomph pprof flame -f speedscope cpu.pb.gz -o cpu.speedscope.json")]
     Flame {
         /// Profiles; several are merged
         #[arg(required = true)]
@@ -255,6 +281,8 @@ pub(crate) enum PprofCommand {
         output: Option<PathBuf>,
     },
     /// Everything in a profile, as text
+    #[command(after_help = "Example:
+  oomph pprof raw heap.pb.gz | less")]
     Raw {
         /// A profile
         file: PathBuf,

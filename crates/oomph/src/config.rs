@@ -19,8 +19,7 @@ pub(crate) fn thresholds(path: Option<&Path>) -> Result<Thresholds, Failure> {
         None if Path::new("oomph.toml").is_file() => Path::new("oomph.toml"),
         None => return Ok(Thresholds::default()),
     };
-    let text =
-        std::fs::read_to_string(file).map_err(|e| Failure::new(format!("cannot read {}: {e}", file.display())))?;
+    let text = std::fs::read_to_string(file).map_err(|e| Failure::io(format!("cannot read {}", file.display()), &e))?;
     // The error of the toml crate shows line, column and the keys that exist.
     let config: Config = toml::from_str(&text).map_err(|e| Failure::new(format!("{}: {e}", file.display())))?;
     Ok(config.thresholds)

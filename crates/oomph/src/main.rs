@@ -35,6 +35,32 @@ impl Failure {
         Self { message: message.into(), hint: None }
     }
 
+    /// What the system refused, and what to do about it where that is known.
+    pub(crate) fn io(what: impl std::fmt::Display, e: &std::io::Error) -> Self {
+        use std::io::ErrorKind as K;
+        let hint = match e.kind() {
+            K::NotFound => "check the spelling and the directory",
+            K::PermissionDenied => "name a path that this user may use, or run as its owner",
+            K::StorageFull | K::QuotaExceeded => "free space or name another destination",
+            K::IsADirectory => "name a file",
+            K::ReadOnlyFilesystem => "name a destination on a file system that can be written",
+            _ => return Self::new(format!("{what}: {e}")),
+        };
+        Self::new(format!("{what}: {e}")).hint(hint)
+    }
+
+    /// The same, said of files.
+    pub(crate) fn of(mut self, files: &[std::path::PathBuf]) -> Self {
+        let named = match files {
+            [] => return self,
+            [one] => one.display().to_string(),
+            [first, second] => format!("{}, {}", first.display(), second.display()),
+            [first, .., last] => format!("{} ... {}", first.display(), last.display()),
+        };
+        self.message = format!("{named}: {}", self.message);
+        self
+    }
+
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self

@@ -1,5 +1,6 @@
 //! Progress of a collection, on standard error and only on a terminal.
 
+use crate::output;
 use bundle::Progress;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::time::Duration;
@@ -24,7 +25,7 @@ impl Reporter {
 
     /// A plain message.
     pub(crate) fn say(&self, message: &str) {
-        self.bar.set_message(message.to_owned());
+        self.bar.set_message(output::plain(message).into_owned());
     }
 
     /// One event of a collection.
@@ -42,7 +43,7 @@ impl Reporter {
                 self.say(&format!("waiting {:.0} s for sample {next} of {of}", wait.as_secs_f64()));
             }
             Progress::Failed { source, reason, matters: true } => {
-                self.bar.println(format!("{source}: {reason}"));
+                self.bar.println(output::plain(&format!("{source}: {reason}")));
             }
             _ => {}
         }

@@ -17,7 +17,7 @@ pub(crate) fn flag() -> Arc<AtomicBool> {
     };
     // Without a handler Ctrl-C simply ends the process; bundles stay valid either way.
     if ctrlc::set_handler(handler).is_err() {
-        crate::output::hint("Ctrl-C cannot be caught here; it will end oomph at once");
+        crate::output::note("Ctrl-C cannot be caught here; it will end oomph at once");
     }
     flag
 }

@@ -17,7 +17,8 @@ pub(crate) const fn is_unsafe(c: char) -> bool {
 
 /// Neutralises a string for one line of text: newline, return and tab become a space, any other
 /// unsafe character its escape (`\x1b`, `\u{202e}`). Clean text comes back unchanged.
-pub(crate) fn line(s: &str) -> Cow<'_, str> {
+#[must_use]
+pub fn line(s: &str) -> Cow<'_, str> {
     if !s.chars().any(is_unsafe) {
         return Cow::Borrowed(s);
     }
@@ -43,7 +44,8 @@ fn push_clean(out: &mut String, c: char) {
 }
 
 /// As [`line`], keeping line breaks; tabs become four spaces.
-pub(crate) fn block(s: &str) -> String {
+#[must_use]
+pub fn block(s: &str) -> String {
     let mut out = String::with_capacity(s.len());
     for (i, l) in s.replace("\r\n", "\n").split('\n').enumerate() {
         if i > 0 {

@@ -8,19 +8,28 @@ use std::fmt::Write as _;
 pub(super) fn run(c: &BundleCommand) -> Result<Outcome, Failure> {
     match c {
         BundleCommand::Ls { bundle, json } => {
-            let b = Bundle::open(bundle)?;
+            let b = open(bundle)?;
             let text = if *json { to_json(b.manifest())? } else { list(&b) };
             output::stdout(text.as_bytes()).map(|()| Outcome::Fine)
         }
-        BundleCommand::Verify { bundle, json } => verify(&Bundle::open(bundle)?, *json),
+        BundleCommand::Verify { bundle, json } => verify(&open(bundle)?, *json),
     }
 }
 
+fn open(path: &std::path::Path) -> Result<Bundle, Failure> {
+    Bundle::open(path).map_err(|e| match e.hint() {
+        "" => Failure::from(e),
+        hint => Failure::new(e.to_string()).hint(hint),
+    })
+}
+
 fn to_json(value: &impl serde::Serialize) -> Result<String, Failure> {
-    serde_json::to_string_pretty(value).map(|mut s| {
-        s.push('\n');
-        s
-    }).map_err(Failure::from)
+    serde_json::to_string_pretty(value)
+        .map(|mut s| {
+            s.push('\n');
+            s
+        })
+        .map_err(Failure::from)
 }
 
 fn list(b: &Bundle) -> String {

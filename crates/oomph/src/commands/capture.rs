@@ -24,6 +24,6 @@ pub(super) fn run(a: &Capture) -> Result<Outcome, Failure> {
     for f in &m.failures {
         output::note(&format!("missing: {}: {}", f.source, f.reason));
     }
-    output::hint(&format!("oomph diagnose {}", collected.path.display()));
+    output::note(&format!("next: oomph diagnose {}", collected.path.display()));
     Ok(Outcome::Fine)
 }

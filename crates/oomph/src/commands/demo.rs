@@ -39,6 +39,7 @@ pub(super) fn run(a: &Demo) -> Result<Outcome, Failure> {
         samples: 4,
         no_gc: false,
         headers: Vec::new(),
+        insecure: false,
         timeout: Duration::from_secs(30),
         quiet: false,
     };

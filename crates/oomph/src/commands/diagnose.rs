@@ -23,7 +23,10 @@ pub(super) fn run(a: &Diagnose) -> Result<Outcome, Failure> {
     match arg {
         TargetArg::Bundle(path) => of_bundle(&path, &thresholds, &a.output),
         TargetArg::Files(files) => {
-            let facts = Facts::of_files(&files)?;
+            // A pipe can be read once; the report reads its files twice.
+            let kept = tempfile::tempdir().map_err(|e| Failure::new(format!("no temporary directory: {e}")))?;
+            let files = regular(&files, kept.path())?;
+            let facts = Facts::of_files(&files).map_err(failure)?;
             let flames = || flames_of_files(&files);
             finish(&facts, flames, &thresholds, &a.output)
         }
@@ -33,9 +36,31 @@ pub(super) fn run(a: &Diagnose) -> Result<Outcome, Failure> {
 
 /// Diagnoses a bundle on disk: what a live run ends with as well.
 pub(super) fn of_bundle(path: &Path, thresholds: &Thresholds, o: &Output) -> Result<Outcome, Failure> {
-    let bundle = Bundle::open(path)?;
+    let bundle = Bundle::open(path).map_err(failure)?;
     let facts = bundle.facts();
     finish(&facts, || flames_of_bundle(&bundle), thresholds, o)
+}
+
+fn failure(e: bundle::BundleError) -> Failure {
+    match e.hint() {
+        "" => Failure::from(e),
+        hint => Failure::new(e.to_string()).hint(hint),
+    }
+}
+
+/// The files, those that are none (pipes, devices) copied into `dir`.
+fn regular(files: &[PathBuf], dir: &Path) -> Result<Vec<PathBuf>, Failure> {
+    let copy = |(i, path): (usize, &PathBuf)| {
+        if path.is_file() {
+            return Ok(path.clone());
+        }
+        let name = path.file_name().map_or_else(|| "input".into(), |n| n.to_string_lossy());
+        let to = dir.join(format!("{name}-{}", i + 1));
+        let bytes = output::read(path)?;
+        std::fs::write(&to, bytes).map_err(|e| Failure::io(format!("cannot write {}", to.display()), &e))?;
+        Ok(to)
+    };
+    files.iter().enumerate().map(copy).collect()
 }
 
 fn finish(
@@ -62,7 +87,7 @@ fn finish(
         Format::Html => report::html(&report, &flames()),
     };
     output::write(o.output.as_deref(), text.as_bytes())?;
-    if let Some(path) = &o.output {
+    if let Some(path) = o.output.as_ref().filter(|p| *p != Path::new("-")) {
         output::note(&format!("{}: {}", path.display(), report.summary));
     }
     Ok(outcome(&report))

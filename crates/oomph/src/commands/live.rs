@@ -33,6 +33,7 @@ fn options(c: &Collect) -> Result<CollectOptions, Failure> {
         gc: if c.no_gc { GcPolicy::Never } else { GcPolicy::Always },
         timeout: c.timeout,
         headers,
+        insecure: c.insecure,
         ..CollectOptions::default()
     })
 }
@@ -48,7 +49,9 @@ fn header(text: &str) -> Result<(String, String), Failure> {
 /// What to collect from; `None` when the target is no live one.
 pub(super) fn target(arg: &TargetArg) -> Result<Option<CollectTarget>, Failure> {
     match arg {
-        TargetArg::Url(url) => Address::parse(url).map(|a| Some(CollectTarget::Url(a))).map_err(Failure::new),
+        TargetArg::Url(url) => Address::parse(url)
+            .map(|a| Some(CollectTarget::Url(a)))
+            .map_err(|e| Failure::new(e).hint("an address reads http://host:port, for example http://localhost:6060")),
         TargetArg::Pid(pid) => Ok(Some(CollectTarget::Pid(*pid))),
         TargetArg::Name(name) => by_name(name).map(|pid| Some(CollectTarget::Pid(pid))),
         TargetArg::Bundle(_) | TargetArg::Files(_) => Ok(None),
@@ -66,7 +69,10 @@ fn by_name(name: &str) -> Result<u32, Failure> {
             Ok(one.pid)
         }
         [] => Err(Failure::new(format!("`{name}` is no file, no address, and no Go process of that name runs here"))
-            .hint("name a URL (http://host:port), a pid, a bundle or profile files")),
+            .hint(
+                "name a URL (http://host:port), a pid, a bundle or profile files; processes of other users are seen \
+                 by root alone",
+            )),
         many => {
             let pids: Vec<String> = many.iter().map(|p| p.pid.to_string()).collect();
             Err(Failure::new(format!("{} Go processes are called `{name}`: {}", many.len(), pids.join(", ")))

@@ -9,10 +9,18 @@ mod live;
 mod pprof;
 
 use crate::args::{Cli, Command};
-use crate::{Failure, Outcome};
+use crate::{Failure, Outcome, output};
 
 /// Runs what was asked for.
 pub(crate) fn run(cli: Cli) -> Result<Outcome, Failure> {
+    let quiet = match &cli.command {
+        Command::Diagnose(a) => a.collect.quiet,
+        Command::Capture(a) => a.collect.quiet,
+        _ => false,
+    };
+    if quiet {
+        output::be_quiet();
+    }
     match cli.command {
         Command::Diagnose(a) => diagnose::run(&a),
         Command::Capture(a) => capture::run(&a),

@@ -2,8 +2,11 @@
 
 use crate::args::{FlameFormat, Granularity, PprofCommand, Select, TableFormat};
 use crate::{Failure, Outcome, output};
-use profile::{Filter, HeapStacks, Merger, Profile, ProfileKind, ReadLimits, SortBy, Top, TopOptions, TopRow};
+use profile::{
+    Filter, HeapStacks, Merger, Profile, ProfileError, ProfileKind, ReadLimits, SortBy, Top, TopOptions, TopRow,
+};
 use report::Flame;
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
@@ -12,14 +15,17 @@ pub(super) fn run(c: &PprofCommand) -> Result<Outcome, Failure> {
         PprofCommand::Top { files, select, by, cum, rows, binary, format } => {
             let p = read_all(files)?;
             let table = Table { select, by: *by, cum: *cum, rows: *rows, binary: binary.as_deref(), format: *format };
-            table.print(&p)
+            table.print(&p).map_err(|e| e.of(files))
         }
         PprofCommand::Diff { base, new, select, by, cum, rows, output: to, format } => {
-            let p = read(new)?.diff(&read(base)?)?;
+            let both = [new.clone(), base.clone()];
+            let p = read(new)?.diff(&read(base)?).map_err(|e| explained(&e).of(&both))?;
             if let Some(path) = to {
                 output::write(Some(path), &p.write())?;
             }
-            Table { select, by: *by, cum: *cum, rows: *rows, binary: None, format: *format }.print(&p)
+            Table { select, by: *by, cum: *cum, rows: *rows, binary: None, format: *format }
+                .print(&p)
+                .map_err(|e| e.of(&both))
         }
         PprofCommand::Merge { files, output: to } => {
             let p = read_all(files)?;
@@ -30,18 +36,19 @@ pub(super) fn run(c: &PprofCommand) -> Result<Outcome, Failure> {
         PprofCommand::Flame { files, select, base, format, output: to } => {
             let mut p = read_all(files)?;
             if let Some(base) = base {
-                p = p.diff(&read(base)?)?;
+                p = p.diff(&read(base)?).map_err(|e| explained(&e).of(std::slice::from_ref(base)).of(files))?;
             }
-            flame(&p, files, select, *format, to.as_deref())
+            flame(&p, files, select, *format, to.as_deref()).map_err(|e| e.of(files))
         }
-        PprofCommand::Raw { file } => output::stdout(read(file)?.raw().as_bytes()).map(|()| Outcome::Fine),
+        PprofCommand::Raw { file } => {
+            output::stdout(output::visible(&read(file)?.raw()).as_bytes()).map(|()| Outcome::Fine)
+        }
     }
 }
 
 fn read(path: &Path) -> Result<Profile, Failure> {
-    let fail = |e: String| Failure::new(format!("{}: {e}", path.display()));
-    let bytes = std::fs::read(path).map_err(|e| fail(e.to_string()))?;
-    let p = Profile::read(&bytes, &ReadLimits::default()).map_err(|e| fail(e.to_string()))?;
+    let bytes = output::read(path)?;
+    let p = Profile::read(&bytes, &ReadLimits::default()).map_err(|e| explained(&e).of(&[path.to_owned()]))?;
     for gap in p.gaps().iter().take(5) {
         output::note(&format!("oomph: warning: {}: {gap}", path.display()));
     }
@@ -55,13 +62,38 @@ fn read_all(files: &[PathBuf]) -> Result<Profile, Failure> {
     }
     let mut merger = Merger::new();
     for f in files {
-        merger.add(&read(f)?).map_err(|e| Failure::new(format!("{}: {e}", f.display())))?;
+        merger.add(&read(f)?).map_err(|e| explained(&e).of(std::slice::from_ref(f)))?;
     }
-    Ok(merger.finish()?)
+    merger.finish().map_err(|e| explained(&e))
+}
+
+/// An error of the profile engine with what to do about it.
+fn explained(e: &ProfileError) -> Failure {
+    let hint = match e {
+        ProfileError::WrongKind { .. } => "leave --by sites away: any profile has functions, lines and packages",
+        ProfileError::WrongText { .. } => "oomph diagnose reads goroutine dumps and pages of counters",
+        ProfileError::NoSampleType { .. } => "name one of these by --type",
+        ProfileError::Incompatible(_) => "profiles of one kind can be combined: heap with heap, CPU with CPU",
+        ProfileError::BadRegex { .. } => "a regular expression: put \\ before ( ) [ ] * + ? . to mean the character",
+        ProfileError::OtherFile { what } if what.contains("zip") => "a bundle? oomph diagnose reads it whole",
+        ProfileError::Empty
+        | ProfileError::HtmlPage
+        | ProfileError::Json
+        | ProfileError::OtherFile { .. }
+        | ProfileError::UnknownText { .. }
+        | ProfileError::Malformed { .. }
+        | ProfileError::Compression { .. } => {
+            "a profile is what curl -o heap.pb.gz http://HOST:PORT/debug/pprof/heap saves"
+        }
+        _ => return Failure::new(e.to_string()),
+    };
+    // The engine knows fields, people know options.
+    let dashes = if matches!(e, ProfileError::BadRegex { .. }) { "--" } else { "" };
+    Failure::new(format!("{dashes}{e}")).hint(hint)
 }
 
 fn filter(select: &Select) -> Result<Filter, Failure> {
-    Ok(Filter::new(select.focus.as_deref(), select.ignore.as_deref(), None, None, None)?)
+    Filter::new(select.focus.as_deref(), select.ignore.as_deref(), None, None, None).map_err(|e| explained(&e))
 }
 
 struct Table<'a> {
@@ -75,12 +107,20 @@ struct Table<'a> {
 
 impl Table<'_> {
     fn print(&self, p: &Profile) -> Result<Outcome, Failure> {
-        let top = match self.by {
+        let mut top = match self.by {
             Granularity::Sites => self.sites(p)?,
             by => self.nodes(p, by)?,
         };
         let text = match self.format {
-            TableFormat::Text => profile::render_top(p, &top, self.rows, ""),
+            TableFormat::Text => {
+                // A line break in a name would break the row.
+                for row in &mut top.rows {
+                    if let Cow::Owned(clean) = output::plain(&row.name) {
+                        row.name = clean;
+                    }
+                }
+                output::visible(&profile::render_top(p, &top, self.rows, "")).into_owned()
+            }
             TableFormat::Json => json(&top, self.rows)?,
         };
         output::stdout(text.as_bytes()).map(|()| Outcome::Fine)
@@ -94,18 +134,22 @@ impl Table<'_> {
         };
         let sort = if self.cum { SortBy::Cum } else { SortBy::Flat };
         let sample_type = self.select.sample_type.clone().unwrap_or_default();
-        Ok(p.top(&TopOptions { sample_type, granularity, sort, filter: filter(self.select)? })?)
+        p.top(&TopOptions { sample_type, granularity, sort, filter: filter(self.select)? }).map_err(|e| explained(&e))
     }
 
     /// By user line and mechanism.
     fn sites(&self, p: &Profile) -> Result<Top, Failure> {
-        p.expect_kind(ProfileKind::Heap)?;
+        p.expect_kind(ProfileKind::Heap).map_err(|e| explained(&e))?;
         let sample_type = self.select.sample_type.clone().unwrap_or_else(|| p.default_sample_type());
-        let index = p.sample_index(&sample_type)?;
+        let index = p.sample_index(&sample_type).map_err(|e| explained(&e))?;
         let filtered = p.filtered(&filter(self.select)?)?;
         let stacks = match self.binary {
             Some(path) => {
-                let exe = std::fs::read(path).map_err(|e| Failure::new(format!("{}: {e}", path.display())))?;
+                let exe = output::read(path)?;
+                if !exe.starts_with(b"\x7fELF") {
+                    return Err(Failure::new(format!("--binary {} is no ELF executable", path.display()))
+                        .hint("name the service's own executable, for example /proc/PID/exe"));
+                }
                 HeapStacks::with_hints(&filtered, &bundle::CallHints::of_executable(&filtered, &exe))?
             }
             None => HeapStacks::of(&filtered)?,
@@ -154,9 +198,15 @@ fn flame(
     to: Option<&Path>,
 ) -> Result<Outcome, Failure> {
     let sample_type = select.sample_type.clone().unwrap_or_else(|| p.default_sample_type());
-    let index = p.sample_index(&sample_type)?;
+    let index = p.sample_index(&sample_type).map_err(|e| explained(&e))?;
     let unit = p.sample_types().get(index).map_or_else(|| "count".to_owned(), |t| t.unit.clone());
     let collapsed = p.filtered(&filter(select)?)?.collapsed(&sample_type)?;
+    if collapsed.is_empty() {
+        let what =
+            if select.focus.is_some() || select.ignore.is_some() { " that --focus and --ignore let pass" } else { "" };
+        return Err(Failure::new(format!("no stack{what} has a value of {sample_type}"))
+            .hint("another --type may have values; oomph pprof raw shows all of them"));
+    }
     let note = match files {
         [one] => one.display().to_string(),
         many => format!("{} profiles", many.len()),
