@@ -16,7 +16,7 @@ import (
 var source string
 
 func main() {
-	service.Main(service.Spec{Name: "sprintf-keys", Rate: 300, Workers: 8, Setup: setup})
+	service.Main(service.Spec{Name: "sprintf-keys", Rate: 900, Workers: 8, Setup: setup})
 }
 
 func setup(env *service.Env) {
