@@ -1,17 +1,35 @@
-// Idle-heap: GOGC is ten times the default "for throughput", and a report of 300 MiB is made once. The runtime keeps the
-// freed heap for the garbage that such a goal allows; RSS stays far above what lives.
+// Idle-heap: a report of 300 MiB is made once, in a process that runs with GODEBUG=madvdontneed=0. The runtime gives the freed
+// heap back by MADV_FREE only, so it stays resident until the system is short of memory.
 package main
 
 import (
+	"fmt"
+	"os"
 	"runtime"
 	"runtime/debug"
 	"sync/atomic"
+	"syscall"
 
 	"oomph.example/lab/internal/service"
 	"oomph.example/lab/internal/truth"
 )
 
-func main() { service.Main(service.Spec{Name: "idle-heap", Setup: setup}) }
+func main() {
+	if os.Getenv("GODEBUG") == "" {
+		restart()
+	}
+	service.Main(service.Spec{Name: "idle-heap", Setup: setup})
+}
+
+// restart runs this program again in the same process, with GODEBUG in its environment as a deployment would set it.
+func restart() {
+	exe, err := os.Executable()
+	if err == nil {
+		err = syscall.Exec(exe, os.Args, append(os.Environ(), "GODEBUG=madvdontneed=0"))
+	}
+	fmt.Fprintln(os.Stderr, "restarting with GODEBUG:", err)
+	os.Exit(1)
+}
 
 const (
 	pageBytes = 1 << 20
@@ -19,11 +37,10 @@ const (
 )
 
 func setup(env *service.Env) {
-	debug.SetGCPercent(1000)
 	var done atomic.Bool
 	go func() {
 		makeReport()
-		runtime.GC() // the job cleans up after itself
+		debug.FreeOSMemory() // the job cleans up after itself, as far as it can
 		done.Store(true)
 	}()
 	env.Counts = func() truth.Counts {

@@ -1,8 +1,8 @@
 //! From findings to one answer: what explains what, what comes first, and the word on top.
 
 use crate::context::Context;
-use crate::evidence::confidence;
-use model::{Checked, Evidence, Finding, Outcome, Severity, SiteRole, Verdict};
+use crate::evidence::add;
+use model::{Checked, Finding, Outcome, Severity, SiteRole, Verdict};
 
 /// Findings that are consequences of another one are kept, but below it and with the reason shown.
 pub(crate) fn relate(findings: &mut [(Verdict, Finding)]) {
@@ -48,8 +48,7 @@ fn demote(verdict: &mut Verdict, f: &mut Finding, why: &str) {
     f.severity = Severity::Low;
     let artifact = f.evidence.first().map_or_else(String::new, |e| e.artifact.clone());
     // Weight 0: what was measured stays true; only its standing as a cause of its own is gone.
-    f.evidence.push(Evidence { artifact, statement: why.to_owned(), value: None, unit: None, weight: 0.0 });
-    f.confidence = confidence(&f.evidence);
+    add(f, &artifact, 0.0, why.to_owned());
 }
 
 /// The most important first: by severity, then leak before risk before churn, then by rate and size.

@@ -3,7 +3,8 @@
 //! ## What it means
 //! Much of the resident size is heap that Go no longer uses and has not given back to the system. It is
 //! not a leak: the runtime keeps idle spans for the next spike and returns them slowly (the scavenger
-//! takes about 1 % of a core and keeps 10 % above the last goal).
+//! takes about 1 % of a core and keeps 10 % above the last goal). Since Go 1.16 that takes seconds; where it
+//! lasts, spikes follow each other closely or `GODEBUG=madvdontneed=0` is set.
 //!
 //! ## How it decides
 //! `HeapIdle - HeapReleased` of MemStats, as far as it is resident by `/proc/PID/smaps`, must be a large
@@ -16,6 +17,7 @@
 
 use super::{Check, Rule, rss_part};
 use crate::context::Context;
+use crate::evidence::add;
 use model::{Fix, LedgerTerm};
 
 pub(super) const RULE: Rule = Rule { id: "rss-not-returned", source: include_str!("rss_not_returned.rs"), check };
@@ -28,7 +30,17 @@ fn check(cx: &Context<'_>) -> Check {
         share: cx.thresholds.idle_share,
         fix,
     };
-    rss_part::check(cx, &part)
+    let mut check = rss_part::check(cx, &part);
+    let environment = cx.facts.environment.as_ref();
+    let lazy = environment.filter(|e| e.value.godebug.as_deref().is_some_and(|g| g.contains("madvdontneed=0")));
+    if let Some(e) = lazy {
+        for (_, f) in &mut check.findings {
+            let s = "GODEBUG=madvdontneed=0: pages are given back only when the system is short of memory";
+            add(f, &e.artifact, 1.0, s.to_owned());
+            f.fix.summary = "remove GODEBUG=madvdontneed=0".to_owned();
+        }
+    }
+    check
 }
 
 fn fix() -> Fix {
