@@ -108,17 +108,34 @@ impl<'a> Context<'a> {
         })
     }
 
-    /// `goal = live + (live + stacks + globals) * GOGC/100`, solved for GOGC (`mgcpacer.go`). Globals are
-    /// unknown and small; with a goal at the 4 MiB floor nothing can be told.
+    /// GOGC told from goal and live heap, rather too high than too low; `None` where the goal may be the floor.
     pub(crate) fn effective_gogc(&self) -> Option<f64> {
-        let after = self.facts.samples.iter().rev().find_map(|s| s.memstats_after_gc.as_ref())?;
-        let m = &after.value;
-        let (live, goal) = (m.heap_alloc.0 as f64, m.next_gc.0 as f64);
-        if goal < 8.0 * 1024.0 * 1024.0 || live <= 0.0 {
+        let last = self.facts.samples.iter().rev().find_map(|s| s.memstats_after_gc.as_ref())?;
+        if last.value.next_gc.0 < FLOOR_IS_BELOW {
             return None;
         }
-        Some(((goal - live).max(0.0) / (live + m.stack_inuse.0 as f64) * 100.0).round())
+        // What was allocated since the cycle counts as live here, which makes each estimate too low,
+        // so the highest is nearest. A busy service is rarely caught right after a cycle, hence the
+        // profile, whose bytes in use are those of the cycle itself.
+        let readings = self.facts.samples.iter().flat_map(|s| [&s.memstats, &s.memstats_after_gc]).flatten();
+        let counted = readings.map(|m| gogc_of(m.value.heap_alloc.0 as f64, &m.value));
+        let profiled = self.facts.samples.iter().rev().find_map(|s| {
+            let stacks = &s.heap.as_ref()?.value.stacks;
+            let in_use: f64 = stacks.iter().map(|h| h.inuse_bytes.max(0) as f64).sum();
+            gogc_of(in_use, &s.memstats_after_gc.as_ref()?.value)
+        });
+        counted.flatten().chain(profiled).max_by(f64::total_cmp)
     }
+}
+
+/// A goal below this may be the floor (4 MiB at GOGC=100), which says nothing of GOGC.
+const FLOOR_IS_BELOW: u64 = 8 << 20;
+
+/// `goal = live + (live + stacks + globals) * GOGC/100`, solved for GOGC (`src/runtime/mgcpacer.go`). Globals
+/// are unknown and small.
+fn gogc_of(live: f64, m: &MemStats) -> Option<f64> {
+    let told = m.next_gc.0 >= FLOOR_IS_BELOW && live > 0.0;
+    told.then(|| ((m.next_gc.0 as f64 - live).max(0.0) / (live + m.stack_inuse.0 as f64) * 100.0).round())
 }
 
 /// Live heap of a sample, free of the sawtooth: right after our own GC the allocated heap is live

@@ -28,6 +28,15 @@ impl Case {
         });
     }
 
+    /// Adds a doubt that no other evidence of this case can lift: it weighs as much as brings the sum
+    /// down to `most`, and nothing when the sum is below.
+    pub(crate) fn at_most(&mut self, most: f64, artifact: &str, value: f64, unit: &str, statement: String) {
+        let sum: f64 = self.evidence.iter().map(|e| e.weight).sum();
+        if sum > most {
+            self.number(most - sum, artifact, value, unit, statement);
+        }
+    }
+
     /// Sum of the weights so far.
     pub(crate) fn confidence(&self) -> f64 {
         confidence(&self.evidence)
@@ -49,12 +58,6 @@ impl Case {
             fix: Fix { summary: String::new(), recipe: String::new(), expected_saving_bytes: None },
         }
     }
-}
-
-/// Adds a statement to a finding that is already made; its confidence follows.
-pub(crate) fn add(f: &mut Finding, artifact: &str, weight: f64, statement: String) {
-    f.evidence.push(Evidence { artifact: artifact.to_owned(), statement, value: None, unit: None, weight });
-    f.confidence = confidence(&f.evidence);
 }
 
 /// Three digits after the point: enough for every unit used, and stable in JSON.
@@ -86,6 +89,16 @@ pub(crate) fn rate(bytes_per_s: f64) -> String {
         format!("{}/s", model::format_iec(bytes_per_s))
     } else {
         format!("{}/min", model::format_iec(bytes_per_s * 60.0))
+    }
+}
+
+/// `45 s`, `12 min`, `3 h`, `5 days`.
+pub(crate) fn duration(seconds: f64) -> String {
+    match seconds {
+        s if s < 120.0 => format!("{s:.0} s"),
+        s if s < 7200.0 => format!("{:.0} min", s / 60.0),
+        s if s < 172_800.0 => format!("{:.0} h", s / 3600.0),
+        s => format!("{:.0} days", s / 86_400.0),
     }
 }
 

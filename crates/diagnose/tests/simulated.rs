@@ -26,6 +26,7 @@ impl Random {
 /// One site: allocates `per_s` bytes per second in objects of `size`, each freed at `free(birth)`.
 struct Load {
     line: u32,
+    mechanism: Mechanism,
     per_s: f64,
     size: f64,
     free: Box<dyn Fn(f64) -> f64>,
@@ -52,7 +53,7 @@ fn row(load: &Load, objects: &[(f64, f64)], at: f64) -> HeapStack {
     let (bytes, variance) = (load.size / p, load.size * load.size * (1.0 - p) / (p * p));
     HeapStack {
         frames: vec![load.line, 0],
-        mechanism: Mechanism::NewObject,
+        mechanism: load.mechanism,
         user: Some(0),
         alloc_objects: (born / p) as i64,
         alloc_bytes: (born * bytes) as i64,
@@ -106,19 +107,36 @@ fn window(start: f64) -> Vec<f64> {
 /// 100 MiB that stay, and a steady stream that dies after 2 s.
 fn noise(line: u32) -> Vec<Load> {
     vec![
-        Load { line, per_s: 100.0 * MIB, size: 2048.0, free: Box::new(|b| if b < 1.0 { f64::MAX } else { b }) },
-        Load { line: line + 1, per_s: 20.0 * MIB, size: 512.0, free: Box::new(|b| b + 2.0) },
+        Load {
+            line,
+            mechanism: Mechanism::NewObject,
+            per_s: 100.0 * MIB,
+            size: 2048.0,
+            free: Box::new(|b| if b < 1.0 { f64::MAX } else { b }),
+        },
+        Load {
+            line: line + 1,
+            mechanism: Mechanism::NewObject,
+            per_s: 20.0 * MIB,
+            size: 512.0,
+            free: Box::new(|b| b + 2.0),
+        },
     ]
 }
 
 fn verdicts(make: impl Fn(&mut Random) -> Load, seeds: u64) -> Vec<(Verdict, Option<u32>)> {
+    verdicts_at(60.0, make, seeds)
+}
+
+/// Observed from `start` to `start` + 60 seconds on.
+fn verdicts_at(start: f64, make: impl Fn(&mut Random) -> Load, seeds: u64) -> Vec<(Verdict, Option<u32>)> {
     (0..seeds)
         .map(|seed| {
             let mut random = Random(seed ^ 0xABCD);
             let mut loads = vec![make(&mut random)];
             loads.extend(noise(2));
             let report =
-                diagnose(&facts(&loads, &window(60.0 + 60.0 * random.next()), seed), &Thresholds::default(), "test");
+                diagnose(&facts(&loads, &window(start + 60.0 * random.next()), seed), &Thresholds::default(), "test");
             let first = report.findings.first().filter(|f| f.severity <= Severity::Medium);
             (report.verdict, first.and_then(|f| f.sites.first()).map(|s| s.line))
         })
@@ -134,10 +152,48 @@ fn leaks(v: &[(Verdict, Option<u32>)]) -> usize {
 #[test]
 fn a_steady_leak_is_called_a_leak_at_its_line() {
     for (per_s, size) in [(2.0 * MIB, 1024.0), (8.0 * MIB, 16384.0), (1.0 * MIB, 64.0)] {
-        let v = verdicts(|_| Load { line: 1, per_s, size, free: Box::new(|_| f64::MAX) }, SEEDS);
+        let v = verdicts(
+            |_| Load { line: 1, mechanism: Mechanism::ListElement, per_s, size, free: Box::new(|_| f64::MAX) },
+            SEEDS,
+        );
         let right = v.iter().filter(|v| v.0 == Verdict::Leak && v.1 == Some(10)).count();
         assert!(right >= 195, "{per_s} B/s of {size} B objects: {right} of {SEEDS}");
     }
+}
+
+#[test]
+fn growth_that_no_container_shows_is_a_risk_until_it_has_lasted() {
+    let leak = |_: &mut Random| Load {
+        line: 1,
+        mechanism: Mechanism::NewObject,
+        per_s: 2.0 * MIB,
+        size: 1024.0,
+        free: Box::new(|_| f64::MAX),
+    };
+    let named = |v: &[(Verdict, Option<u32>)], verdict| v.iter().filter(|v| **v == (verdict, Some(10))).count();
+    let young = verdicts(leak, 50);
+    assert!(named(&young, Verdict::Risk) >= 48, "{young:?}");
+    let old = verdicts_at(900.0, leak, 50);
+    assert!(named(&old, Verdict::Leak) >= 48, "{old:?}");
+}
+
+#[test]
+fn one_step_of_many_slices_is_no_leak() {
+    // 30 MiB in 256-byte slices within one interval, then nothing more: a table that was loaded again.
+    let v = verdicts(
+        |r| {
+            let from = 92.0 + 5.0 * r.next();
+            Load {
+                line: 1,
+                mechanism: Mechanism::SliceGrowth,
+                per_s: 30.0 * MIB,
+                size: 256.0,
+                free: Box::new(move |b| if (from..from + 1.0).contains(&b) { f64::MAX } else { b }),
+            }
+        },
+        50,
+    );
+    assert!(leaks(&v) <= 1, "{} of 50", leaks(&v));
 }
 
 #[test]
@@ -145,7 +201,13 @@ fn a_full_cache_with_steady_replacement_is_no_leak() {
     let v = verdicts(
         |r| {
             let keep = 5.0 + 50.0 * r.next();
-            Load { line: 1, per_s: 5.0 * MIB, size: 4096.0, free: Box::new(move |b| b + keep) }
+            Load {
+                line: 1,
+                mechanism: Mechanism::ListElement,
+                per_s: 5.0 * MIB,
+                size: 4096.0,
+                free: Box::new(move |b| b + keep),
+            }
         },
         SEEDS,
     );
@@ -158,7 +220,13 @@ fn a_sawtooth_is_no_leak() {
     let v = verdicts(
         |r| {
             let period = 3.0 + 50.0 * r.next();
-            Load { line: 1, per_s: 10.0 * MIB, size: 8192.0, free: Box::new(move |b| (b / period).ceil() * period) }
+            Load {
+                line: 1,
+                mechanism: Mechanism::ListElement,
+                per_s: 10.0 * MIB,
+                size: 8192.0,
+                free: Box::new(move |b| (b / period).ceil() * period),
+            }
         },
         SEEDS,
     );
@@ -173,6 +241,7 @@ fn a_cache_that_fills_up_within_the_window_is_no_leak() {
             let full = 5.0 + 7.0 * r.next();
             Load {
                 line: 1,
+                mechanism: Mechanism::ListElement,
                 per_s: 10.0 * MIB,
                 size: 2048.0,
                 free: Box::new(move |b| {
@@ -193,7 +262,10 @@ fn a_cache_that_fills_up_within_the_window_is_no_leak() {
 
 #[test]
 fn nothing_but_noise_is_healthy() {
-    let v = verdicts(|_| Load { line: 1, per_s: 1.0, size: 64.0, free: Box::new(|b| b + 1.0) }, SEEDS);
+    let v = verdicts(
+        |_| Load { line: 1, mechanism: Mechanism::ListElement, per_s: 1.0, size: 64.0, free: Box::new(|b| b + 1.0) },
+        SEEDS,
+    );
     let healthy = v.iter().filter(|v| v.0 == Verdict::Healthy).count();
     assert!(healthy >= 199, "{healthy} of {SEEDS}");
 }

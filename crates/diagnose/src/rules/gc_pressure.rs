@@ -8,7 +8,7 @@
 //! ## How it decides
 //! GC CPU fraction since the start, GC cycles per second, cycles forced by the program, the 99th percentile of
 //! recent pauses, and the effective GOGC told from goal and live heap. Cycles that the capture forced
-//! itself are left out of each count.
+//! itself are left out of each count. One long pause is no sign: at least three of the latest 256 are asked.
 //!
 //! ## What to do
 //! Raise GOGC (with GOMEMLIMIT as the safety net), remove forced collections, allocate less (see
@@ -26,6 +26,7 @@ struct Signs {
     cycles_per_s: Option<f64>,
     forced_per_min: Option<f64>,
     pause_p99_s: Option<f64>,
+    pauses: LongPauses,
     gogc: Option<f64>,
 }
 
@@ -40,13 +41,14 @@ fn check(cx: &Context<'_>) -> Check {
         cycles_per_s: window.map(|w| w.cycles / w.seconds),
         forced_per_min: window.and_then(|w| Some(w.forced? / w.seconds * 60.0)),
         pause_p99_s: pause_quantile(&last.value, 0.99),
+        pauses: LongPauses::of(&last.value, cx.thresholds.gc_pause_p99_s),
         gogc: cx.effective_gogc(),
     };
     let detail = describe(&signs);
     let t = cx.thresholds;
     let high_cpu = signs.cpu.is_some_and(|c| c >= t.gc_cpu_fraction);
     let forced = signs.forced_per_min.is_some_and(|f| f >= t.forced_gc_per_minute);
-    let pauses = signs.pause_p99_s.is_some_and(|p| p >= t.gc_pause_p99_s);
+    let pauses = signs.pauses.long >= LongPauses::LEAST && signs.pause_p99_s.is_some_and(|p| p >= t.gc_pause_p99_s);
     if !(high_cpu || forced || pauses) {
         return Check::clear(detail);
     }
@@ -66,6 +68,29 @@ fn cpu_fraction(cx: &Context<'_>) -> Option<f64> {
         (u2 - u1 >= 5.0).then(|| ((since_start * u2 - f1 * u1) / (u2 - u1)).clamp(0.0, 1.0))
     });
     Some(in_window.unwrap_or(since_start))
+}
+
+/// Stop-the-world pauses above the limit among the latest (at most 256).
+struct LongPauses {
+    long: usize,
+    of: usize,
+    longest_s: f64,
+    limit_s: f64,
+}
+
+impl LongPauses {
+    /// One or two are an accident of scheduling.
+    const LEAST: usize = 3;
+
+    fn of(m: &MemStats, limit_s: f64) -> Self {
+        let seconds = || m.recent_pauses_ns.iter().map(|ns| *ns as f64 / 1e9);
+        Self {
+            long: seconds().filter(|p| *p >= limit_s).count(),
+            of: m.recent_pauses_ns.len(),
+            longest_s: seconds().fold(0.0, f64::max),
+            limit_s,
+        }
+    }
 }
 
 /// A quantile of the latest pauses (at most 256), seconds.
@@ -108,8 +133,16 @@ fn finding(s: &Signs, artifact: &str, (high_cpu, forced, pauses): (bool, bool, b
             format!("the program forces {} per minute", plural(f.round() as u64, "collection")),
         );
     }
-    if let Some(p) = s.pause_p99_s.filter(|_| pauses) {
-        case.number(1.0, artifact, p, "s", format!("99th percentile of stop-the-world pauses {:.1} ms", p * 1e3));
+    if pauses {
+        let p = &s.pauses;
+        let text = format!(
+            "{} of the latest {} stop-the-world pauses took {:.0} ms or more, the longest {:.1} ms",
+            p.long,
+            p.of,
+            p.limit_s * 1e3,
+            p.longest_s * 1e3
+        );
+        case.number(1.0, artifact, p.longest_s, "s", text);
     }
     let low_gogc = s.gogc.filter(|g| *g < LOW_GOGC);
     if let Some(g) = low_gogc {
@@ -124,7 +157,7 @@ fn finding(s: &Signs, artifact: &str, (high_cpu, forced, pauses): (bool, bool, b
     let title = match (high_cpu, forced) {
         (_, true) => format!("the program forces {:.0} GC cycles per minute", s.forced_per_min.unwrap_or(0.0)),
         (true, _) => format!("GC takes {} of the CPU", percent(s.cpu.unwrap_or(0.0))),
-        _ => format!("stop-the-world pauses reach {:.1} ms", s.pause_p99_s.unwrap_or(0.0) * 1e3),
+        _ => format!("stop-the-world pauses reach {:.1} ms", s.pauses.longest_s * 1e3),
     };
     let severity = if s.cpu.is_some_and(|c| c >= 0.4) {
         Severity::High
@@ -135,8 +168,17 @@ fn finding(s: &Signs, artifact: &str, (high_cpu, forced, pauses): (bool, bool, b
     };
     let mut f = case.finding(RULE.id, title, severity, Subject::of(SubjectKind::Process));
     f.size = Size::default();
-    f.fix = fix(forced, low_gogc);
+    f.fix = if high_cpu || forced { fix(forced, low_gogc) } else { pause_fix() };
     f
+}
+
+/// Go stops the world for well under a millisecond when its threads get CPU.
+fn pause_fix() -> Fix {
+    Fix {
+        summary: "look for CPU throttling or an overloaded host".into(),
+        recipe: "The work done with the world stopped takes microseconds at any heap size. Pauses of many milliseconds mean that a thread was not running when it had to stop: a CPU quota (`nr_throttled` in the control group's `cpu.stat`; set GOMAXPROCS to the quota), more runnable threads than cores on the host, or, rarely, a long stretch of code that cannot be preempted.".into(),
+        expected_saving_bytes: None,
+    }
 }
 
 fn fix(forced: bool, low_gogc: Option<f64>) -> Fix {

@@ -16,14 +16,22 @@
 //! that fell, and a site that freed most of what it allocated before the window (a batch job in its
 //! rising phase). With one sample it only names the largest holder.
 //!
+//! Two things a profile cannot tell, and both are counted against: whether the program means to keep
+//! what it keeps (a database that is given new rows grows like a leak; the confidence stays at or
+//! below 0.90 until the growth has lasted for longer than ten minutes), and what holds memory that is
+//! stored elsewhere than where it is made. When no growing map, list or slice shows with the site and
+//! the growth is younger than ten minutes, it may be a log or buffer that has not met its bound
+//! yet: that is a risk, not a leak.
+//!
 //! ## What to do
 //! Bound the container: delete on expiry, cap it, or clear it when the request ends. If the growth
-//! is a cache warming up, look again when it should be full: a bounded cache levels off.
+//! is a cache warming up, look again when it should be full: a bounded cache levels off. If it is a
+//! store doing what it is for, compare its growth with the data it was given.
 
 use super::{Check, Rule};
 use crate::cluster::{Cluster, clusters};
 use crate::context::{Context, live_heap};
-use crate::evidence::{Case, percent, plural, rate, round3};
+use crate::evidence::{Case, duration, percent, plural, rate, round3};
 use crate::recipes::growth_fix;
 use crate::sites::{Site, SiteTable, SiteValue};
 use model::{
@@ -117,13 +125,18 @@ fn judge(cx: &Context<'_>, c: &Cluster<'_>) -> (Verdict, Finding) {
             format!("rate scaled by {scale:.2} so that all sites together match the live heap the runtime counts");
         case.number(0.0, &last_memstats_artifact(cx), scale, "ratio", note);
     }
+    let grows = case.confidence() >= cx.thresholds.verdict_confidence;
+    let doubts = Doubts::of(c, per_s);
+    let last_artifact = last_memstats_artifact(cx);
+    doubts.weigh(&mut case, if last_artifact.is_empty() { artifact } else { &last_artifact });
     let sure = case.confidence() >= cx.thresholds.verdict_confidence;
-    let forecast = if sure { forecast(cx, per_s, c) } else { None };
+    let forecast = if grows { forecast(cx, per_s, c) } else { None };
     let soon = forecast.as_ref().is_some_and(|f| f.seconds_to_limit.p50 < 3600.0);
-    let severity = match (sure, soon) {
-        (true, true) => Severity::Critical,
-        (true, false) => Severity::High,
-        _ => Severity::Low,
+    let severity = match (grows, sure, soon) {
+        (true, true, true) => Severity::Critical,
+        (true, true, false) | (true, false, true) => Severity::High,
+        (true, false, false) => Severity::Medium,
+        (false, ..) => Severity::Low,
     };
     let last = c.values.last().copied().unwrap_or_default();
     let title = title(table, lead, per_s, c.values.first().map_or(0.0, |v| v.inuse_bytes), last.inuse_bytes);
@@ -179,9 +192,53 @@ fn weigh_shape(case: &mut Case, c: &Cluster<'_>, artifact: &str) {
     }
 }
 
-/// Whether most of the growth is one backing array that doubles: such memory rises in steps.
+/// Whether most of the growth is a few backing arrays that double: such memory rises in steps. Many
+/// small slices or tables rise evenly, and stop when nothing is added.
 fn in_steps(c: &Cluster<'_>) -> bool {
-    matches!(c.members[0].mechanism, Mechanism::SliceGrowth | Mechanism::MapGrowth)
+    let lead = c.members[0];
+    let last = lead.values.last().copied().unwrap_or_default();
+    matches!(lead.mechanism, Mechanism::SliceGrowth | Mechanism::MapGrowth)
+        && last.inuse_bytes * FEW_ARRAYS >= c.growth.delta * last.inuse_objects.max(1.0)
+}
+
+/// Up to about this many arrays that double, their steps show in a capture of a few samples.
+const FEW_ARRAYS: f64 = 16.0;
+
+/// What a profile cannot tell of growth that is otherwise certain.
+struct Doubts {
+    /// A growing map, slice or list shows with the site.
+    container: bool,
+    /// Seconds the growth can have lasted at this rate: what is in use divided by the rate.
+    lasted_s: f64,
+}
+
+impl Doubts {
+    /// Growth that has lasted longer has outlived most bounds of buffers and warm-ups of caches.
+    const YOUNG_S: f64 = 600.0;
+    /// Log-odds of 0.90: no profile alone makes a leak surer.
+    const MOST: f64 = 2.2;
+    /// Log-odds of 0.62.
+    const MOST_UNHELD: f64 = 0.5;
+
+    fn of(c: &Cluster<'_>, per_s: f64) -> Self {
+        let last = c.values.last().map_or(0.0, |v| v.inuse_bytes);
+        Self { container: c.container.is_some(), lasted_s: if per_s > 0.0 { last / per_s } else { 0.0 } }
+    }
+
+    fn weigh(&self, case: &mut Case, artifact: &str) {
+        let age = self.lasted_s;
+        let most = Self::MOST + (age / Self::YOUNG_S).max(1.0).ln();
+        let lasted = format!("all that is in use is {} of growth at this rate", duration(age));
+        if !self.container && age < Self::YOUNG_S {
+            let s = format!(
+                "no map, slice or list that grows shows with it, and {lasted}: it may be a log or buffer with a bound not met yet"
+            );
+            case.at_most(Self::MOST_UNHELD, artifact, age, "s", s);
+        } else {
+            let s = format!("{lasted}; a store that is meant to keep what it is given looks the same");
+            case.at_most(most, artifact, age, "s", s);
+        }
+    }
 }
 
 /// Members whose frees mean something: a table or array that doubles frees its old self without
@@ -229,11 +286,14 @@ fn weigh_live_heap(case: &mut Case, cx: &Context<'_>, c: &Cluster<'_>) {
     let artifact = last_memstats_artifact(cx);
     if let [(first, _), .., (last, _)] = live.as_slice() {
         let share = c.growth.delta / (last - first).max(1.0);
-        let s = format!(
+        let mut s = format!(
             "the live heap as a whole went from {} to {} over the same time",
             format_iec(*first),
             format_iec(*last)
         );
+        if (0.0..0.5).contains(&share) {
+            s.push_str(&format!("; this is {} of that", percent(share)));
+        }
         if last - first >= 0.5 * c.growth.delta {
             case.number(if share >= 0.5 { 0.7 } else { 0.3 }, &artifact, last - first, "bytes", s);
         } else {
