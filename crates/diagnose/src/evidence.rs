@@ -66,12 +66,6 @@ pub(crate) fn add(f: &mut Finding, artifact: &str, weight: f64, statement: Strin
     f.confidence = confidence(&f.evidence);
 }
 
-/// Adds a statement to a finding that is already made; its confidence follows.
-pub(crate) fn add(f: &mut Finding, artifact: &str, weight: f64, statement: String) {
-    f.evidence.push(Evidence { artifact: artifact.to_owned(), statement, value: None, unit: None, weight });
-    f.confidence = confidence(&f.evidence);
-}
-
 /// Three digits after the point: enough for every unit used, and stable in JSON.
 pub(crate) fn round3(v: f64) -> f64 {
     if v.is_finite() { (v * 1000.0).round() / 1000.0 } else { 0.0 }
