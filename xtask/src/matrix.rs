@@ -63,7 +63,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
             }
         }
     }
-    let rows = all(&oomph, work, args, &dir)?;
+    let rows = all(&oomph, &work, args, &dir)?;
     let failed = rows.iter().filter(|r| !r.problems.is_empty()).count();
     let passed = rows.len() - failed;
     if let Some(path) = &args.output {
@@ -82,7 +82,7 @@ struct Work {
 }
 
 /// Makes all runs, some at the same time; rows in the order of the work.
-fn all(oomph: &Path, work: Vec<Work>, args: &Args, dir: &Path) -> Result<Vec<Row>> {
+fn all(oomph: &Path, work: &[Work], args: &Args, dir: &Path) -> Result<Vec<Row>> {
     let next = AtomicUsize::new(0);
     let rows: Mutex<Vec<(usize, std::result::Result<Row, String>)>> = Mutex::default();
     std::thread::scope(|scope| {
