@@ -1,7 +1,6 @@
 //! Reads this test process and others of this host; the truth is what the operating system and the
 //! standard library say of them.
 
-#![expect(clippy::unwrap_used, reason = "a failed step is a failed test")]
 
 use std::io::Read;
 use std::net::TcpListener;
