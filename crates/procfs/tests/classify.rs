@@ -9,7 +9,7 @@ fn check(text: &str, exe: Option<&str>, version: &str, cgo: Option<bool>) -> (Ve
     let mut maps = String::new();
     let mut want = Vec::new();
     for line in text.lines().map(str::trim).filter(|l| !l.is_empty()) {
-        let (map, kind) = line.rsplit_once('|').unwrap();
+        let (map, kind) = line.rsplit_once('|').expect("each line is MAPPING|KIND");
         maps.push_str(map.trim_end());
         maps.push_str("\nRss: 4 kB\n");
         want.push(kind.trim().to_owned());
