@@ -5,10 +5,17 @@ use crate::profile::Profile;
 use hashbrown::HashMap;
 use std::fmt::Write;
 
+/// Longest line, bytes. What calls deeper than that is left out.
+const MAX_LINE: usize = 1 << 20;
+/// Most bytes of all distinct stacks; the rest is added up in one line of its own.
+const MAX_STACKS: usize = 192 << 20;
+const REST: &str = "(stacks beyond the size limit)";
+
 impl Profile {
     /// Collapsed stacks of one sample type, equal stacks added up, zero values left out, sorted.
     /// Inlined functions are frames of their own; `;` in a name becomes `:`; a location without
-    /// symbols is its address in hexadecimal.
+    /// symbols is its address in hexadecimal. What no real profile has, stacks beyond a MiB of names or 192 MiB
+    /// together, is cut or added up in one line.
     ///
     /// # Errors
     /// When there is no such sample type, or `drop_frames`/`keep_frames` do not compile.
@@ -23,6 +30,7 @@ impl Profile {
             .collect();
         let mut sums: HashMap<String, i64> = HashMap::new();
         let mut stack = String::new();
+        let mut kept = 0_usize;
         for i in 0..c.samples() {
             let v = c.values_of(i).get(index).copied().unwrap_or(0);
             if v == 0 {
@@ -30,6 +38,10 @@ impl Profile {
             }
             stack.clear();
             for l in c.stack_of(i).iter().rev() {
+                if stack.len() > MAX_LINE {
+                    stack.push_str(";(deeper frames)");
+                    break;
+                }
                 let lines = c.lines_of(*l);
                 for line in lines.iter().rev() {
                     if !stack.is_empty() {
@@ -50,7 +62,12 @@ impl Profile {
             }
             match sums.get_mut(&stack) {
                 Some(sum) => *sum = sum.wrapping_add(v),
+                None if kept > MAX_STACKS => {
+                    let sum = sums.entry(REST.to_owned()).or_insert(0);
+                    *sum = sum.wrapping_add(v);
+                }
                 None => {
+                    kept = kept.saturating_add(stack.len());
                     sums.insert(stack.clone(), v);
                 }
             }

@@ -2,6 +2,8 @@
 //! lines flat, samples as CSR arrays. Plain storage; each index in it has been checked by whoever
 //! wrote it (decoder, text reader, merger).
 
+use crate::gaps::Gaps;
+
 /// "No such row".
 pub(crate) const NONE: u32 = u32::MAX;
 
@@ -182,5 +184,22 @@ fn range<'a, T>(starts: &[u32], flat: &'a [T], i: usize) -> &'a [T] {
     match (starts.get(i), starts.get(i + 1)) {
         (Some(a), Some(b)) => flat.get(*a as usize..*b as usize).unwrap_or_default(),
         _ => &[],
+    }
+}
+
+/// Longest string kept, bytes; names of Go functions are far below it.
+const MAX_NAME: usize = 8 << 10;
+/// Most bytes that the names of all lines may have together; sets the limit of one name where there are many lines.
+const MAX_NAMES_OF_LINES: usize = 128 << 20;
+
+/// Cuts strings that no real profile has: a long name that every one of `lines` refers to would be copied as often by
+/// whoever prints lines.
+pub(crate) fn cut_long(strings: &mut [StrRef], buf: &[u8], lines: usize, gaps: &mut Gaps) {
+    let most = (MAX_NAMES_OF_LINES / lines.max(1)).clamp(64, MAX_NAME) as u32;
+    for s in strings.iter_mut().filter(|s| s.len > most) {
+        gaps.count(s.offset as usize, "a string is very long; cut");
+        let start = s.offset as usize;
+        let ends = |i: u32| buf.get(start + i as usize).is_none_or(|b| b & 0xc0 != 0x80);
+        s.len = (most - 3..=most).rev().find(|i| ends(*i)).unwrap_or(0);
     }
 }

@@ -6,7 +6,7 @@
 //! profile can be seen is refused (by the caller). Each row kept takes a bounded multiple of the
 //! bytes it was read from; rows with the reserved id 0, which could be had for two bytes, are dropped.
 
-use crate::columns::{Columns, Function, Label, Line, Location, Mapping, NONE, StrRef, TypeUnit};
+use crate::columns::{Columns, Function, Label, Line, Location, Mapping, NONE, StrRef, TypeUnit, cut_long};
 use crate::gaps::Gaps;
 use crate::wire::{Damage, Field, Reader};
 use model::Gap;
@@ -66,6 +66,8 @@ struct Header {
     doc_url: i64,
 }
 
+/// Most sample types; Go's profiles have up to four.
+const MAX_TYPES: usize = 256;
 impl Tables {
     /// Returns the end of what could be walked.
     fn read(&mut self, buf: &[u8], gaps: &mut Gaps) -> usize {
@@ -92,8 +94,13 @@ impl Tables {
             (2, Field::Bytes(_)) => self.sample_count += 1,
             (6, Field::Bytes(r)) => self.strings.push(StrRef { offset: r.offset() as u32, len: r.len() as u32 }),
             (1, Field::Bytes(r)) => {
+                let at = r.offset();
                 let t = type_unit(r, gaps);
-                self.types.push(t);
+                if self.types.len() < MAX_TYPES {
+                    self.types.push(t);
+                } else {
+                    gaps.count(at, "more than 256 sample types; left out");
+                }
             }
             (3, Field::Bytes(r)) => self.mapping(r, gaps),
             (4, Field::Bytes(r)) => self.location(r, gaps),
@@ -237,6 +244,7 @@ impl Tables {
                 }
             }
         }
+        cut_long(&mut strings, buf, self.lines.len(), gaps);
         c.strings = strings;
     }
 

@@ -8,6 +8,9 @@ use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
 use model::{Frame, Mechanism};
 use std::hash::BuildHasher;
 
+/// Frames of a stack that are looked at, from the leaf on; the runtime records at most 1024.
+const MAX_DEPTH: usize = 8192;
+
 /// All distinct stacks of a heap (or allocs) profile. Values are bytes and objects as published:
 /// scaled by the sampling rate already.
 #[derive(Clone, Debug, Default)]
@@ -210,6 +213,9 @@ impl FrameTable {
     /// that another sample or run would share.
     fn stack(&self, c: &Columns, i: usize, out: &mut Vec<u32>) {
         for l in c.stack_of(i) {
+            if out.len() >= MAX_DEPTH {
+                break;
+            }
             let Some(l) = c.locations.get(*l as usize) else {
                 continue;
             };
