@@ -101,7 +101,8 @@ pub(crate) fn head(s: &str, max: usize) -> Cow<'_, str> {
 
 /// JSON text with unsafe characters beyond ASCII written as escapes. In JSON such characters can
 /// stand inside strings only, so the value stays the same.
-pub(crate) fn json(text: &str) -> Cow<'_, str> {
+#[must_use]
+pub fn json(text: &str) -> Cow<'_, str> {
     let risky = |c: char| c != '\n' && is_unsafe(c);
     if !text.chars().any(risky) {
         return Cow::Borrowed(text);

@@ -18,7 +18,7 @@ mod markdown;
 mod terminal;
 mod wrap;
 
-pub use clean::{block as visible_block, line as visible_line};
+pub use clean::{block as visible_block, json as visible_json, line as visible_line};
 pub use flame::{Flame, FlameError, flame_svg, speedscope};
 pub use html::html;
 pub use json::{json, schema};

@@ -123,7 +123,7 @@ fn nothing(manifest: &Manifest, stopped: bool) -> CollectError {
             reasons.push(reason);
         }
     }
-    CollectError::Nothing(reasons.join("; "))
+    CollectError::Nothing(format!("{}: {}", manifest.target.name, reasons.join("; ")))
 }
 
 fn samples(options: &CollectOptions) -> u32 {

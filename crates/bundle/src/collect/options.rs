@@ -188,7 +188,7 @@ pub enum CollectError {
     #[error("stopped before anything was collected")]
     Stopped,
     /// Requests were made, and none brought anything.
-    #[error("nothing could be collected: {0}")]
+    #[error("nothing could be collected from {0}")]
     Nothing(String),
     /// The bundle could not be written.
     #[error(transparent)]

@@ -27,7 +27,7 @@ fn to_json(value: &impl serde::Serialize) -> Result<String, Failure> {
     serde_json::to_string_pretty(value)
         .map(|mut s| {
             s.push('\n');
-            s
+            report::visible_json(&s).into_owned()
         })
         .map_err(Failure::from)
 }

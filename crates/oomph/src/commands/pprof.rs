@@ -187,7 +187,8 @@ fn json(top: &Top, rows: usize) -> Result<String, Failure> {
         "schema": "oomph.top/1", "type": top.sample_type, "unit": top.unit, "total": top.total,
         "nodes": top.rows.len(), "rows": rows,
     });
-    Ok(serde_json::to_string_pretty(&value)? + "\n")
+    let text = serde_json::to_string_pretty(&value)? + "\n";
+    Ok(report::visible_json(&text).into_owned())
 }
 
 fn flame(
