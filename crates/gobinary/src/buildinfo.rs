@@ -166,6 +166,7 @@ fn unquote_until(text: &str, end: char) -> Option<(String, &str)> {
             }
             '\\' if quote == '"' => match chars.next()?.1 {
                 'n' => out.push('\n'),
+                'r' => out.push('\r'),
                 't' => out.push('\t'),
                 other => out.push(other),
             },
@@ -176,8 +177,13 @@ fn unquote_until(text: &str, end: char) -> Option<(String, &str)> {
 }
 
 fn quote(text: &str) -> String {
-    if text.contains(['"', '`', '\n', '\t', ' ', '=']) || text.is_empty() {
-        let escaped = text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n").replace('\t', "\\t");
+    if text.contains(['"', '`', '\n', '\r', '\t', ' ', '=']) || text.is_empty() {
+        let escaped = text
+            .replace('\\', "\\\\")
+            .replace('"', "\\\"")
+            .replace('\n', "\\n")
+            .replace('\r', "\\r")
+            .replace('\t', "\\t");
         format!("\"{escaped}\"")
     } else {
         text.to_owned()
@@ -259,6 +265,13 @@ mod tests {
         assert_eq!(info.cgo(), Some(true));
         assert_eq!(info.setting("vcs.revision"), Some("abc"));
         assert_eq!(info.to_text(), text);
+    }
+
+    #[test]
+    fn settings_with_any_blank_round_trip() {
+        let settings = vec![("-ldflags".to_owned(), "a\r".to_owned()), ("k y\r".to_owned(), "\\ \t\n\"".to_owned())];
+        let info = BuildInfo { settings, ..BuildInfo::default() };
+        assert_eq!(BuildInfo::parse_text(&info.to_text()), info);
     }
 
     proptest! {

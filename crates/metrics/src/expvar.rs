@@ -57,9 +57,19 @@ impl<'de> Visitor<'de> for ObjectSeed<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let mut memstats_read = 0_u64;
         while let Some(key) = map.next_key::<std::borrow::Cow<'de, str>>()? {
             match key.as_ref() {
                 "memstats" => {
+                    memstats_read += 1;
+                    if memstats_read > 1 {
+                        // One gap for all of them: a hostile object cannot grow the list.
+                        if memstats_read == 2 {
+                            self.0.gaps.push(Gap::of("memstats comes several times: the first was kept"));
+                        }
+                        map.next_value::<IgnoredAny>()?;
+                        continue;
+                    }
                     let raw: Lenient<RawMemStats> = map.next_value()?;
                     match raw {
                         Lenient::Value(raw) => raw.fill(self.0),
@@ -262,6 +272,15 @@ mod tests {
         let v = read_expvar(json.as_bytes()).unwrap();
         assert!(v.memstats.is_some());
         assert_eq!(v.gaps.len(), 1);
+    }
+
+    #[test]
+    fn takes_the_first_of_many_memstats() {
+        let mut json = format!("{{\"memstats\":{}", stats("\"NumGC\":7"));
+        json.push_str(&",\"memstats\":[]".repeat(1000));
+        let v = read_expvar(json.as_bytes()).unwrap();
+        assert_eq!(v.memstats.map(|m| m.num_gc), Some(7));
+        assert_eq!(v.gaps.len(), 2, "{:?}", v.gaps);
     }
 
     #[test]

@@ -151,7 +151,10 @@ pub fn parse_cgroup_dump(bytes: &[u8]) -> Result<(CgroupVersion, Vec<CgroupLevel
     for (_, line) in all {
         let head = line.strip_prefix(b"==> ").and_then(|l| l.strip_suffix(b" <==")).map(String::from_utf8_lossy);
         if let Some((path, name)) = head.as_deref().and_then(|h| h.rsplit_once('/')) {
-            let path = if path.is_empty() { "/" } else { path };
+            let path = match path.trim_end_matches('/') {
+                "" => "/",
+                path => path,
+            };
             if levels.last().is_none_or(|l| l.path != path) {
                 levels.push(CgroupLevel { path: path.to_owned(), files: Vec::new() });
             }
@@ -233,5 +236,13 @@ mod tests {
         assert_eq!(c.limit, None);
         assert_eq!(gaps.len(), 1);
         assert!(parse_cgroup_dump(b"x").is_err());
+    }
+
+    #[test]
+    fn slashes_at_the_end_of_a_path_do_not_count() {
+        let dump = b"cgroup v2\n==> /x//memory.max <==\nmax\n==> ///memory.max <==\n1\n";
+        let (version, levels) = parse_cgroup_dump(dump).unwrap();
+        assert_eq!(levels.iter().map(|l| l.path.as_str()).collect::<Vec<_>>(), ["/x", "/"]);
+        assert_eq!(parse_cgroup_dump(&cgroup_dump(version, &levels)), Ok((version, levels)));
     }
 }
