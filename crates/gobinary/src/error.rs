@@ -10,7 +10,7 @@ pub enum BinaryError {
     NotElf(String),
     /// An ELF file of a machine whose layout is not read (32-bit or big-endian); which.
     Unsupported(String),
-    /// No Go build information: not a Go program, or one older than Go 1.18.
+    /// No Go build information: not a Go program, one older than Go 1.18, or one built without it.
     NotGo,
     /// A part is damaged: what was expected, and the file offset or address.
     Damaged {
@@ -31,7 +31,7 @@ impl fmt::Display for BinaryError {
                 write!(f, "{what} ELF files are not read; 64-bit little-endian ones are")
             }
             Self::NotGo => {
-                f.write_str("no Go build information in the executable: not a Go program, or built before Go 1.18")
+                f.write_str("no Go build information in the executable: not a Go program, built before Go 1.18, or built without it")
             }
             Self::Damaged { part, offset, expected } => {
                 write!(f, "{part} is damaged at {offset:#x}: expected {expected}")

@@ -82,7 +82,7 @@ impl fmt::Display for TargetError {
                 f.write_str("; run as that user, or as root, or with the capability CAP_SYS_PTRACE")
             }
             Self::NotGo { pid, exe, why } => {
-                write!(f, "process {pid} ({exe}) is not a Go program: {why}")
+                write!(f, "process {pid} ({exe}) does not say how it was built: {why}")
             }
             Self::Io { pid, file, error } => {
                 write!(f, "reading /proc/{pid}/{file}: {error}")
