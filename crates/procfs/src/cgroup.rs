@@ -128,7 +128,7 @@ pub fn cgroup_dump(version: CgroupVersion, levels: &[CgroupLevel]) -> Vec<u8> {
             let path = level.path.trim_end_matches('/');
             out.extend_from_slice(format!("==> {path}/{name} <==\n").as_bytes());
             out.extend_from_slice(bytes);
-            if !bytes.ends_with(b"\n") {
+            if !bytes.is_empty() && !bytes.ends_with(b"\n") {
                 out.push(b'\n');
             }
         }
@@ -236,6 +236,13 @@ mod tests {
         assert_eq!(c.limit, None);
         assert_eq!(gaps.len(), 1);
         assert!(parse_cgroup_dump(b"x").is_err());
+    }
+
+    #[test]
+    fn an_empty_file_stays_empty() {
+        let levels = vec![level("/", &[("memory.max", ""), ("memory.current", "1\n")])];
+        let dump = cgroup_dump(CgroupVersion::V2, &levels);
+        assert_eq!(parse_cgroup_dump(&dump), Ok((CgroupVersion::V2, levels)));
     }
 
     #[test]
