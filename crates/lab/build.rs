@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 use std::{env, fs, io};
 
 fn main() -> io::Result<()> {
-    let missing = || io::Error::other("cargo sets CARGO_MANIFEST_DIR and OUT_DIR");
-    let manifest = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").ok_or_else(missing)?);
+    let missing = || io::Error::other("cargo sets OUT_DIR");
     let out = PathBuf::from(env::var_os("OUT_DIR").ok_or_else(missing)?);
-    let root = manifest.join("../../lab").canonicalize()?;
+    // Relative to the package, where build scripts run: a target directory shared by checkouts then sees the
+    // sources of the one at hand.
+    let root = PathBuf::from("../../lab");
     let mut files = Vec::new();
     collect(&root, &mut files)?;
     files.sort();
@@ -17,7 +18,8 @@ fn main() -> io::Result<()> {
     for file in &files {
         let name = file.strip_prefix(&root).map_err(io::Error::other)?;
         let name = name.to_str().ok_or_else(|| io::Error::other("UTF-8 file name"))?;
-        let path = file.to_str().ok_or_else(|| io::Error::other("UTF-8 path"))?;
+        let absolute = file.canonicalize()?;
+        let path = absolute.to_str().ok_or_else(|| io::Error::other("UTF-8 path"))?;
         let _ = writeln!(code, "    ({name:?}, include_str!({path:?})),");
     }
     code.push_str("]\n");

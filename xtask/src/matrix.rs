@@ -7,10 +7,10 @@ use model::{GoVersion, Report, Severity};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::sync_channel;
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -120,19 +120,26 @@ fn built() -> Result<PathBuf> {
 fn one(oomph: &Path, w: &Work, seconds: Option<u32>, dir: &Path) -> Result<Row> {
     let Work { specimen, binary, version, run } = w;
     let service = specimen.start(binary, &[])?;
-    let before = steady(&service)?;
+    steady(&service)?;
     let seconds = seconds.unwrap_or(specimen.truth().observe_seconds);
     let save = dir.join(format!("{}-{version}-{run}.oomph", specimen.name()));
     let _ = std::fs::remove_file(&save);
-    let live = diagnose(oomph, &[service.url(), "--for", &format!("{seconds}s"), "--save", &save.to_string_lossy()])?;
-    let after = service.truth()?;
+    let ended = AtomicBool::new(false);
+    let (live, truths) = std::thread::scope(|scope| {
+        let poll = scope.spawn(|| truths(&service, &ended));
+        let live =
+            diagnose(oomph, &[service.url(), "--for", &format!("{seconds}s"), "--save", &save.to_string_lossy()]);
+        ended.store(true, Ordering::Relaxed);
+        (live, poll.join().unwrap_or_default())
+    });
+    let live = live?;
     service.stop()?;
     let offline = diagnose(oomph, &[&save.to_string_lossy()])?;
     let mut problems = judge(specimen, &live)?;
     if live.findings != offline.findings || live.verdict != offline.verdict {
         problems.push("the bundle gives other findings than the live run".to_owned());
     }
-    let ratio = ratio(specimen, &live, &before, &after);
+    let ratio = ratio(specimen, &live, &truths);
     if let Some(r) = ratio.filter(|r| (r - 1.0).abs() > 0.15) {
         problems.push(format!("growth is {r:.2} of the specimen's own count"));
     }
@@ -204,12 +211,31 @@ fn judge(specimen: &Specimen, report: &Report) -> Result<Vec<String>> {
     Ok(out)
 }
 
-/// Growth found over the specimen's own.
-fn ratio(specimen: &Specimen, report: &Report, before: &Truth, after: &Truth) -> Option<f64> {
+/// The specimen's count, ten times a second, with the wall clock in milliseconds.
+fn truths(service: &Running, ended: &AtomicBool) -> Vec<(i64, Truth)> {
+    let (_keep, never) = sync_channel::<()>(0);
+    let mut out = Vec::new();
+    while !ended.load(Ordering::Relaxed) {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis());
+        if let Ok(truth) = service.truth() {
+            out.push((i64::try_from(now).unwrap_or(i64::MAX), truth));
+        }
+        // Nothing will come: this is a wait.
+        let _ = never.recv_timeout(Duration::from_millis(100));
+    }
+    out
+}
+
+/// Growth found over the specimen's own, between the instants of the first and the last heap profile (an
+/// array that doubles just after the last one is not in it).
+fn ratio(specimen: &Specimen, report: &Report, truths: &[(i64, Truth)]) -> Option<f64> {
     if specimen.truth().rule.as_deref() != Some("growing-allocation-site") {
         return None;
     }
-    let own = (after.held_bytes as f64 - before.held_bytes as f64) / (after.uptime_seconds - before.uptime_seconds);
+    let profiles = &report.series.iter().find(|s| s.name == "live heap")?.points;
+    let (first, last) = (profiles.first()?.at.0, profiles.last()?.at.0);
+    let at = |t: i64| truths.iter().min_by_key(|(ms, _)| ms.abs_diff(t)).map(|(_, truth)| truth.held_bytes as f64);
+    let own = (at(last)? - at(first)?) / ((last - first) as f64 / 1000.0);
     let found = report.findings.first()?.size.growth_bytes_per_s?;
     (own > 0.0).then(|| found / own)
 }

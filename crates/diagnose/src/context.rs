@@ -40,6 +40,12 @@ impl<'a> Context<'a> {
         Self { facts, thresholds, sites: SiteTable::of(facts), ledgers }
     }
 
+    /// Seconds from the first to the last sample with a profile or counters.
+    pub(crate) fn seconds(&self) -> f64 {
+        let told = || self.facts.samples.iter().filter(|s| s.heap.is_some() || s.memstats.is_some());
+        told().next().zip(told().next_back()).map_or(0.0, |(a, b)| b.at.seconds_since(a.at))
+    }
+
     /// MemStats before our own GC, each with its sample.
     pub(crate) fn memstats(&self) -> Vec<(&SampleFacts, &Sourced<MemStats>)> {
         self.facts.samples.iter().filter_map(|s| Some((s, s.memstats.as_ref()?))).collect()

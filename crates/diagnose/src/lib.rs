@@ -44,7 +44,7 @@ pub fn diagnose(facts: &Facts, thresholds: &Thresholds, oomph_version: &str) -> 
         oomph: oomph_version.to_owned(),
         target: facts.target.clone(),
         verdict: word,
-        summary: verdict::summary(word, &findings, &checked),
+        summary: verdict::summary(&cx, word, &findings, &checked),
         findings,
         ledger: cx.ledgers.last().map(|(_, l)| l.clone()),
         series: series::series(&cx),

@@ -16,6 +16,9 @@ pub struct Thresholds {
     pub growth_share_of_live: f64,
     /// Confidence from which a finding may carry the verdict.
     pub verdict_confidence: f64,
+    /// Seconds between first and last sample below which nothing is called healthy: a few collections and a
+    /// few hundred requests must have had time to happen.
+    pub healthy_seconds: f64,
     /// A goroutine group smaller than this at the end is not looked at.
     pub goroutine_min: f64,
     /// Goroutines a group must gain per minute.
@@ -61,6 +64,7 @@ impl Default for Thresholds {
             growth_bytes_per_s: 16.0 * 1024.0,
             growth_share_of_live: 0.01,
             verdict_confidence: 0.7,
+            healthy_seconds: 5.0,
             goroutine_min: 20.0,
             goroutines_per_minute: 10.0,
             goroutine_wait_minutes: 10.0,

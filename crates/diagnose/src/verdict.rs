@@ -79,8 +79,7 @@ pub(crate) fn verdict(cx: &Context<'_>, findings: &[(Verdict, Finding)], checked
         return *v;
     }
     let looked = |rule: &str| checked.iter().any(|c| c.rule == rule && c.outcome != Outcome::NoEvidence);
-    let twice = cx.sites.len() >= 2 || cx.memstats().len() >= 2;
-    if twice && looked("growing-allocation-site") && looked("goroutine-leak") {
+    if cx.seconds() >= cx.thresholds.healthy_seconds && looked("growing-allocation-site") && looked("goroutine-leak") {
         Verdict::Healthy
     } else {
         Verdict::InsufficientEvidence
@@ -88,11 +87,15 @@ pub(crate) fn verdict(cx: &Context<'_>, findings: &[(Verdict, Finding)], checked
 }
 
 /// One sentence.
-pub(crate) fn summary(verdict: Verdict, findings: &[Finding], checked: &[Checked]) -> String {
+pub(crate) fn summary(cx: &Context<'_>, verdict: Verdict, findings: &[Finding], checked: &[Checked]) -> String {
     let first = findings.first().filter(|f| f.severity <= Severity::Medium).map(|f| f.title.clone());
     let looked = checked.iter().filter(|c| c.outcome != Outcome::NoEvidence).count();
     match (verdict, first) {
         (Verdict::Healthy, _) => format!("nothing grows and nothing is wasted beyond the limits of {looked} checks"),
+        (Verdict::InsufficientEvidence, _) if looked == checked.len() => format!(
+            "too little evidence for a verdict: nothing was found in {:.0} s, which is too short to call it healthy",
+            cx.seconds()
+        ),
         (Verdict::InsufficientEvidence, _) => {
             let missing: Vec<&str> = checked
                 .iter()

@@ -1,7 +1,6 @@
 //! Reads this test process and others of this host; the truth is what the operating system and the
 //! standard library say of them.
 
-
 use std::io::Read;
 use std::net::TcpListener;
 use std::process::{Command, Stdio};

@@ -21,6 +21,9 @@ use signals::{Measured, growth};
 
 pub(super) const RULE: Rule = Rule { id: "off-heap-memory", source: include_str!("off_heap_memory.rs"), check };
 
+/// Mappings of the runtime and of C libraries come and go by this much.
+const LEAST_GROWTH: f64 = 8.0 * 1024.0 * 1024.0;
+
 fn check(cx: &Context<'_>) -> Check {
     let part = rss_part::Part {
         rule: RULE.id,
@@ -42,6 +45,7 @@ fn check(cx: &Context<'_>) -> Check {
         .collect();
     if let Some(g) = growth(&points)
         .filter(|g| g.steps >= 2 && g.rising_steps == g.steps && g.per_second >= cx.thresholds.growth_bytes_per_s)
+        .filter(|g| g.delta >= LEAST_GROWTH.max(0.02 * points.last().map_or(0.0, |p| p.value)))
     {
         for (verdict, f) in &mut check.findings {
             *verdict = Verdict::Leak;

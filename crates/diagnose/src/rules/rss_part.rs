@@ -6,6 +6,9 @@ use crate::context::Context;
 use crate::evidence::{Case, percent};
 use model::{Bytes, Finding, Fix, LedgerTerm, Severity, Size, Subject, SubjectKind, Verdict};
 
+/// With more of RSS unexplained than this, a small row proves nothing.
+const MOST_UNEXPLAINED: f64 = 0.2;
+
 /// A part of RSS and when it matters.
 pub(super) struct Part {
     pub(super) rule: &'static str,
@@ -27,6 +30,14 @@ pub(super) fn check(cx: &Context<'_>, part: &Part) -> Check {
     };
     let share = least.1.share_of(least.2);
     let detail = format!("{} at least {} of RSS {} ({})", part.name, least.1, least.2, percent(share));
+    let unexplained = cx.term(LedgerTerm::Unexplained).iter().map(|u| u.1.share_of(u.2)).fold(0.0, f64::max);
+    if share < part.share && unexplained > MOST_UNEXPLAINED {
+        let s = format!(
+            "{} of RSS could not be told apart: it needs the rights to read the process's smaps",
+            percent(unexplained)
+        );
+        return Check::no_evidence(s);
+    }
     if share < part.share || (least.1.0 as f64) < cx.thresholds.rss_part_bytes {
         return Check::clear(detail);
     }

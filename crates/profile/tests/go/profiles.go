@@ -75,7 +75,7 @@ func wait() { <-pause }
 //go:noinline
 func contend() {
 	mu.Lock()
-	burn(1)
+	burn(20) // long enough for the others to come and wait
 	mu.Unlock()
 }
 
