@@ -124,13 +124,19 @@ fn one(oomph: &Path, w: &Work, seconds: Option<u32>, dir: &Path) -> Result<Row> 
     let seconds = seconds.unwrap_or(specimen.truth().observe_seconds);
     let save = dir.join(format!("{}-{version}-{run}.oomph", specimen.name()));
     let _ = std::fs::remove_file(&save);
+    let service_url = service.url().to_owned();
     let ended = AtomicBool::new(false);
     let (live, truths) = std::thread::scope(|scope| {
-        let poll = scope.spawn(|| truths(&service, &ended));
-        let live =
-            diagnose(oomph, &[service.url(), "--for", &format!("{seconds}s"), "--save", &save.to_string_lossy()]);
-        ended.store(true, Ordering::Relaxed);
-        (live, poll.join().unwrap_or_default())
+        let live = scope.spawn(|| {
+            let live = diagnose(
+                oomph,
+                &[service_url.as_str(), "--for", &format!("{seconds}s"), "--save", &save.to_string_lossy()],
+            );
+            ended.store(true, Ordering::Relaxed);
+            live.map_err(|e| e.to_string())
+        });
+        let truths = truths(&service, &ended);
+        (live.join().unwrap_or_else(|_| Err("the diagnosis panicked".to_owned())), truths)
     });
     let live = live?;
     service.stop()?;
