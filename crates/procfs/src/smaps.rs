@@ -17,6 +17,11 @@ pub fn smaps(bytes: &[u8]) -> (Vec<Smap>, Vec<Gap>) {
                 gaps.push(Gap::at(offset, "smaps: the mapping before has no Rss line"));
             }
             complete = false;
+            // The kernel prints the list in several reads. A mapping that grew or merged in between comes
+            // again, whole: the later line is the truth of the earlier one.
+            while out.last().is_some_and(|l| l.mapping.start >= mapping.start && l.mapping.end <= mapping.end) {
+                out.pop();
+            }
             out.push(Smap {
                 mapping,
                 rss: Bytes::ZERO,
@@ -111,6 +116,16 @@ mod tests {
         let anon: Bytes = all.iter().map(|s| s.anonymous).sum();
         assert!(anon.0.abs_diff(rollup.anonymous.0) < 2 << 20);
         assert!(rollup.pss <= rollup.rss);
+    }
+
+    #[test]
+    fn a_mapping_that_grew_between_two_reads_counts_once() {
+        let text = b"1000-2000 rw-p 0 00:00 0 \nRss:  4 kB\n8000-9000 rw-p 0 00:00 0 \nRss:  4 kB\n\
+            8000-b000 rw-p 0 00:00 0 \nRss:  12 kB\nb000-c000 ---p 0 00:00 0 \nRss:  0 kB\n";
+        let (s, gaps) = smaps(text);
+        assert_eq!(gaps, []);
+        let seen: Vec<_> = s.iter().map(|s| (s.mapping.start, s.mapping.end, s.rss.0)).collect();
+        assert_eq!(seen, [(0x1000, 0x2000, 4096), (0x8000, 0xb000, 12288), (0xb000, 0xc000, 0)]);
     }
 
     #[test]
