@@ -1,6 +1,6 @@
 //! Building findings: evidence adds up to confidence, and nothing else does.
 
-use model::{Evidence, Finding, Fix, Severity, Size, Subject};
+use model::{Evidence, Finding, Fix, Severity, Size, Subject, format_count};
 
 /// Confidence of a sum of log-odds: the logistic function, rounded to two digits so that text and
 /// JSON show the same number, and kept off 0 and 1.
@@ -73,20 +73,7 @@ pub(crate) fn round3(v: f64) -> f64 {
 
 /// `"1 goroutine"`, `"3 goroutines"`.
 pub(crate) fn plural(n: u64, one: &str) -> String {
-    format!("{} {one}{}", thousands(n), if n == 1 { "" } else { "s" })
-}
-
-/// `1204331` as `1,204,331`.
-pub(crate) fn thousands(n: u64) -> String {
-    let digits = n.to_string();
-    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
-    for (i, c) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(c);
-    }
-    out
+    format!("{} {one}{}", format_count(n), if n == 1 { "" } else { "s" })
 }
 
 /// `22.4 MiB/s`, or per minute below 1 MiB/s.
@@ -132,8 +119,6 @@ mod tests {
 
     #[test]
     fn numbers_read_well() {
-        assert_eq!(thousands(1_204_331), "1,204,331");
-        assert_eq!(thousands(999), "999");
         assert_eq!(plural(1, "goroutine"), "1 goroutine");
         assert_eq!(rate(22.4 * 1048576.0), "22.4 MiB/s");
         assert_eq!(rate(1024.0 * 1024.0 / 2.0), "30.0 MiB/min");

@@ -86,6 +86,20 @@ pub fn format_iec_signed(bytes: f64) -> String {
     if bytes > 0.0 { format!("+{}", format_iec(bytes)) } else { format_iec(bytes) }
 }
 
+/// A count with thousands separators: `1,204,331`.
+#[must_use]
+pub fn format_count(n: u64) -> String {
+    let digits = n.to_string();
+    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
+    for (i, c) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(c);
+    }
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -106,6 +120,13 @@ mod tests {
         assert_eq!(format_iec_signed(2048.0), "+2.0 KiB");
         assert_eq!(format_iec_signed(-2048.0), "-2.0 KiB");
         assert_eq!(format!("{:>9}", Bytes(1024)), "  1.0 KiB");
+    }
+
+    #[test]
+    fn counts_have_separators() {
+        for (n, want) in [(0, "0"), (999, "999"), (1000, "1,000"), (1_204_331, "1,204,331")] {
+            assert_eq!(format_count(n), want);
+        }
     }
 
     #[test]

@@ -17,7 +17,7 @@ mod process;
 mod report;
 mod time;
 
-pub use bytes::{Bytes, format_iec, format_iec_signed};
+pub use bytes::{Bytes, format_count, format_iec, format_iec_signed};
 pub use finding::{
     Evidence, Finding, Fix, Forecast, RootKind, SecondsToLimit, Severity, SiteRef, SiteRole, Size, Subject, SubjectKind,
 };

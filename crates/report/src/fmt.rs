@@ -1,6 +1,7 @@
 //! Owns how quantities read to a person: rates, durations, shares, confidence, counts and instants.
 //! Sizes themselves print as `model` has them (IEC, one decimal). Refuses to choose what is shown.
 
+pub(crate) use model::format_count as count;
 use model::{Finding, Forecast, UnixMillis, Verdict, format_iec, format_iec_signed};
 
 /// A rate in bytes per second: per second from 1 MiB/s up, per minute below.
@@ -27,19 +28,6 @@ pub(crate) fn percent(share: f64) -> String {
     } else {
         format!("{p:.1} %")
     }
-}
-
-/// A count with thousands separators: `1,204,331`.
-pub(crate) fn count(n: u64) -> String {
-    let digits = n.to_string();
-    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
-    for (i, c) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(c);
-    }
-    out
 }
 
 /// A value with its unit, as evidence and flame graphs carry them.
