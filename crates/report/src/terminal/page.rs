@@ -91,6 +91,7 @@ impl Page {
     /// `left` at the margin, its first `strong` bytes styled, and `right` at the other margin;
     /// on a second line where both do not fit.
     pub(super) fn two_sided(&mut self, left: &str, strong: usize, style: Style, right: &str) {
+        let right = right.trim_end();
         let (lw, rw) = (wrap::width(left), wrap::width(right));
         let (word, rest) = left.split_at_checked(strong).unwrap_or((left, ""));
         self.paint(word, style);
