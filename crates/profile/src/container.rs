@@ -12,6 +12,7 @@ use crate::{ProfileError, ReadLimits};
 use flate2::bufread::GzDecoder;
 use libdeflater::{Crc, DecompressionError, Decompressor};
 use model::{Bytes, Gap};
+use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder, StreamingDecoder};
 use std::borrow::Cow;
 use std::io::Read;
 
@@ -136,20 +137,30 @@ fn unzstd(bytes: &[u8], limits: &ReadLimits, gaps: &mut Gaps) -> Result<Vec<u8>,
     let mut rest = bytes;
     let mut failure = None;
     while rest.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
-        let before = rest.len();
-        match ruzstd::decoding::StreamingDecoder::new(&mut rest) {
-            Ok(decoder) => {
+        let (frame, before) = (rest, out.len());
+        match StreamingDecoder::new(&mut rest) {
+            Ok(mut decoder) => {
                 let room = max.saturating_sub(out.len()) as u64;
-                if let Err(e) = decoder.take(room + 1).read_to_end(&mut out) {
-                    failure = Some(e.to_string());
-                }
+                let result = decoder.by_ref().take(room + 1).read_to_end(&mut out);
+                // The library leaves the comparison to its caller.
+                let sums = decoder.decoder.get_checksum_from_data().zip(decoder.decoder.get_calculated_checksum());
+                failure = match result {
+                    Err(e) => Some(e.to_string()),
+                    Ok(_) if sums.is_some_and(|(told, is)| told != is) => {
+                        Some("its checksum does not match".to_owned())
+                    }
+                    Ok(_) => None,
+                };
             }
             Err(e) => failure = Some(e.to_string()),
         }
         if out.len() > max {
             return Err(too_large("zstd", bytes, max));
         }
-        if failure.is_some() || rest.len() == before {
+        if failure.is_some() || rest.len() == frame.len() {
+            if failure.is_some() {
+                salvage_zstd(frame, max, before, &mut out);
+            }
             break;
         }
     }
@@ -163,6 +174,32 @@ fn unzstd(bytes: &[u8], limits: &ReadLimits, gaps: &mut Gaps) -> Result<Vec<u8>,
         ));
     }
     Ok(out)
+}
+
+/// Puts what the whole blocks of a damaged frame hold behind the first `before` bytes of `out`. The
+/// library gives nothing of the last window before a frame has ended, so the blocks before the
+/// damage are read again with an empty last block after them (and a checksum that nobody compares).
+fn salvage_zstd(frame: &[u8], max: usize, before: usize, out: &mut Vec<u8>) {
+    let mut decoder = FrameDecoder::new();
+    let mut rest = frame;
+    let mut end = 0;
+    if decoder.init(&mut rest).is_ok() {
+        while let Ok(done) = decoder.decode_blocks(&mut rest, BlockDecodingStrategy::UptoBlocks(1)) {
+            if done {
+                // Damaged in nothing but its checksum.
+                return;
+            }
+            end = frame.len() - rest.len();
+            decoder.collect();
+        }
+    }
+    let ended = frame.get(..end).unwrap_or_default().chain(&[1, 0, 0, 0, 0, 0, 0][..]);
+    if let Ok(again) = StreamingDecoder::new(ended) {
+        out.truncate(before);
+        let room = max.saturating_sub(before) as u64;
+        // Whatever comes out before an error is what could be had.
+        let _ = again.take(room).read_to_end(out);
+    }
 }
 
 fn too_large(format: &'static str, bytes: &[u8], max: usize) -> ProfileError {

@@ -442,6 +442,8 @@ struct Samples<'t, 'g> {
     ids: &'t Ids,
     width: usize,
     strings: usize,
+    /// Row numbers of the stack being unpacked: as long as the longest list so far.
+    rows: Vec<u32>,
     gaps: &'g mut Gaps,
 }
 
@@ -450,7 +452,13 @@ struct Bad(usize, &'static str);
 
 impl<'t, 'g> Samples<'t, 'g> {
     fn new(tables: &'t Tables, c: &Columns, gaps: &'g mut Gaps) -> Self {
-        Self { ids: &tables.location_ids, width: c.sample_types.len(), strings: c.strings.len(), gaps }
+        Self {
+            ids: &tables.location_ids,
+            width: c.sample_types.len(),
+            strings: c.strings.len(),
+            rows: Vec::new(),
+            gaps,
+        }
     }
 
     fn read(&mut self, buf: &[u8], c: &mut Columns, count: usize) {
@@ -512,15 +520,16 @@ impl<'t, 'g> Samples<'t, 'g> {
     /// A packed list of location ids.
     fn stack(&mut self, ids: Reader<'_>, c: &mut Columns) -> Result<(), Bad> {
         let at = ids.offset();
-        let mark = c.stack.len();
-        // At least one byte per id: room for all, given back below.
-        c.stack.resize(mark + ids.len(), NONE);
-        let out = c.stack.get_mut(mark..).unwrap_or_default();
-        let n = unpack(ids.rest(), self.ids, out).ok_or(Bad(at, sorts::SAMPLE))?;
-        c.stack.truncate(mark + n);
-        if c.stack.get(mark..).unwrap_or_default().contains(&NONE) {
+        // At least one byte per id.
+        if self.rows.len() < ids.len() {
+            self.rows.resize(ids.len(), NONE);
+        }
+        let n = unpack(ids.rest(), self.ids, &mut self.rows).ok_or(Bad(at, sorts::SAMPLE))?;
+        let rows = self.rows.get(..n).unwrap_or_default();
+        if rows.contains(&NONE) {
             return Err(Bad(at, sorts::LOCATION));
         }
+        c.stack.extend_from_slice(rows);
         Ok(())
     }
 
@@ -563,7 +572,8 @@ impl<'t, 'g> Samples<'t, 'g> {
 
 /// Unpacks location ids into row numbers, [`NONE`] for unknown ones; `out` has room for one per
 /// byte. `None` when a varint is damaged. This loop is where reading a profile spends its time:
-/// eight one-byte ids go at once, and of a profile numbered from 1 no table is asked.
+/// eight one-byte ids or four two-byte ids go at once, and of a profile numbered from 1 no table is
+/// asked.
 #[inline(never)]
 fn unpack(mut ids: &[u8], table: &Ids, out: &mut [u32]) -> Option<usize> {
     let dense = match table {
@@ -577,14 +587,29 @@ fn unpack(mut ids: &[u8], table: &Ids, out: &mut [u32]) -> Option<usize> {
     loop {
         while dense >= 0x7f
             && let Some((eight, rest)) = ids.split_first_chunk::<8>()
-            && u64::from_le_bytes(*eight) & 0x8080_8080_8080_8080 == 0
-            && let Some(slots) = out.get_mut(n..n + 8)
         {
-            for (slot, id) in slots.iter_mut().zip(eight) {
-                // The reserved id 0 becomes NONE by wrapping.
-                *slot = u32::from(*id).wrapping_sub(1);
+            let word = u64::from_le_bytes(*eight);
+            let continued = word & 0x8080_8080_8080_8080;
+            if continued == 0
+                && let Some(slots) = out.get_mut(n..n + 8)
+            {
+                for (slot, id) in slots.iter_mut().zip(eight) {
+                    // The reserved id 0 becomes NONE by wrapping.
+                    *slot = u32::from(*id).wrapping_sub(1);
+                }
+                n += 8;
+            } else if continued == 0x0080_0080_0080_0080
+                && let Some(slots) = out.get_mut(n..n + 4)
+            {
+                let four = word & 0x007f_007f_007f_007f | (word & 0x7f00_7f00_7f00_7f00) >> 1;
+                for (slot, shift) in slots.iter_mut().zip([0, 16, 32, 48]) {
+                    let i = (four >> shift & 0xffff).wrapping_sub(1);
+                    *slot = if i < dense { i as u32 } else { NONE };
+                }
+                n += 4;
+            } else {
+                break;
             }
-            n += 8;
             ids = rest;
         }
         let id = match ids {

@@ -121,7 +121,7 @@ fn flush(out: &mut Vec<u8>, number: u32, msg: &mut Vec<u8>) {
 
 /// One gzip member around `data`.
 pub(crate) fn gzip(data: &[u8]) -> Vec<u8> {
-    let level = libdeflater::CompressionLvl::new(3).unwrap_or_default();
+    let level = libdeflater::CompressionLvl::new(1).unwrap_or_default();
     let mut z = libdeflater::Compressor::new(level);
     let mut out = vec![0; z.gzip_compress_bound(data.len())];
     // The bound is sufficient by libdeflate's contract; an empty answer would mean it is broken.

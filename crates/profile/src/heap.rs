@@ -224,3 +224,63 @@ impl FrameTable {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::variance;
+
+    /// SplitMix64: the same draws each time.
+    fn draw(state: &mut u64) -> f64 {
+        *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = *state;
+        z = (z ^ z >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((z ^ z >> 31) >> 11) as f64 / (1u64 << 53) as f64
+    }
+
+    /// What the Go runtime does (malloc.go, mprof.go, pprof/protomem.go: scaleHeapSample): the bytes
+    /// to the next sample are exponential with the rate as mean, whatever the objects' sizes; an
+    /// object that reaches the point is counted; counts are divided by p = 1-exp(-s/rate).
+    fn estimate(n: u32, size: f64, rate: f64, state: &mut u64) -> f64 {
+        let mut next = -(1.0 - draw(state)).ln() * rate;
+        let mut sampled = 0.0;
+        for _ in 0..n {
+            if size < next {
+                next -= size;
+            } else {
+                sampled += 1.0;
+                next = -(1.0 - draw(state)).ln() * rate;
+            }
+        }
+        sampled * size / (1.0 - (-size / rate).exp())
+    }
+
+    #[test]
+    fn variance_is_that_of_repeated_sampling() {
+        let rate = 512.0 * 1024.0;
+        let mut state = 1;
+        for (n, size) in [(20_000, 1024.0), (2_000, 65_536.0), (300, 1_048_576.0)] {
+            let runs = 2_000;
+            let truth = f64::from(n) * size;
+            let estimates: Vec<f64> = (0..runs).map(|_| estimate(n, size, rate, &mut state)).collect();
+            let mean = estimates.iter().sum::<f64>() / f64::from(runs);
+            let empirical = estimates.iter().map(|e| (e - mean).powi(2)).sum::<f64>() / f64::from(runs - 1);
+            let p = 1.0 - (-size / rate).exp();
+            let formula = f64::from(n) * size * size * (1.0 - p) / p;
+            let ours = variance(i64::from(n), truth as i64, Some(size as i64), rate as u64);
+            assert!((ours / formula - 1.0).abs() < 1e-9, "{ours} {formula}");
+            // The standard error of a variance of normal draws is sqrt(2/runs), 3 %; of a mean
+            // sqrt(variance/runs).
+            assert!((empirical / ours - 1.0).abs() < 5.0 * (2.0 / f64::from(runs)).sqrt(), "{empirical} {ours}");
+            assert!((mean - truth).abs() < 5.0 * (ours / f64::from(runs)).sqrt(), "{mean} {truth}");
+            // Without the size label the mean size serves; the same here.
+            assert_eq!(variance(i64::from(n), truth as i64, None, rate as u64), ours);
+        }
+        // All allocations recorded: nothing varies.
+        assert_eq!(variance(10, 1000, None, 1), 0.0);
+        assert_eq!(variance(0, 1000, None, 1024), 0.0);
+        // Huge values stay numbers.
+        assert!(variance(i64::MAX, i64::MAX, None, u64::MAX).is_finite());
+        assert!(variance(1, i64::MIN, Some(i64::MAX), 2).is_finite());
+    }
+}

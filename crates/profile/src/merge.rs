@@ -74,16 +74,17 @@ impl Merger {
     }
 
     /// Reads a profile (as [`Profile::read`] does) and adds it, in the memory of the one before:
-    /// the cheapest way to merge many.
+    /// the cheapest way to merge many. Returns what had to be left out of this one, which is also
+    /// kept for the sum's own gaps.
     ///
     /// # Errors
     /// Those of [`Profile::read`] and [`Merger::add`]; the sum is unchanged then.
-    pub fn add_bytes(&mut self, bytes: &[u8], limits: &ReadLimits) -> Result<(), ProfileError> {
+    pub fn add_bytes(&mut self, bytes: &[u8], limits: &ReadLimits) -> Result<Vec<Gap>, ProfileError> {
         let spare = std::mem::take(&mut self.spare);
         let profile = Profile::read_reusing(bytes, limits, spare)?;
         let added = self.add(&profile);
         self.spare = profile.c;
-        added
+        added.map(|()| profile.gaps)
     }
 
     /// Adds `sign` times `src`, its samples labelled as a difference's base if `base`.

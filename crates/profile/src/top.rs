@@ -265,10 +265,10 @@ impl<'a> Graph<'a> {
     #[inline(always)]
     fn count(&mut self, n: u32, w: i64, stamp: u32) {
         let node = &mut self.nodes[n as usize];
-        if node.seen != stamp {
-            node.seen = stamp;
-            node.cum = node.cum.wrapping_add(w);
-        }
+        // Without a branch: recursion makes it unpredictable.
+        let fresh = i64::from(node.seen != stamp);
+        node.seen = stamp;
+        node.cum = node.cum.wrapping_add(w.wrapping_mul(fresh));
     }
 
     #[cold]

@@ -12,11 +12,11 @@ pub(crate) struct Damage {
     pub(crate) what: &'static str,
 }
 
-/// Reads fields out of `buf[pos..end]`.
+/// Reads fields from the front of `rest`.
 #[derive(Clone, Copy)]
 pub(crate) struct Reader<'a> {
-    buf: &'a [u8],
-    pos: usize,
+    rest: &'a [u8],
+    /// Offset of the end of `rest` in the whole buffer.
     end: usize,
 }
 
@@ -33,61 +33,61 @@ pub(crate) enum Field<'a> {
 
 impl<'a> Reader<'a> {
     pub(crate) fn new(buf: &'a [u8]) -> Self {
-        Self { buf, pos: 0, end: buf.len() }
+        Self { rest: buf, end: buf.len() }
     }
 
     pub(crate) fn offset(&self) -> usize {
-        self.pos
+        self.end.saturating_sub(self.rest.len())
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.pos >= self.end
+        self.rest.is_empty()
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.end.saturating_sub(self.pos)
+        self.rest.len()
     }
 
     /// The bytes not read yet.
     #[inline(always)]
     pub(crate) fn rest(&self) -> &'a [u8] {
-        self.buf.get(self.pos..self.end).unwrap_or_default()
+        self.rest
     }
 
     #[inline(always)]
     pub(crate) fn varint(&mut self) -> Result<u64, Damage> {
-        let rest = self.buf.get(self.pos..self.end).unwrap_or_default();
-        match rest {
-            [a, ..] if *a < 0x80 => {
-                self.pos += 1;
+        match self.rest {
+            [a, rest @ ..] if *a < 0x80 => {
+                self.rest = rest;
                 Ok(u64::from(*a))
             }
-            [a, b, ..] if *b < 0x80 => {
-                self.pos += 2;
+            [a, b, rest @ ..] if *b < 0x80 => {
+                self.rest = rest;
                 Ok(u64::from(a & 0x7f) | u64::from(*b) << 7)
             }
-            [a, b, c, ..] if *c < 0x80 => {
-                self.pos += 3;
+            [a, b, c, rest @ ..] if *c < 0x80 => {
+                self.rest = rest;
                 Ok(u64::from(a & 0x7f) | u64::from(b & 0x7f) << 7 | u64::from(*c) << 14)
             }
-            _ => self.varint_slow(rest),
+            _ => self.varint_slow(),
         }
     }
 
     #[inline(never)]
-    fn varint_slow(&mut self, rest: &[u8]) -> Result<u64, Damage> {
+    fn varint_slow(&mut self) -> Result<u64, Damage> {
         let mut value = 0u64;
-        for (i, b) in rest.iter().take(10).enumerate() {
+        for (i, b) in self.rest.iter().take(10).enumerate() {
             // The tenth byte may hold one bit only; protobuf readers drop the others.
             value |= u64::from(b & 0x7f) << (7 * i as u32);
             if *b < 0x80 {
-                self.pos += i + 1;
+                self.rest = self.rest.get(i + 1..).unwrap_or_default();
                 return Ok(value);
             }
         }
+        let cut = self.rest.len() < 10;
         Err(Damage {
-            at: self.pos,
-            what: if rest.len() < 10 { "the data ends inside a varint" } else { "a varint of more than 10 bytes" },
+            at: self.offset(),
+            what: if cut { "the data ends inside a varint" } else { "a varint of more than 10 bytes" },
         })
     }
 
@@ -97,7 +97,7 @@ impl<'a> Reader<'a> {
         if self.is_empty() {
             return Ok(None);
         }
-        let at = self.pos;
+        let at = self.offset();
         let tag = self.varint()?;
         let number = u32::try_from(tag >> 3).unwrap_or(0);
         if number == 0 || number > 0x1fff_ffff {
@@ -108,17 +108,12 @@ impl<'a> Reader<'a> {
             1 => self.fixed(8, at)?,
             2 => {
                 let len = self.varint()?;
-                let start = self.pos;
-                let end = usize::try_from(len).ok().and_then(|l| start.checked_add(l));
-                match end {
-                    Some(end) if end <= self.end => {
-                        self.pos = end;
-                        Field::Bytes(Reader { buf: self.buf, pos: start, end })
-                    }
-                    _ => {
-                        return Err(Damage { at, what: "a field is longer than the data around it" });
-                    }
-                }
+                let split = usize::try_from(len).ok().and_then(|l| self.rest.split_at_checked(l));
+                let Some((payload, rest)) = split else {
+                    return Err(Damage { at, what: "a field is longer than the data around it" });
+                };
+                self.rest = rest;
+                Field::Bytes(Reader { rest: payload, end: self.offset() })
             }
             5 => self.fixed(4, at)?,
             _ => {
@@ -129,10 +124,10 @@ impl<'a> Reader<'a> {
     }
 
     fn fixed(&mut self, n: usize, at: usize) -> Result<Field<'a>, Damage> {
-        if self.len() < n {
+        let Some((_, rest)) = self.rest.split_at_checked(n) else {
             return Err(Damage { at, what: "the data ends inside a fixed-width field" });
-        }
-        self.pos += n;
+        };
+        self.rest = rest;
         Ok(Field::Fixed)
     }
 }

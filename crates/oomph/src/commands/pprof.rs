@@ -8,6 +8,8 @@ use profile::{
 use report::Flame;
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::fs::{File, Metadata};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 pub(super) fn run(c: &PprofCommand) -> Result<Outcome, Failure> {
@@ -47,11 +49,10 @@ pub(super) fn run(c: &PprofCommand) -> Result<Outcome, Failure> {
 }
 
 fn read(path: &Path) -> Result<Profile, Failure> {
-    let bytes = output::read(path)?;
+    let mut bytes = Vec::new();
+    read_into(path, &mut bytes)?;
     let p = Profile::read(&bytes, &ReadLimits::default()).map_err(|e| explained(&e).of(&[path.to_owned()]))?;
-    for gap in p.gaps().iter().take(5) {
-        output::note(&format!("oomph: warning: {}: {gap}", path.display()));
-    }
+    warn(path, p.gaps());
     Ok(p)
 }
 
@@ -61,10 +62,38 @@ fn read_all(files: &[PathBuf]) -> Result<Profile, Failure> {
         return read(one);
     }
     let mut merger = Merger::new();
+    let mut bytes = Vec::new();
     for f in files {
-        merger.add(&read(f)?).map_err(|e| explained(&e).of(std::slice::from_ref(f)))?;
+        read_into(f, &mut bytes)?;
+        let added = merger.add_bytes(&bytes, &ReadLimits::default());
+        warn(f, &added.map_err(|e| explained(&e).of(std::slice::from_ref(f)))?);
     }
     merger.finish().map_err(|e| explained(&e))
+}
+
+/// Largest file read into memory that is used again.
+const USUAL: u64 = 64 << 20;
+
+/// An ordinary file in the memory of the one before; everything else, and each error, is
+/// [`output::read`]'s.
+fn read_into(path: &Path, bytes: &mut Vec<u8>) -> Result<(), Failure> {
+    let usual = |m: &Metadata| m.is_file() && m.len() <= USUAL;
+    let done = std::fs::metadata(path).ok().filter(usual).and_then(|m| {
+        bytes.clear();
+        bytes.reserve(usize::try_from(m.len()).ok()?.checked_add(1)?);
+        let n = File::open(path).ok()?.take(USUAL + 1).read_to_end(bytes).ok()?;
+        (n as u64 <= USUAL).then_some(())
+    });
+    if done.is_none() {
+        *bytes = output::read(path)?;
+    }
+    Ok(())
+}
+
+fn warn(path: &Path, gaps: &[model::Gap]) {
+    for gap in gaps.iter().take(5) {
+        output::note(&format!("oomph: warning: {}: {gap}", path.display()));
+    }
 }
 
 /// An error of the profile engine with what to do about it.
