@@ -7,9 +7,11 @@
 mod buildinfo;
 mod elf;
 mod error;
+mod memory;
 mod pclntab;
 
 pub use buildinfo::{BuildInfo, Module};
 pub use elf::GoBinary;
 pub use error::BinaryError;
+pub use memory::{Memory, Region, Slices, Unreadable};
 pub use pclntab::Pclntab;
