@@ -7,6 +7,7 @@
 mod buildinfo;
 mod elf;
 mod error;
+pub mod layout;
 mod memory;
 mod pclntab;
 
