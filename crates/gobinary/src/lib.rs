@@ -9,10 +9,14 @@ mod elf;
 mod error;
 pub mod layout;
 mod memory;
+mod moduledata;
 mod pclntab;
+pub mod types;
 
 pub use buildinfo::{BuildInfo, Module};
 pub use elf::GoBinary;
 pub use error::BinaryError;
 pub use memory::{Memory, Region, Slices, Unreadable};
+pub use moduledata::{BitVector, ModuleData, SliceHeader, find_modules, read_module};
 pub use pclntab::Pclntab;
+pub use types::{RuntimeTypes, TypeId};

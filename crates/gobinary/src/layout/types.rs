@@ -64,7 +64,7 @@ groups! {
         size_: u32 = "Size_",
         ptr_bytes: u32 = "PtrBytes",
         hash: u32 = "Hash",
-        t_flag: u32 = "TFlag",
+        tflag: u32 = "TFlag",
         align: u32 = "Align_",
         field_align: u32 = "FieldAlign_",
         kind: u32 = "Kind_",
