@@ -1,0 +1,18 @@
+//! The Go runtime's own structures in a program's memory: the heap's root, spans, objects, special
+//! records, goroutines, heap-profile buckets. Stripped programs included: structures are found by
+//! what they must hold, and checked.
+//!
+//! Stands on floor 2, between `gobinary` (layouts, types, function tables) and `heap` (the graph of
+//! objects). It reads through [`gobinary::Memory`] and does no I/O; every address and length it
+//! reads is taken as hostile.
+
+mod bytes;
+mod error;
+mod heap_anchor;
+mod objects;
+mod spans;
+
+pub use error::RuntimeError;
+pub use heap_anchor::HeapAnchor;
+pub use objects::{Found, ObjectId, Objects};
+pub use spans::{PointerBits, Span, Spans, Sweep};

@@ -1,0 +1,339 @@
+//! The objects of the heap: which slots of which span are in use, a dense number for each of them,
+//! and the way from any address to the object that holds it.
+//!
+//! Objects are numbered by address. A number costs no memory: bits of slots in use stand beside a
+//! running count, so that the test "is this slot in use" and the number come from one cache line.
+
+use crate::spans::{Span, Spans, Sweep};
+use gobinary::Memory;
+use gobinary::layout::{ARENA_SIZE, PAGE_SIZE};
+
+/// A page that belongs to no span with objects.
+const NO_SPAN: u32 = u32::MAX;
+/// An arena without pages.
+const NO_ARENA: u32 = u32::MAX;
+/// Pages of an arena.
+const ARENA_PAGES: usize = (ARENA_SIZE / PAGE_SIZE) as usize;
+/// Most arenas between the first and the last: 4 TiB of addresses.
+const MOST_ARENAS: u64 = 1 << 16;
+
+/// Number of an object, from 0, by address. Stands for a slot in use, not for an address.
+pub type ObjectId = u32;
+
+/// What an address points to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// The object.
+    pub object: ObjectId,
+    /// Index of its span in [`Objects::spans`].
+    pub span: u32,
+    /// Slot in the span.
+    pub slot: u32,
+    /// Bytes from the start of the slot to the address.
+    pub offset: u64,
+}
+
+/// Bits of 64 slots and the number of objects before them.
+#[derive(Clone, Copy, Debug, Default)]
+struct Word {
+    live: u64,
+    before: u32,
+}
+
+/// What finding a slot needs of a span, packed for the cache.
+#[derive(Clone, Copy, Debug)]
+struct Slots {
+    start: u64,
+    elem_size: u64,
+    /// `ceil(2^32 / elem_size)`: a multiplication instead of a division (`mspan.divMul`); 0 for one object.
+    reciprocal: u32,
+    slots: u32,
+    first_bit: u32,
+}
+
+/// The heap's objects.
+#[derive(Clone, Debug)]
+pub struct Objects {
+    spans: Vec<Span>,
+    slots: Vec<Slots>,
+    words: Vec<Word>,
+    /// Per arena from the first: index of its first page in `pages`.
+    arenas: Vec<u32>,
+    pages: Vec<u32>,
+    first_arena: u64,
+    count: u32,
+    bytes: u64,
+    garbage: u64,
+    garbage_bytes: u64,
+    distrusted: u64,
+}
+
+impl Objects {
+    /// Finds the slots in use of all spans.
+    ///
+    /// Slots below `freeindex` and those with their bit set are in use; in a span that is still to be
+    /// swept, those that the last cycle did not mark are garbage (`src/runtime/mbitmap.go`,
+    /// `src/runtime/mgcsweep.go`). A span whose bits cannot be read is left out and counted.
+    #[must_use]
+    pub fn read(memory: &dyn Memory, spans: Spans) -> Self {
+        let mut objects = Self {
+            spans: Vec::with_capacity(spans.list.len()),
+            slots: Vec::with_capacity(spans.list.len()),
+            words: Vec::new(),
+            arenas: Vec::new(),
+            pages: Vec::new(),
+            first_arena: spans.list.first().map_or(0, |s| s.start / ARENA_SIZE),
+            count: 0,
+            bytes: 0,
+            garbage: 0,
+            garbage_bytes: 0,
+            distrusted: spans.distrusted,
+        };
+        let mut bits = BitReader::default();
+        let mut next_bit: u32 = 0;
+        for span in spans.list {
+            // 2^32 slots are 32 GiB of the smallest objects at least: numbers stay 32 bits wide.
+            let Some(end) = next_bit.checked_add(span.slots) else {
+                objects.distrusted += 1;
+                continue;
+            };
+            if !bits.read(memory, &span) || !objects.map_pages(&span) {
+                objects.distrusted += 1;
+                continue;
+            }
+            objects.add(span, next_bit, &bits);
+            next_bit = end;
+        }
+        let mut before = 0;
+        for word in &mut objects.words {
+            word.before = before;
+            before += word.live.count_ones();
+        }
+        objects.count = before;
+        objects
+    }
+
+    fn add(&mut self, span: Span, first_bit: u32, bits: &BitReader) {
+        let one = span.slots == 1;
+        let reciprocal = if one { 0 } else { u32::MAX / u32::try_from(span.elem_size).unwrap_or(1).max(1) + 1 };
+        self.slots.push(Slots {
+            start: span.start,
+            elem_size: span.elem_size,
+            reciprocal,
+            slots: span.slots,
+            first_bit,
+        });
+        self.words.resize(((first_bit + span.slots) as usize).div_ceil(64), Word::default());
+        for slot in 0..span.slots {
+            match bits.state(slot) {
+                SlotState::Free => {}
+                SlotState::Garbage => {
+                    self.garbage += 1;
+                    self.garbage_bytes += span.elem_size;
+                }
+                SlotState::Live => {
+                    let bit = first_bit + slot;
+                    if let Some(word) = self.words.get_mut(bit as usize / 64) {
+                        word.live |= 1 << (bit % 64);
+                    }
+                    self.bytes += span.elem_size;
+                }
+            }
+        }
+        self.spans.push(span);
+    }
+
+    /// Enters the span's pages; `false` when it lies too far away from the first arena.
+    fn map_pages(&mut self, span: &Span) -> bool {
+        let number = u32::try_from(self.spans.len()).unwrap_or(NO_SPAN);
+        let last = (span.start + span.bytes - 1) / ARENA_SIZE;
+        if last.checked_sub(self.first_arena).is_none_or(|n| n >= MOST_ARENAS) || number == NO_SPAN {
+            return false;
+        }
+        let mut page = span.start / PAGE_SIZE;
+        let end = (span.start + span.bytes) / PAGE_SIZE;
+        while page < end {
+            let arena = (page / ARENA_PAGES as u64 - self.first_arena) as usize;
+            if self.arenas.len() <= arena {
+                self.arenas.resize(arena + 1, NO_ARENA);
+            }
+            let Some(block) = self.arenas.get_mut(arena) else { return false };
+            if *block == NO_ARENA {
+                *block = u32::try_from(self.pages.len()).unwrap_or(NO_ARENA);
+                self.pages.resize(self.pages.len() + ARENA_PAGES, NO_SPAN);
+            }
+            let first = (page % ARENA_PAGES as u64) as usize;
+            let n = ARENA_PAGES.min(first + (end - page) as usize) - first;
+            let at = *block as usize + first;
+            if let Some(entries) = self.pages.get_mut(at..at + n) {
+                entries.fill(number);
+            }
+            page += n as u64;
+        }
+        true
+    }
+
+    /// The object that holds `address`. `None` outside spans, in free slots, in garbage, behind the
+    /// last slot.
+    #[inline]
+    #[must_use]
+    pub fn find(&self, address: u64) -> Option<Found> {
+        let arena = (address / ARENA_SIZE).wrapping_sub(self.first_arena);
+        let block = *self.arenas.get(usize::try_from(arena).ok()?)?;
+        // NO_ARENA lies beyond all pages.
+        let page = block as usize + (address % ARENA_SIZE / PAGE_SIZE) as usize;
+        let span = *self.pages.get(page)?;
+        let s = self.slots.get(span as usize)?;
+        let distance = address.wrapping_sub(s.start);
+        let slot = (distance.wrapping_mul(u64::from(s.reciprocal)) >> 32) as u32;
+        if slot >= s.slots {
+            return None;
+        }
+        let bit = s.first_bit + slot;
+        let word = self.words.get(bit as usize / 64)?;
+        let mask = 1_u64 << (bit % 64);
+        if word.live & mask == 0 {
+            return None;
+        }
+        let offset = distance - u64::from(slot) * s.elem_size;
+        let object = word.before + (word.live & (mask - 1)).count_ones();
+        (offset < s.elem_size).then_some(Found { object, span, slot, offset })
+    }
+
+    /// Where an object lies: its span, its slot.
+    #[must_use]
+    pub fn place(&self, object: ObjectId) -> Option<(u32, u32)> {
+        let w = self.words.partition_point(|w| w.before <= object).checked_sub(1)?;
+        let word = self.words.get(w)?;
+        let bit = (w as u32) * 64 + nth_one(word.live, object - word.before)?;
+        let span = self.slots.partition_point(|s| s.first_bit <= bit).checked_sub(1)?;
+        let slot = bit - self.slots.get(span)?.first_bit;
+        Some((u32::try_from(span).ok()?, slot))
+    }
+
+    /// First address of an object's slot.
+    #[must_use]
+    pub fn address(&self, object: ObjectId) -> Option<u64> {
+        let (span, slot) = self.place(object)?;
+        let s = self.slots.get(span as usize)?;
+        Some(s.start + u64::from(slot) * s.elem_size)
+    }
+
+    /// Bytes of an object's slot: what it costs, not what was asked for.
+    #[must_use]
+    pub fn size(&self, object: ObjectId) -> Option<u64> {
+        Some(self.spans.get(self.place(object)?.0 as usize)?.elem_size)
+    }
+
+    /// The spans, by address.
+    #[must_use]
+    pub fn spans(&self) -> &[Span] {
+        &self.spans
+    }
+
+    /// Objects of one span, by address: number and slot.
+    pub fn of_span(&self, span: u32) -> impl Iterator<Item = (ObjectId, u32)> {
+        let s = self.slots.get(span as usize).copied();
+        let (first, end) = s.map_or((0, 0), |s| (s.first_bit, s.first_bit + s.slots));
+        let words = &self.words;
+        (first / 64..end.div_ceil(64)).flat_map(move |w| {
+            let word = words.get(w as usize).copied().unwrap_or_default();
+            let mut live = word.live;
+            if w == first / 64 {
+                live &= u64::MAX << (first % 64);
+            }
+            if w == end / 64 {
+                live &= (1 << (end % 64)) - 1;
+            }
+            let skipped = (word.live ^ live) & (live.wrapping_sub(1) & !live);
+            let before = word.before + skipped.count_ones();
+            ones(live).enumerate().map(move |(i, bit)| (before + i as u32, w * 64 + bit - first))
+        })
+    }
+
+    /// Number of the first object of a span; the objects of a span follow each other.
+    #[must_use]
+    pub fn first_of_span(&self, span: u32) -> ObjectId {
+        let Some(s) = self.slots.get(span as usize) else { return self.count };
+        let Some(word) = self.words.get(s.first_bit as usize / 64) else { return self.count };
+        word.before + (word.live & ((1 << (s.first_bit % 64)) - 1)).count_ones()
+    }
+
+    /// Number of objects.
+    #[must_use]
+    pub const fn count(&self) -> u32 {
+        self.count
+    }
+
+    /// Bytes of their slots: `MemStats.HeapAlloc` counts the same, with garbage that is not yet swept.
+    #[must_use]
+    pub const fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Objects that the last cycle found dead and that are not yet swept: number and bytes.
+    #[must_use]
+    pub const fn garbage(&self) -> (u64, u64) {
+        (self.garbage, self.garbage_bytes)
+    }
+
+    /// Spans that were left out because their fields contradict each other or could not be read.
+    #[must_use]
+    pub const fn distrusted_spans(&self) -> u64 {
+        self.distrusted
+    }
+}
+
+fn nth_one(mut bits: u64, n: u32) -> Option<u32> {
+    for _ in 0..n {
+        bits &= bits.checked_sub(1)?;
+    }
+    (bits != 0).then(|| bits.trailing_zeros())
+}
+
+fn ones(mut bits: u64) -> impl Iterator<Item = u32> {
+    std::iter::from_fn(move || {
+        let bit = (bits != 0).then(|| bits.trailing_zeros())?;
+        bits &= bits - 1;
+        Some(bit)
+    })
+}
+
+enum SlotState {
+    Free,
+    Live,
+    Garbage,
+}
+
+/// The bits of one span.
+#[derive(Default)]
+struct BitReader {
+    alloc: Vec<u8>,
+    mark: Vec<u8>,
+    free_index: u32,
+    pending: bool,
+}
+
+impl BitReader {
+    fn read(&mut self, memory: &dyn Memory, span: &Span) -> bool {
+        // At most 1024 slots of 8 bytes a page: `slots` was checked against the span's length.
+        let bytes = (span.slots as usize).div_ceil(8);
+        self.alloc.resize(bytes, 0);
+        self.mark.resize(bytes, 0);
+        self.free_index = span.free_index;
+        self.pending = span.sweep == Sweep::Pending;
+        let alloc = span.free_index >= span.slots || memory.read(span.alloc_bits, &mut self.alloc).is_ok();
+        alloc && (!self.pending || memory.read(span.mark_bits, &mut self.mark).is_ok())
+    }
+
+    fn state(&self, slot: u32) -> SlotState {
+        let bit = |bits: &[u8]| bits.get(slot as usize / 8).is_some_and(|b| b >> (slot % 8) & 1 != 0);
+        if slot >= self.free_index && !bit(&self.alloc) {
+            SlotState::Free
+        } else if self.pending && !bit(&self.mark) {
+            SlotState::Garbage
+        } else {
+            SlotState::Live
+        }
+    }
+}
