@@ -1,0 +1,66 @@
+//! Large zeroed arrays on huge pages.
+//!
+//! Owns where the memory of an array comes from. The arrays of a graph are read at random: with pages of 4 KiB
+//! most reads miss the TLB as well as the cache. Refuses nothing: where huge pages cannot be had it is ordinary memory.
+
+use bytemuck::{Pod, Zeroable};
+use memmap2::MmapMut;
+use std::ops::{Deref, DerefMut};
+
+/// Below this many bytes the general allocator serves.
+const MAPPED_FROM: usize = 4 << 20;
+
+/// A fixed number of zeroed values; memory is resident only where written.
+pub struct Array<T> {
+    memory: Memory<T>,
+}
+
+enum Memory<T> {
+    Heap(Vec<T>),
+    /// Exactly `len * size_of::<T>()` bytes.
+    Mapped(MmapMut),
+}
+
+impl<T: Pod + Zeroable> Array<T> {
+    /// `len` zeros.
+    #[must_use]
+    pub fn zeroed(len: usize) -> Self {
+        let bytes = len.saturating_mul(size_of::<T>());
+        if bytes >= MAPPED_FROM
+            && let Ok(map) = MmapMut::map_anon(bytes)
+        {
+            // Advice only: the kernel may be built or set up without huge pages.
+            #[cfg(target_os = "linux")]
+            let _ = map.advise(memmap2::Advice::HugePage);
+            return Array { memory: Memory::Mapped(map) };
+        }
+        Array { memory: Memory::Heap(vec![T::zeroed(); len]) }
+    }
+}
+
+impl<T: Pod> Deref for Array<T> {
+    type Target = [T];
+    #[inline]
+    fn deref(&self) -> &[T] {
+        match &self.memory {
+            Memory::Heap(v) => v,
+            Memory::Mapped(m) => bytemuck::cast_slice(m),
+        }
+    }
+}
+
+impl<T: Pod> DerefMut for Array<T> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut [T] {
+        match &mut self.memory {
+            Memory::Heap(v) => v,
+            Memory::Mapped(m) => bytemuck::cast_slice_mut(m),
+        }
+    }
+}
+
+impl<T: Pod> std::fmt::Debug for Array<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Array of {}", self.len())
+    }
+}

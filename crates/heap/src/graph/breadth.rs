@@ -1,0 +1,149 @@
+//! Breadth-first search: what is reachable, how deep, and by which shortest path.
+//!
+//! Owns the search by levels. A level is a list, so what it will read can be asked for ahead. Refuses to keep a
+//! depth per node: who needs it gets each level as it is found.
+
+use super::{Array, Bits, Rooted, Successors};
+use std::ops::ControlFlow;
+
+/// How far ahead in a level a node's own memory and its edges are asked for.
+const AHEAD: usize = 24;
+const AHEAD_EDGES: usize = 12;
+
+/// Calls `f` with each level's depth and nodes, from `start` at depth 0, until it breaks or all is found. Nodes of
+/// `without` are never entered. Within a level nodes are in the order in which they were found first.
+///
+/// # Returns
+/// The nodes found.
+pub fn breadth_first(
+    graph: &impl Successors,
+    start: &[u32],
+    without: Option<&Bits>,
+    f: impl FnMut(u32, &[u32]) -> ControlFlow<()>,
+) -> Bits {
+    search(graph, start, without, f, |_, _| {})
+}
+
+/// The same, with each node's predecessor told to `found` when it is met first.
+fn search(
+    graph: &impl Successors,
+    start: &[u32],
+    without: Option<&Bits>,
+    mut f: impl FnMut(u32, &[u32]) -> ControlFlow<()>,
+    mut found: impl FnMut(u32, u32),
+) -> Bits {
+    let mut marks = Bits::new(graph.node_count());
+    let blocked = |w: u32| without.is_some_and(|b| b.get(w));
+    let mut level: Vec<u32> = start.iter().copied().filter(|w| !blocked(*w) && marks.insert(*w)).collect();
+    let (mut next, mut depth) = (Vec::new(), 0u32);
+    while !level.is_empty() && f(depth, &level).is_continue() {
+        for i in 0..level.len() {
+            if let Some(&later) = level.get(i + AHEAD) {
+                graph.prefetch(later);
+            }
+            if let Some(&later) = level.get(i + AHEAD_EDGES) {
+                graph.prefetch_edges(later);
+            }
+            let node = level[i];
+            graph.for_each(node, &mut |w| {
+                if !blocked(w) && marks.insert(w) {
+                    found(w, node);
+                    next.push(w);
+                }
+            });
+        }
+        std::mem::swap(&mut level, &mut next);
+        next.clear();
+        depth += 1;
+    }
+    marks
+}
+
+/// What is reachable from the root, groups and root included.
+#[must_use]
+pub fn reachable<S: Successors>(graph: &Rooted<'_, S>) -> Bits {
+    breadth_first(graph, &[graph.root()], None, |_, _| ControlFlow::Continue(()))
+}
+
+/// For each target the shortest path from the root (in edges), the root first and the target last; empty if it is not reachable.
+/// Of several shortest paths the one found first, which depends on the order of edges alone. Stops when
+/// all targets are found.
+#[must_use]
+pub fn shortest_paths<S: Successors>(graph: &Rooted<'_, S>, targets: &[u32]) -> Vec<Vec<u32>> {
+    let wanted: Bits = targets.iter().copied().filter(|t| *t < graph.node_count()).collect();
+    let mut missing = wanted.count();
+    let mut before: Array<u32> = Array::zeroed(graph.node_count() as usize);
+    let from = &mut *before;
+    let root = graph.root();
+    let marks = search(
+        graph,
+        &[root],
+        None,
+        |_, level| {
+            missing -= level.iter().filter(|n| wanted.get(**n)).count() as u32;
+            if missing == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        },
+        |w, node| from[w as usize] = node,
+    );
+    let path = |target: u32| {
+        if !marks.get(target) {
+            return Vec::new();
+        }
+        let up = |&n: &u32| (n != root).then(|| from[n as usize]);
+        let mut path: Vec<u32> = std::iter::successors(Some(target), up).collect();
+        path.reverse();
+        path
+    };
+    targets.iter().map(|t| path(*t)).collect()
+}
+
+/// How deep objects lie: pointers to follow, the one in the root included, so that what a root points to has depth 1.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Depths {
+    /// Objects and bytes at each depth, from depth 1 on.
+    pub levels: Vec<(u32, u64)>,
+    /// For each kind the largest depth of its objects, 0 if none is reachable.
+    pub deepest: Vec<u32>,
+    /// For each kind its bytes by depth; the cell of a depth is [`Depths::cell`].
+    pub bytes: Vec<[u64; Depths::CELLS]>,
+}
+
+impl Depths {
+    /// Cells of the heat map along the depth.
+    pub const CELLS: usize = 32;
+
+    /// The cell of a depth: 0 for depth 1, 1 for 2 and 3, 2 for 4 to 7, and so on.
+    #[must_use]
+    pub fn cell(depth: u32) -> usize {
+        depth.max(1).ilog2() as usize
+    }
+}
+
+/// Measures depth (the shortest path in pointers) against bytes for `kinds` kinds. Objects of a kind out of range
+/// count in the levels only.
+#[must_use]
+pub fn depths<S: Successors>(
+    graph: &Rooted<'_, S>,
+    kinds: usize,
+    size: impl Fn(u32) -> u64,
+    kind: impl Fn(u32) -> u32,
+) -> Depths {
+    let mut out = Depths { levels: Vec::new(), deepest: vec![0; kinds], bytes: vec![[0; Depths::CELLS]; kinds] };
+    breadth_first(graph, &[graph.root()], None, |depth, nodes| {
+        // Depth 0 is the root, 1 the groups.
+        let Some(depth) = depth.checked_sub(1).filter(|d| *d > 0) else { return ControlFlow::Continue(()) };
+        let cell = Depths::cell(depth);
+        let mut sum = 0u64;
+        for &node in nodes {
+            let (bytes, k) = (size(node), kind(node) as usize);
+            sum = sum.saturating_add(bytes);
+            if let Some(cells) = out.bytes.get_mut(k) {
+                cells[cell] = cells[cell].saturating_add(bytes);
+                out.deepest[k] = depth;
+            }
+        }
+        out.levels.push((nodes.len() as u32, sum));
+        ControlFlow::Continue(())
+    });
+    out
+}

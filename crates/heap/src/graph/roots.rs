@@ -1,0 +1,147 @@
+//! The roots of the graph, in groups, below one root node.
+//!
+//! Owns the numbering of the nodes that are not objects: one per root group (a global variable, a goroutine) and
+//! one above all. Refuses objects out of range by passing over them.
+
+use super::{GraphError, MAX_NODES, Successors};
+
+/// Which objects each root group points to.
+#[derive(Debug, Clone)]
+pub struct Roots {
+    ends: Vec<u32>,
+    members: Vec<u32>,
+}
+
+impl Default for Roots {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Roots {
+    /// No groups yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Roots { ends: Vec::new(), members: Vec::new() }
+    }
+
+    /// Adds the next group: groups are numbered from 0 in the order of these calls.
+    pub fn push(&mut self, objects: impl IntoIterator<Item = u32>) {
+        self.members.extend(objects);
+        self.ends.push(u32::try_from(self.members.len()).unwrap_or(u32::MAX));
+    }
+
+    /// How many groups there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// Whether there is no group.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.ends.is_empty()
+    }
+
+    /// The objects of a group, as they were given; none for a group that does not exist.
+    #[must_use]
+    pub fn members(&self, group: usize) -> &[u32] {
+        let Some(&end) = self.ends.get(group) else { return &[] };
+        let start = group.checked_sub(1).map_or(0, |g| self.ends[g]);
+        self.members.get(start as usize..end as usize).unwrap_or(&[])
+    }
+}
+
+/// Objects, groups and the root as one graph.
+#[derive(Debug, Clone, Copy)]
+pub struct Rooted<'a, S> {
+    objects: &'a S,
+    roots: &'a Roots,
+    count: u32,
+    root: u32,
+}
+
+impl<'a, S: Successors> Rooted<'a, S> {
+    /// Joins the edges between objects with the roots.
+    ///
+    /// # Errors
+    /// More than [`MAX_NODES`] objects and groups, or as many root references.
+    pub fn new(objects: &'a S, roots: &'a Roots) -> Result<Self, GraphError> {
+        let count = objects.node_count();
+        let nodes = u64::from(count) + roots.ends.len() as u64 + 1;
+        if nodes > u64::from(MAX_NODES) || roots.members.len() > MAX_NODES as usize {
+            return Err(GraphError::TooManyNodes { nodes: nodes.max(roots.members.len() as u64) });
+        }
+        Ok(Rooted { objects, roots, count, root: count + roots.ends.len() as u32 })
+    }
+
+    /// How many of the nodes are objects: they have the lowest numbers.
+    #[must_use]
+    pub fn object_count(&self) -> u32 {
+        self.count
+    }
+
+    /// The root above all groups.
+    #[must_use]
+    pub fn root(&self) -> u32 {
+        self.root
+    }
+
+    /// The node of a group.
+    #[must_use]
+    pub fn group_node(&self, group: usize) -> Option<u32> {
+        (group < self.roots.len()).then(|| self.count + group as u32)
+    }
+
+    /// The group whose node this is.
+    #[must_use]
+    pub fn group_of(&self, node: u32) -> Option<usize> {
+        (node >= self.count && node < self.root).then(|| (node - self.count) as usize)
+    }
+
+    #[cold]
+    fn for_each_root(&self, node: u32, f: &mut impl FnMut(u32)) {
+        if node == self.root {
+            (self.count..self.root).for_each(f);
+        } else {
+            // A forged root must not point back at a group.
+            self.roots.members((node - self.count) as usize).iter().copied().filter(|m| *m < self.count).for_each(f);
+        }
+    }
+}
+
+impl<S: Successors> Successors for Rooted<'_, S> {
+    #[inline]
+    fn node_count(&self) -> u32 {
+        self.root + 1
+    }
+
+    #[inline]
+    fn for_each(&self, node: u32, f: &mut impl FnMut(u32)) {
+        if node < self.count {
+            // An object's forged edge must not reach a group either.
+            let count = self.count;
+            self.objects.for_each(node, &mut |w| {
+                if w < count {
+                    f(w);
+                }
+            });
+        } else {
+            self.for_each_root(node, f);
+        }
+    }
+
+    #[inline]
+    fn prefetch(&self, node: u32) {
+        if node < self.count {
+            self.objects.prefetch(node);
+        }
+    }
+
+    #[inline]
+    fn prefetch_edges(&self, node: u32) {
+        if node < self.count {
+            self.objects.prefetch_edges(node);
+        }
+    }
+}
