@@ -49,7 +49,11 @@ struct Slots {
     reciprocal: u32,
     slots: u32,
     first_bit: u32,
+    first_object: u32,
 }
+
+/// Objects that one entry of the index of spans stands for.
+const HINT: u32 = 64;
 
 /// The heap's objects.
 #[derive(Clone, Debug)]
@@ -61,6 +65,8 @@ pub struct Objects {
     arenas: Vec<u32>,
     pages: Vec<u32>,
     first_arena: u64,
+    /// Span of every 64th object.
+    hints: Vec<u32>,
     count: u32,
     bytes: u64,
     garbage: u64,
@@ -82,6 +88,7 @@ impl Objects {
             words: Vec::new(),
             arenas: Vec::new(),
             pages: Vec::new(),
+            hints: Vec::new(),
             first_arena: spans.list.first().map_or(0, |s| s.start / ARENA_SIZE),
             count: 0,
             bytes: 0,
@@ -110,7 +117,32 @@ impl Objects {
             before += word.live.count_ones();
         }
         objects.count = before;
+        objects.index_spans();
         objects
+    }
+
+    /// Fills in which objects each span has, and which span has every 64th object.
+    fn index_spans(&mut self) {
+        for span in 0..self.slots.len() {
+            let first = self.first_of_bits(span);
+            if let Some(s) = self.slots.get_mut(span) {
+                s.first_object = first;
+            }
+        }
+        let mut object = 0;
+        for span in 0..self.slots.len() {
+            let end = self.slots.get(span + 1).map_or(self.count, |s| s.first_object);
+            while object < end {
+                self.hints.push(span as u32);
+                object = object.saturating_add(HINT);
+            }
+        }
+    }
+
+    fn first_of_bits(&self, span: usize) -> ObjectId {
+        let Some(s) = self.slots.get(span) else { return self.count };
+        let Some(word) = self.words.get(s.first_bit as usize / 64) else { return self.count };
+        word.before + (word.live & ((1 << (s.first_bit % 64)) - 1)).count_ones()
     }
 
     fn add(&mut self, span: Span, first_bit: u32, bits: &BitReader) {
@@ -122,6 +154,7 @@ impl Objects {
             reciprocal,
             slots: span.slots,
             first_bit,
+            first_object: 0,
         });
         self.words.resize(((first_bit + span.slots) as usize).div_ceil(64), Word::default());
         for slot in 0..span.slots {
@@ -200,15 +233,29 @@ impl Objects {
         (offset < s.elem_size).then_some(Found { object, span, slot, offset })
     }
 
+    /// Index of the span in which an object lies.
+    #[inline]
+    #[must_use]
+    pub fn span_of(&self, object: ObjectId) -> Option<u32> {
+        let mut span = *self.hints.get((object / HINT) as usize)?;
+        while self.slots.get(span as usize + 1).is_some_and(|s| s.first_object <= object) {
+            span += 1;
+        }
+        (object < self.count).then_some(span)
+    }
+
     /// Where an object lies: its span, its slot.
     #[must_use]
     pub fn place(&self, object: ObjectId) -> Option<(u32, u32)> {
-        let w = self.words.partition_point(|w| w.before <= object).checked_sub(1)?;
-        let word = self.words.get(w)?;
-        let bit = (w as u32) * 64 + nth_one(word.live, object - word.before)?;
-        let span = self.slots.partition_point(|s| s.first_bit <= bit).checked_sub(1)?;
-        let slot = bit - self.slots.get(span)?.first_bit;
-        Some((u32::try_from(span).ok()?, slot))
+        let span = self.span_of(object)?;
+        let s = self.slots.get(span as usize)?;
+        let mut at = s.first_bit as usize / 64;
+        while self.words.get(at + 1).is_some_and(|w| w.before <= object) {
+            at += 1;
+        }
+        let word = self.words.get(at)?;
+        let bit = (at as u32) * 64 + nth_one(word.live, object - word.before)?;
+        Some((span, bit.checked_sub(s.first_bit)?))
     }
 
     /// First address of an object's slot.
@@ -222,7 +269,7 @@ impl Objects {
     /// Bytes of an object's slot: what it costs, not what was asked for.
     #[must_use]
     pub fn size(&self, object: ObjectId) -> Option<u64> {
-        Some(self.spans.get(self.place(object)?.0 as usize)?.elem_size)
+        Some(self.slots.get(self.span_of(object)? as usize)?.elem_size)
     }
 
     /// The spans, by address.
@@ -254,9 +301,7 @@ impl Objects {
     /// Number of the first object of a span; the objects of a span follow each other.
     #[must_use]
     pub fn first_of_span(&self, span: u32) -> ObjectId {
-        let Some(s) = self.slots.get(span as usize) else { return self.count };
-        let Some(word) = self.words.get(s.first_bit as usize / 64) else { return self.count };
-        word.before + (word.live & ((1 << (s.first_bit % 64)) - 1)).count_ones()
+        self.slots.get(span as usize).map_or(self.count, |s| s.first_object)
     }
 
     /// Number of objects.

@@ -4,3 +4,6 @@
 //! process: memory and the binary's metadata come from the floors below.
 
 pub mod graph;
+mod pointers;
+
+pub use pointers::{HeapView, ScanGaps};

@@ -41,12 +41,8 @@ impl Parked {
         args.extend(flags);
         args.push(source.to_str().unwrap());
         go.run(dir.path(), &args).unwrap();
-        let mut child = Command::new(&exe)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .env("GODEBUG", "")
-            .spawn()
-            .unwrap();
+        let mut child =
+            Command::new(&exe).stdin(Stdio::piped()).stdout(Stdio::piped()).env("GODEBUG", "").spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let memory = ProcMemory::open(child.id());

@@ -178,3 +178,62 @@ fn fill(graph: &impl Successors, nodes: Range<u32>, words: &mut [u32], list: &mu
         }
     }
 }
+
+/// The edges of a run of nodes, put together node by node: a part of [`Edges`].
+#[derive(Debug, Default)]
+pub struct EdgesPart {
+    words: Vec<u32>,
+    lists: Vec<u32>,
+}
+
+impl EdgesPart {
+    /// Adds the next node. Successors are taken as they are, one list entry each.
+    #[inline]
+    pub fn push(&mut self, successors: &[u32]) {
+        let word = match successors {
+            [] => 0,
+            [one] => one.saturating_add(1) & (LIST - 1),
+            many => {
+                // Positions beyond 31 bits are refused when the parts are joined.
+                let at = self.lists.len() as u32;
+                self.lists.push(many.len() as u32);
+                self.lists.extend_from_slice(many);
+                LIST | at
+            }
+        };
+        self.words.push(word);
+    }
+
+    /// Adds `count` nodes without successors.
+    pub fn push_leaves(&mut self, count: usize) {
+        self.words.resize(self.words.len() + count, 0);
+    }
+}
+
+impl Edges {
+    /// Joins parts, the nodes of each behind those of the one before.
+    ///
+    /// # Errors
+    /// As [`Edges::copy_of`].
+    pub fn join(parts: Vec<EdgesPart>) -> Result<Self, GraphError> {
+        let nodes = parts.iter().map(|p| p.words.len() as u64).sum::<u64>();
+        let total = parts.iter().map(|p| p.lists.len() as u64).sum::<u64>();
+        if nodes > u64::from(MAX_NODES) {
+            return Err(GraphError::TooManyNodes { nodes });
+        }
+        if total > u64::from(LIST) {
+            return Err(GraphError::TooManyEdges { words: total });
+        }
+        let mut edges = Edges { words: Array::zeroed(nodes as usize), lists: Array::zeroed(total as usize) };
+        let (mut node, mut list) = (0, 0);
+        for part in parts {
+            for (to, from) in edges.words[node..].iter_mut().zip(&part.words) {
+                *to = if *from >= LIST { from + list as u32 } else { *from };
+            }
+            edges.lists[list..list + part.lists.len()].copy_from_slice(&part.lists);
+            node += part.words.len();
+            list += part.lists.len();
+        }
+        Ok(edges)
+    }
+}

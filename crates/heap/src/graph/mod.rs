@@ -46,7 +46,7 @@ pub use array::Array;
 pub use bits::Bits;
 pub use breadth::{Depths, breadth_first, depths, reachable, shortest_paths};
 pub use chains::{Chain, ChainShape, linear_chains};
-pub use edges::{Edges, GraphError};
+pub use edges::{Edges, EdgesPart, GraphError};
 pub use roots::{Rooted, Roots};
 pub use tree::{ChildrenIndex, DominatorTree};
 
