@@ -6,13 +6,17 @@
 //! objects). It reads through [`gobinary::Memory`] and does no I/O; every address and length it
 //! reads is taken as hostile.
 
+mod buckets;
 mod bytes;
 mod error;
+mod goroutines;
 mod heap_anchor;
 mod objects;
 mod spans;
 
+pub use buckets::{Bucket, Buckets};
 pub use error::RuntimeError;
+pub use goroutines::{Goroutine, Goroutines, Status};
 pub use heap_anchor::HeapAnchor;
 pub use objects::{Found, ObjectId, Objects};
 pub use spans::{PointerBits, Span, Spans, Sweep};

@@ -1,0 +1,174 @@
+//! The runtime's own heap profile, read from its memory (`runtime.mbuckets`, `src/runtime/mprof.go`):
+//! what `/debug/pprof/heap` would say, for programs that never offered it.
+
+use crate::bytes::Fields;
+use gobinary::Memory;
+use gobinary::layout::Layout;
+use std::ops::Range;
+
+/// `memProfile`: the bucket counts heap objects.
+const HEAP: u64 = 1;
+/// Deepest stack a bucket may have (`maxProfStackDepth`, 1.23 and newer; 32 before).
+const MOST_FRAMES: u64 = 1024;
+/// Most buckets that are followed.
+const MOST_BUCKETS: usize = 20_000_000;
+/// Bytes of the program's data read at a time.
+const BLOCK: usize = 1 << 20;
+/// Most bytes of data that are searched.
+const MOST_DATA: u64 = 4 << 30;
+
+/// Samples of one allocation stack and object size.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bucket {
+    /// Its address: special records of sampled objects point to it.
+    pub address: u64,
+    /// Bytes of each object.
+    pub object_size: u64,
+    /// Objects sampled when they were allocated, and those of them that were freed since.
+    pub allocs: u64,
+    /// See `allocs`.
+    pub frees: u64,
+    /// Where its return addresses stand in [`Buckets::frames`]: first, number.
+    frames: (u32, u32),
+}
+
+/// All buckets of a program's heap profile, as of the last finished collection.
+#[derive(Clone, Debug, Default)]
+pub struct Buckets {
+    list: Vec<Bucket>,
+    frames: Vec<u64>,
+    /// The chain ended in what is no bucket.
+    pub cut: bool,
+}
+
+impl Buckets {
+    /// Looks for `runtime.mbuckets` in the program's data and follows it. No bucket at all is no
+    /// error: nothing was sampled, or the program was linked without the profiler.
+    #[must_use]
+    pub fn search(memory: &dyn Memory, layout: &Layout, data: Range<u64>) -> Self {
+        let mut best = Self::default();
+        let end = data.end.min(data.start.saturating_add(MOST_DATA));
+        let mut buf = vec![0_u8; BLOCK];
+        let mut at = data.start.next_multiple_of(8);
+        let mut tried = Vec::new();
+        while at < end {
+            let len = usize::try_from(end - at).unwrap_or(BLOCK).min(BLOCK) & !7;
+            let Some(block) = buf.get_mut(..len).filter(|b| !b.is_empty()) else { break };
+            if memory.read(at, block).is_err() {
+                at = at.saturating_add(4096) & !4095;
+                continue;
+            }
+            for word in block.chunks_exact(8) {
+                let head = u64::from_le_bytes(word.try_into().unwrap_or_default());
+                // Buckets lie in memory of the runtime's own, aligned to words, never in the program's data.
+                let outside = head >= end || head < data.start;
+                if !(1 << 16..1 << 47).contains(&head) || head % 8 != 0 || !outside || tried.contains(&head) {
+                    continue;
+                }
+                if header(memory, layout, head).is_some() && tried.len() < 1024 {
+                    tried.push(head);
+                    let found = Self::follow(memory, layout, head);
+                    // Every bucket's chain is a tail of the whole: the longest starts at the head.
+                    if found.list.len() > best.list.len() {
+                        best = found;
+                    }
+                }
+            }
+            at += len as u64;
+        }
+        best
+    }
+
+    /// Follows the chain from the newest bucket.
+    #[must_use]
+    pub fn follow(memory: &dyn Memory, layout: &Layout, head: u64) -> Self {
+        let mut found = Self::default();
+        let mut at = head;
+        let mut frames = Vec::new();
+        let mut record = vec![0; layout.mem_record.size as usize];
+        // Counts of cycles that no collection has published yet.
+        let mut pending = Vec::new();
+        // The bucket met last at a power of two: a chain that runs in a circle comes back to it.
+        let mut marked = head;
+        while at != 0 && found.list.len() < MOST_BUCKETS {
+            let Some((next, object_size, depth)) = header(memory, layout, at) else {
+                found.cut = true;
+                break;
+            };
+            let stack = at + u64::from(layout.bucket.size);
+            frames.resize(8 * depth as usize, 0);
+            if memory.read(stack, &mut frames).is_err() || memory.read(stack + 8 * depth, &mut record).is_err() {
+                found.cut = true;
+                break;
+            }
+            let (allocs, frees) = active(layout, Fields(&record));
+            pending.push(future(layout, Fields(&record)));
+            let first = u32::try_from(found.frames.len()).unwrap_or(u32::MAX);
+            let words = frames.chunks_exact(8).map(|w| u64::from_le_bytes(w.try_into().unwrap_or_default()));
+            found.frames.extend(words);
+            found.list.push(Bucket { address: at, object_size, allocs, frees, frames: (first, depth as u32) });
+            at = next;
+            if at == marked {
+                found.cut = true;
+                break;
+            }
+            if found.list.len().is_power_of_two() {
+                marked = at;
+            }
+        }
+        // Before the first collection nothing is published: the runtime then counts all cycles.
+        if found.list.iter().all(|b| b.allocs == 0 && b.frees == 0) {
+            for (bucket, (allocs, frees)) in found.list.iter_mut().zip(pending) {
+                (bucket.allocs, bucket.frees) = (allocs, frees);
+            }
+        }
+        found
+    }
+
+    /// The buckets, the newest first.
+    #[must_use]
+    pub fn list(&self) -> &[Bucket] {
+        &self.list
+    }
+
+    /// Return addresses of a bucket's stack, innermost first; runtime frames at its head included.
+    #[must_use]
+    pub fn stack(&self, bucket: &Bucket) -> &[u64] {
+        let (first, len) = bucket.frames;
+        self.frames.get(first as usize..first as usize + len as usize).unwrap_or_default()
+    }
+}
+
+/// Next bucket, object size, depth of the stack.
+fn header(memory: &dyn Memory, layout: &Layout, at: u64) -> Option<(u64, u64, u64)> {
+    let mut copy = [0_u8; 64];
+    let copy = copy.get_mut(..layout.bucket.size as usize)?;
+    memory.read(at, copy).ok()?;
+    let (f, b) = (Fields(copy), &layout.bucket);
+    let (next, size, depth) = (f.u64(b.allnext), f.u64(b.object_size), f.u64(b.nstk));
+    let fits = f.u64(b.typ) == HEAP
+        && (1..=MOST_FRAMES).contains(&depth)
+        && size > 0
+        && size < 1 << 46
+        && f.u64(b.hash) != 0
+        && next % 8 == 0
+        && next != at;
+    fits.then_some((next, size, depth))
+}
+
+/// Objects allocated and freed in the published cycles: what `runtime.MemProfile` counts.
+fn active(layout: &Layout, record: Fields<'_>) -> (u64, u64) {
+    cycle(layout, record, layout.mem_record.active.offset)
+}
+
+/// The same in the three cycles to come.
+fn future(layout: &Layout, record: Fields<'_>) -> (u64, u64) {
+    let (first, size) = (layout.mem_record.future.offset, layout.mem_record_cycle.size);
+    (0..3)
+        .map(|i| cycle(layout, record, first + i * size))
+        .fold((0, 0), |sum, c| (u64::wrapping_add(sum.0, c.0), u64::wrapping_add(sum.1, c.1)))
+}
+
+fn cycle(layout: &Layout, record: Fields<'_>, at: u32) -> (u64, u64) {
+    (record.u64(at + layout.mem_record_cycle.allocs), record.u64(at + layout.mem_record_cycle.frees))
+}
