@@ -13,6 +13,7 @@ mod goroutines;
 mod heap_anchor;
 mod objects;
 mod spans;
+mod specials;
 
 pub use buckets::{Bucket, Buckets};
 pub use error::RuntimeError;
@@ -20,3 +21,4 @@ pub use goroutines::{Goroutine, Goroutines, Status};
 pub use heap_anchor::HeapAnchor;
 pub use objects::{Found, ObjectId, Objects};
 pub use spans::{PointerBits, Span, Spans, Sweep};
+pub use specials::{Says, SpecialRecord, Specials};

@@ -5,5 +5,7 @@
 
 pub mod graph;
 mod pointers;
+mod roots;
 
 pub use pointers::{HeapView, ScanGaps};
+pub use roots::{RootGroup, RootSet};
