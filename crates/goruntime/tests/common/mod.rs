@@ -35,7 +35,7 @@ pub(crate) struct Parked {
 impl Parked {
     pub(crate) fn start(go: &Toolchain, source: &str, flags: &[&str]) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/programs").join(source);
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../goruntime/tests/programs").join(source);
         let exe = dir.path().join("program");
         let mut args = vec!["build", "-o", exe.to_str().unwrap()];
         args.extend(flags);
