@@ -21,7 +21,8 @@ impl PointerMask {
         Self { words: vec![0; len.div_ceil(64) as usize], len }
     }
 
-    /// Words that the mask covers: up to and with the last pointer. What follows holds none.
+    /// Words that the mask covers: up to and with the last pointer, or a little more (GC programs, up to Go
+    /// 1.23). What follows holds none.
     #[must_use]
     pub const fn len(&self) -> u64 {
         self.len

@@ -138,7 +138,8 @@ impl Kind {
 pub struct Type {
     /// Bytes of a value.
     pub size: u64,
-    /// Bytes up to and with the last pointer; 0 when there is none.
+    /// Bytes up to and with the last pointer, in very long types up to Go 1.23 perhaps a little more; 0 when
+    /// there is none.
     pub ptr_bytes: u64,
     /// Hash of the type; equal for the same type in different modules.
     pub hash: u32,
@@ -247,7 +248,7 @@ pub struct Map {
 pub enum MapSlots {
     /// Buckets of eight entries: `tophash[8]`, keys, values, overflow pointer in the last word.
     Buckets {
-        /// Type of a bucket.
+        /// Type of a bucket; none for map types that package reflect made.
         bucket: TypeId,
         /// Bytes of a bucket.
         bucket_size: u16,

@@ -75,7 +75,8 @@ impl RuntimeTypes<'_> {
     #[must_use]
     pub fn package(&self, id: TypeId) -> Option<String> {
         let (typ, address) = (self.get(id)?, self.address(id)?);
-        if typ.flags & UNCOMMON == 0 {
+        // A type without a name has one too when it has methods: that of what it embeds.
+        if typ.flags & (UNCOMMON | NAMED) != UNCOMMON | NAMED {
             return None;
         }
         let uncommon = address.checked_add(u64::from(self.descriptor_size(typ.kind)?))?;
@@ -89,9 +90,8 @@ impl RuntimeTypes<'_> {
     #[must_use]
     pub fn qualified_name(&self, id: TypeId) -> String {
         let name = self.name(id);
-        let named = self.get(id).is_some_and(|t| t.flags & NAMED != 0);
         // A package's name holds no dot: the first one ends it.
-        match (named.then(|| self.package(id)).flatten(), name.split_once('.')) {
+        match (self.package(id), name.split_once('.')) {
             (Some(path), Some((_, rest))) => format!("{path}.{rest}"),
             _ => name,
         }

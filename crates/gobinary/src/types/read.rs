@@ -174,6 +174,8 @@ impl RuntimeTypes<'_> {
         let m = self.layout.classic_map_type?;
         let byte = |offset: u32| self.memory.u8(address.checked_add(u64::from(offset))?).ok();
         let flags = half(m.flags)?;
+        // Of a bucket that package reflect made there is the first part of a descriptor only.
+        let bucket = self.word(address, m.bucket).filter(|&b| self.section_of(b).is_some());
         let bucket_size = self.memory.u16(address.checked_add(u64::from(m.bucket_size))?).ok()?;
         Some(Map {
             key: to(m.key)?,
@@ -181,7 +183,7 @@ impl RuntimeTypes<'_> {
             indirect_key: flags & 1 != 0,
             indirect_elem: flags & 2 != 0,
             slots: MapSlots::Buckets {
-                bucket: to(m.bucket)?,
+                bucket: bucket.map_or(TypeId::NONE, |b| self.id(b)),
                 bucket_size,
                 key_size: byte(m.key_size)?,
                 elem_size: byte(m.value_size)?,

@@ -144,7 +144,9 @@ func main() {
 		pointers(t, 0, func(i int) { words[i] = 1; last = i + 1 })
 		hash := fnv.New64a()
 		hash.Write(words[:last])
-		fmt.Fprintf(out, "type\t%x\t%d\t%d\t%d\t%d\t%x\t%s\t%s\t%s\t%s\n", word(t, 1), t.Kind(), t.Size(), t.Align(), last, hash.Sum64(), t, t.PkgPath(), t.Name(), describe(t))
+		// The data word of an interface is the value itself, or a pointer to it, which is never nil.
+		direct := t.Kind() != reflect.Interface && word(reflect.Zero(t).Interface(), 1) == 0
+		fmt.Fprintf(out, "type\t%x\t%d\t%d\t%d\t%d\t%x\t%s\t%s\t%s\t%v\t%s\n", word(t, 1), t.Kind(), t.Size(), t.Align(), last, hash.Sum64(), t, t.PkgPath(), t.Name(), direct, describe(t))
 		switch t.Kind() {
 		case reflect.Array, reflect.Chan, reflect.Pointer, reflect.Slice:
 			all(t.Elem(), depth-1)
@@ -192,9 +194,9 @@ func main() {
 	var s fmt.Stringer = &impl{1}
 	var r io.Reader = os.Stdin
 	for _, p := range [][3]uintptr{
-		{*(*uintptr)(unsafe.Pointer(&i)), word(reflect.TypeFor[iface](), 1), word(i, 0)},
-		{*(*uintptr)(unsafe.Pointer(&s)), word(reflect.TypeFor[fmt.Stringer](), 1), word(s, 0)},
-		{*(*uintptr)(unsafe.Pointer(&r)), word(reflect.TypeFor[io.Reader](), 1), word(r, 0)},
+		{*(*uintptr)(unsafe.Pointer(&i)), word(reflect.TypeOf((*iface)(nil)).Elem(), 1), word(i, 0)},
+		{*(*uintptr)(unsafe.Pointer(&s)), word(reflect.TypeOf((*fmt.Stringer)(nil)).Elem(), 1), word(s, 0)},
+		{*(*uintptr)(unsafe.Pointer(&r)), word(reflect.TypeOf((*io.Reader)(nil)).Elem(), 1), word(r, 0)},
 	} {
 		fmt.Fprintf(out, "itab\t%x\t%x\t%x\n", p[0], p[1], p[2])
 	}
