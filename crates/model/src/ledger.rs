@@ -18,6 +18,8 @@ pub enum LedgerTerm {
     IdleHeap,
     /// Goroutine stacks.
     GoroutineStacks,
+    /// The Go heap as a whole, stacks included: the five rows above where nothing tells them apart.
+    UndividedHeap,
     /// The runtime's own structures: mspan, mcache, profiler buckets, GC metadata.
     RuntimeMetadata,
     /// Resident pages of the executable and its data.
