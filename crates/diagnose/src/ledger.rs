@@ -12,9 +12,14 @@
 
 mod live;
 
-use bundle::{BuildFacts, SampleFacts};
+use bundle::{BuildFacts, Facts, SampleFacts};
 use live::Live;
 use model::{Bytes, Ledger, LedgerRow, LedgerTerm, MappingKind, MemStats, Smap};
+
+/// What the runtime needs outside its arenas, at most, where no counter tells: 16 MiB (profiler buckets,
+/// work buffers, tables of an empty heap take 4 to 8) and an eighth of the arenas (mostly 2 to 4 %).
+const METADATA_BASE: u64 = 16 << 20;
+const METADATA_SHARE: u64 = 8;
 
 const TERMS: [LedgerTerm; 12] = [
     LedgerTerm::LiveHeap,
@@ -32,9 +37,23 @@ const TERMS: [LedgerTerm; 12] = [
 ];
 
 /// The ledger of one sample; `None` when nothing told the resident size. Rows are in the order of
-/// [`LedgerTerm`], all terms present, and add up to `rss`.
+/// [`LedgerTerm`] and add up to `rss`. All terms are present but for the Go heap: its five rows with
+/// the runtime's counters, one undivided row without.
 #[must_use]
 pub fn ledger(sample: &SampleFacts, build: Option<&BuildFacts>) -> Option<Ledger> {
+    divide(sample, build, live::least_gogc(std::slice::from_ref(sample)))
+}
+
+/// One ledger per sample that allows one, with the index of the sample. What all samples tell of GOGC
+/// serves each of them.
+pub(crate) fn ledgers(facts: &Facts) -> Vec<(usize, Ledger)> {
+    let build = facts.build.as_ref().map(|b| &b.value);
+    let gogc = live::least_gogc(&facts.samples);
+    facts.samples.iter().enumerate().filter_map(|(i, s)| Some((i, divide(s, build, gogc)?))).collect()
+}
+
+/// `least_gogc`: see [`live::least_gogc`].
+fn divide(sample: &SampleFacts, build: Option<&BuildFacts>, least_gogc: Option<f64>) -> Option<Ledger> {
     let resident = Resident::of(sample)?;
     let mut book = Book::new(resident.rss);
     let memstats = sample.memstats.as_ref().or(sample.memstats_after_gc.as_ref()).map(|m| &m.value);
@@ -46,11 +65,17 @@ pub fn ledger(sample: &SampleFacts, build: Option<&BuildFacts>) -> Option<Ledger
     book.take(LedgerTerm::NonGo, resident.shared, "shared memory");
     book.take(LedgerTerm::RuntimeMetadata, resident.named_metadata, "mappings that the runtime named");
     match memstats {
-        Some(m) if resident.exact => exact(&mut book, &resident, m, sample),
-        Some(m) => coarse(&mut book, &resident, m, sample, build),
+        Some(m) => {
+            let live = Live::of(sample, m, resident.globals, least_gogc);
+            if resident.exact {
+                exact(&mut book, &resident, m, &live);
+            } else {
+                coarse(&mut book, &resident, m, &live, build);
+            }
+        }
         None => without_counters(&mut book, &resident),
     }
-    Some(book.close(resident.rss, resident.source))
+    Some(book.close(resident.rss, resident.source, memstats.is_some()))
 }
 
 /// Resident bytes by what `/proc` tells of them.
@@ -182,7 +207,7 @@ impl Resident {
 }
 
 /// With `smaps`: arenas apart from everything else.
-fn exact(book: &mut Book, resident: &Resident, m: &MemStats, sample: &SampleFacts) {
+fn exact(book: &mut Book, resident: &Resident, m: &MemStats, live: &Live) {
     let counted = m.runtime_metadata().0.saturating_sub(resident.named_metadata);
     let metadata = resident.anonymous.min(counted);
     let mut foreign = resident.anonymous - metadata;
@@ -208,15 +233,14 @@ fn exact(book: &mut Book, resident: &Resident, m: &MemStats, sample: &SampleFact
         // Work buffers lie in arenas and are counted in gc_sys.
         work_buffers: (counted - metadata).min(m.gc_sys.0),
     };
-    let live = Live::of(sample, m, resident.globals);
-    let surplus = arena.divide(book, m, &live);
+    let surplus = arena.divide(book, m, live);
     if surplus > 0 {
         book.note(LedgerTerm::Unexplained, "arena pages that the counters, read a moment earlier, do not account for");
     }
 }
 
 /// Without `smaps`: one pool of anonymous memory for arenas, metadata and everything else.
-fn coarse(book: &mut Book, resident: &Resident, m: &MemStats, sample: &SampleFacts, build: Option<&BuildFacts>) {
+fn coarse(book: &mut Book, resident: &Resident, m: &MemStats, live: &Live, build: Option<&BuildFacts>) {
     let heap = m.heap_inuse.0.saturating_add(m.heap_retained_idle().0).saturating_add(m.stack_inuse.0);
     let metadata = m.runtime_metadata().0.min(resident.anonymous.saturating_sub(heap));
     book.take(
@@ -233,7 +257,7 @@ fn coarse(book: &mut Book, resident: &Resident, m: &MemStats, sample: &SampleFac
         work_buffers: 0,
     };
     let foreign = rest - arena.resident;
-    arena.divide(book, m, &Live::of(sample, m, 0));
+    arena.divide(book, m, live);
     if build.and_then(|b| b.cgo) == Some(true) {
         book.take(
             LedgerTerm::NonGo,
@@ -261,13 +285,15 @@ fn without_counters(book: &mut Book, resident: &Resident) {
     );
     book.take(
         LedgerTerm::RuntimeMetadata,
-        resident.without_c,
-        "anonymous memory outside arenas of a program without C code; includes what it mapped itself",
+        resident.without_c.min(METADATA_BASE.saturating_add(resident.arenas / METADATA_SHARE)),
+        "anonymous memory outside arenas of a program without C code, up to what the runtime needs for such a heap",
     );
-    book.note(
-        LedgerTerm::Unexplained,
-        "anonymous memory outside arenas: the runtime's own or of C code, which only MemStats tells apart",
-    );
+    if book.left > 0 {
+        book.note(
+            LedgerTerm::Unexplained,
+            "anonymous memory outside arenas: of the runtime, of C code or mapped by the program, which only MemStats tells apart",
+        );
+    }
 }
 
 /// The resident part of the Go heap.
@@ -416,13 +442,15 @@ impl Book {
         text.push_str(note);
     }
 
-    fn close(mut self, rss: u64, rss_source: String) -> Ledger {
+    /// `divided`: whether counters told the rows of the Go heap apart.
+    fn close(mut self, rss: u64, rss_source: String, divided: bool) -> Ledger {
         let left = self.left;
         self.take(LedgerTerm::Unexplained, left, "");
         let rows = TERMS
             .into_iter()
             .zip(self.bytes)
             .zip(self.notes)
+            .filter(|((term, _), _)| if divided { *term != LedgerTerm::UndividedHeap } else { !term.is_of_heap() })
             .map(|((term, bytes), note)| LedgerRow { term, bytes: Bytes(bytes), note })
             .collect();
         Ledger { rss: Bytes(rss), rss_source, rows }

@@ -34,6 +34,14 @@ pub enum LedgerTerm {
     Unexplained,
 }
 
+impl LedgerTerm {
+    /// Whether it is one of the five rows that divide the Go heap.
+    #[must_use]
+    pub const fn is_of_heap(self) -> bool {
+        matches!(self, Self::LiveHeap | Self::Garbage | Self::Fragmentation | Self::IdleHeap | Self::GoroutineStacks)
+    }
+}
+
 /// One row.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct LedgerRow {

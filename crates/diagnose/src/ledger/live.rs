@@ -2,9 +2,11 @@
 //!
 //! No counter publishes it by default. `HeapAlloc` right after a cycle is it, but for what was made
 //! since; the heap profile is it, but for sampling noise; the heap goal is computed from it, but
-//! GOGC must be known and nothing else have set the goal. What two of the three agree on is taken.
-//! Owns this choice and its thresholds; knows nothing of resident memory.
+//! GOGC must be known and nothing else have set the goal. A service with many cycles a second is never
+//! caught right after one, so there the goal is taken, once the profile or other readings of the
+//! counters show that it can be. Owns this choice and its thresholds; knows nothing of resident memory.
 
+use crate::context::gogc_of;
 use bundle::SampleFacts;
 use model::{Bytes, MemStats};
 
@@ -13,10 +15,13 @@ const HEAP_MINIMUM: u64 = 4 << 20;
 /// Without a cycle of ours, a live heap from the goal is doubted when it is this many times the heap
 /// profile, or less than its inverse: GOGC is then not what was assumed, or a memory limit sets the goal.
 const GOAL_DOUBT: f64 = 1.5;
-/// `HeapAlloc` read after a cycle that is this many times the heap profile of that cycle includes what was
-/// made since, or what a further cycle has not swept yet: services with many cycles a second are
-/// never caught right after one. Goal and profile agree when they differ by no more than this either way.
+/// `HeapAlloc` read after a cycle that is this many times the live heap of that cycle includes what was
+/// made since, or what a further cycle has not swept yet. Goal and profile agree when they differ by
+/// no more than this either way.
 const MADE_SINCE: f64 = 1.25;
+/// GOGC is as assumed when the reading that tells it best comes to no less than this share of it, nor to
+/// more than the inverse. At either end the live heap would be told a tenth off.
+const GOGC_SHOWN: f64 = 0.8;
 /// Or when they differ by no more than the sampling noise of the profile explains: two standard deviations.
 const AGREE_SD: f64 = 2.0;
 /// From this share of GOMEMLIMIT the limit may have set the goal (the pacer keeps 3 % of it free).
@@ -34,15 +39,15 @@ impl Live {
     }
 
     /// Live bytes, at most `HeapAlloc` of `m`. `globals` are the bytes of the executable's data, 0 when
-    /// not known.
-    pub(super) fn of(sample: &SampleFacts, m: &MemStats, globals: u64) -> Self {
+    /// not known; `gogc` is what [`least_gogc`] told.
+    pub(super) fn of(sample: &SampleFacts, m: &MemStats, globals: u64, gogc: Option<f64>) -> Self {
         let profile = InUse::of(sample);
         if let Some(after) = sample.memstats_after_gc.as_ref().map(|a| &a.value) {
             let counted = after.heap_alloc.0;
-            return match made_since(after, profile.as_ref(), globals) {
+            return match made_since(after, profile.as_ref(), globals, gogc) {
                 Some(live) => {
                     let note = format!(
-                        "{}, as in the heap profile; HeapAlloc read after the GC cycle ({}) holds garbage made since",
+                        "{}; HeapAlloc read after the GC cycle ({}) holds garbage made since",
                         goal_note(after),
                         Bytes(counted)
                     );
@@ -88,13 +93,25 @@ impl InUse {
     }
 }
 
-/// The live heap by the goal, where `HeapAlloc` read after our cycle is too high for the profile and
-/// the goal is not.
-fn made_since(after: &MemStats, profile: Option<&InUse>, globals: u64) -> Option<u64> {
-    let profile = profile.filter(|p| p.bytes > 0)?;
-    let exceeds = after.heap_alloc.0 as f64 > MADE_SINCE * profile.bytes as f64;
+/// The live heap by the goal, where `HeapAlloc` read after our cycle is too high: either the
+/// profile of that cycle agrees with the goal and not with `HeapAlloc`, or GOGC is shown to be what the
+/// goal is solved with, so that the goal is exact.
+fn made_since(after: &MemStats, profile: Option<&InUse>, globals: u64, gogc: Option<f64>) -> Option<u64> {
     let goal = live_from_goal(after, globals)?;
-    (exceeds && goal < after.heap_alloc.0 && profile.agrees(goal)).then_some(goal)
+    let exceeds = |live: u64| after.heap_alloc.0 as f64 > MADE_SINCE * live as f64;
+    let profiled = profile.is_some_and(|p| p.bytes > 0 && exceeds(p.bytes) && p.agrees(goal));
+    let assumed = after.gogc_percent.unwrap_or(100) as f64;
+    let shown = exceeds(goal) && gogc.is_some_and(|g| (GOGC_SHOWN..=1.0 / GOGC_SHOWN).contains(&(g / assumed)));
+    (goal < after.heap_alloc.0 && (profiled || shown)).then_some(goal)
+}
+
+/// GOGC by the counters, rather too low than too high: `HeapAlloc` is never below the live heap from which
+/// the goal was computed, so each reading gives a least value, and the one taken soonest after a
+/// cycle the nearest. `None` where no goal depends on GOGC.
+pub(super) fn least_gogc(samples: &[SampleFacts]) -> Option<f64> {
+    let readings = samples.iter().flat_map(|s| [&s.memstats, &s.memstats_after_gc]).flatten().map(|m| &m.value);
+    let told = readings.filter(|m| live_from_goal(m, 0).is_some());
+    told.filter_map(|m| gogc_of(m.heap_alloc.0 as f64, m)).max_by(f64::total_cmp)
 }
 
 fn goal_note(m: &MemStats) -> String {

@@ -69,8 +69,7 @@ impl Part {
 /// Why a small row of this term proves nothing.
 fn untold(cx: &Context<'_>, term: LedgerTerm) -> Option<String> {
     let most = |t| cx.term(t).iter().map(|u| u.1.share_of(u.2)).fold(0.0, f64::max);
-    let of_heap = matches!(term, LedgerTerm::Fragmentation | LedgerTerm::IdleHeap | LedgerTerm::GoroutineStacks);
-    let undivided = if of_heap { most(LedgerTerm::UndividedHeap) } else { 0.0 };
+    let undivided = if term.is_of_heap() { most(LedgerTerm::UndividedHeap) } else { 0.0 };
     if undivided > MOST_UNEXPLAINED {
         let s = "of RSS are the Go heap, undivided: it needs the runtime's counters (pprof, expvar or /metrics)";
         return Some(format!("{} {s}", percent(undivided)));
