@@ -279,6 +279,7 @@ pub(crate) fn sample_fact(s: &mut SampleFacts, c: &mut Counters, a: &Artifact, p
                 let up = a.taken_at.0 as f64 / 1000.0 - start;
                 sourced(a, up.max(0.0))
             });
+            s.gauges = Some(sourced(a, m.gauges));
             c.gogc = m.gogc_percent;
             c.gomemlimit = m.gomemlimit;
             c.metrics = m.memstats.map(|m| sourced(a, m));
