@@ -15,52 +15,69 @@ impl Merger {
     pub(super) fn follows(&self, mut sample: Reader<'_>, src: &Columns, values: &mut [i64]) -> bool {
         let sum = &self.b.c;
         let row = self.next as usize;
-        let mut left = values.iter_mut();
+        let mut left = values;
         let (mut ids, mut label): (&[u8], Option<Reader<'_>>) = (&[], None);
         while !sample.is_empty() {
             match sample.field() {
                 Ok(Some((1, Field::Bytes(r)))) if ids.is_empty() => ids = r.rest(),
                 Ok(Some((2, Field::Bytes(mut packed)))) => {
+                    // One object or small ones: each value a byte.
+                    if let ([a, b, c, d], [w, x, y, z]) = (packed.rest(), &mut *left)
+                        && (a | b | c | d) & 0x80 == 0
+                    {
+                        (*w, *x, *y, *z) = (i64::from(*a), i64::from(*b), i64::from(*c), i64::from(*d));
+                        left = &mut [];
+                        continue;
+                    }
                     while !packed.is_empty() {
-                        let (Ok(v), Some(slot)) = (packed.varint(), left.next()) else {
+                        let (Ok(v), Some((slot, rest))) = (packed.varint(), left.split_first_mut()) else {
                             return false;
                         };
                         *slot = v as i64;
+                        left = rest;
                     }
                 }
-                Ok(Some((2, Field::Varint(v)))) => match left.next() {
-                    Some(slot) => *slot = v as i64,
+                Ok(Some((2, Field::Varint(v)))) => match left.split_first_mut() {
+                    Some((slot, rest)) => {
+                        *slot = v as i64;
+                        left = rest;
+                    }
                     None => return false,
                 },
                 Ok(Some((3, Field::Bytes(r)))) if label.is_none() => label = Some(r),
                 _ => return false,
             }
         }
-        if left.next().is_some() || row >= sum.samples() {
+        if !left.is_empty() || row >= sum.samples() {
             return false;
         }
         let labels_follow = match (label, sum.labels_of(row)) {
             (None, []) => true,
-            (Some(r), [expected]) => self.label(r, src) == Some(*expected),
+            (Some(r), [expected]) => self.is_label(r, src, expected),
             _ => false,
         };
         labels_follow && same_stack(ids, &self.by_id, sum.stack_of(row))
     }
 
-    /// The label with the sum's strings.
-    #[inline]
-    fn label(&self, r: Reader<'_>, src: &Columns) -> Option<Label> {
-        let fields = label_fields(r).ok()?;
-        let known = |s: u64| u32::try_from(s).ok().filter(|s| (*s as usize) < src.strings.len());
-        let read = as_read(Label {
-            key: known(fields[1])?,
-            text: known(fields[2])?,
-            number: fields[3] as i64,
-            unit: known(fields[4])?,
-        })?;
-        // Of what the sum does not have, NONE, which no label of it is.
+    /// Whether the label is `expected` with the sum's strings.
+    #[inline(always)]
+    fn is_label(&self, r: Reader<'_>, src: &Columns, expected: &Label) -> bool {
+        let Ok(fields) = label_fields(r) else {
+            return false;
+        };
+        // Out of range, and what the sum does not have: NONE, which no label of it is.
+        let known = |s: u64| u32::try_from(s).ok().filter(|s| (*s as usize) < src.strings.len()).unwrap_or(NONE);
+        let (key, text, unit) = (known(fields[1]), known(fields[2]), known(fields[4]));
         let to = |s| self.strings.get(s);
-        Some(Label { key: to(read.key), text: to(read.text), unit: to(read.unit), ..read })
+        match as_read(Label { key, text, number: fields[3] as i64, unit }) {
+            Some(l) => {
+                l.number == expected.number
+                    && to(l.key) == expected.key
+                    && to(l.text) == expected.text
+                    && to(l.unit) == expected.unit
+            }
+            None => false,
+        }
     }
 }
 
@@ -71,10 +88,21 @@ fn same_stack(mut ids: &[u8], by_id: &[u32], mut expected: &[u32]) -> bool {
         return false;
     };
     loop {
-        // Four ids of two bytes at once.
+        // Four ids of two bytes at once, or eight of one.
         while let Some((eight, rest)) = ids.split_first_chunk::<8>() {
             let word = u64::from_le_bytes(*eight);
-            if word & 0x8080_8080_8080_8080 != 0x0080_0080_0080_0080 {
+            let continued = word & 0x8080_8080_8080_8080;
+            if continued == 0
+                && let Some((rows, more)) = expected.split_first_chunk::<8>()
+            {
+                let other = rows.iter().zip(eight).fold(0, |o, (row, id)| o | row ^ short[usize::from(*id)]);
+                if other != 0 {
+                    return false;
+                }
+                (ids, expected) = (rest, more);
+                continue;
+            }
+            if continued != 0x0080_0080_0080_0080 {
                 break;
             }
             let Some((four, more)) = expected.split_first_chunk::<4>() else {
