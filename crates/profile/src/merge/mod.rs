@@ -18,7 +18,7 @@ use crate::profile::{self, Opened, Profile};
 use crate::{ProfileError, ReadLimits};
 use hashbrown::{DefaultHashBuilder, HashTable};
 use model::Gap;
-use rows::RowMap;
+use rows::{Plain, RowMap};
 use std::hash::{BuildHasher, Hash, Hasher};
 
 /// Label on the samples of the base in a difference (pprof's own).
@@ -41,6 +41,9 @@ pub struct Merger {
     strings: RowMap,
     functions: RowMap,
     locations: RowMap,
+    /// Of the locations of the profile being added, and of the one before.
+    plain: Vec<Plain>,
+    plain_before: Vec<Plain>,
     mappings: Vec<u32>,
     /// Locations of the sum by the ids of the file.
     by_id: Vec<u32>,

@@ -22,6 +22,38 @@ pub(super) struct RowMap {
     next: usize,
 }
 
+/// A location with a single line and nothing unusual, beside its neighbours in the file: the sum's own
+/// rows of a file's locations are scattered over megabytes.
+#[derive(Clone, Copy)]
+pub(super) struct Plain {
+    address: u64,
+    line: i64,
+    mapping: u32,
+    /// [`NONE`] for a location that is not plain.
+    function: u32,
+}
+
+impl Plain {
+    const NOT: Self = Self { address: 0, line: 0, mapping: NONE, function: NONE };
+
+    #[inline]
+    fn of(mapping: u32, address: u64, folded: bool, lines: &[Line]) -> Self {
+        match lines {
+            [Line { function, line, column: 0 }] if !folded => {
+                Self { address, line: *line, mapping, function: *function }
+            }
+            _ => Self::NOT,
+        }
+    }
+
+    #[inline]
+    fn is(&self, other: &Self) -> bool {
+        (self.address, self.line, self.mapping, self.function)
+            == (other.address, other.line, other.mapping, other.function)
+            && self.function != NONE
+    }
+}
+
 /// Most rows met already that are passed over for a guess.
 const MOST_PASSED: usize = 16;
 
@@ -81,6 +113,9 @@ impl Merger {
         self.strings.start(src.strings.len(), sum.strings.len());
         self.functions.start(src.functions.len(), sum.functions.len());
         self.locations.start(src.locations.len(), sum.locations.len());
+        std::mem::swap(&mut self.plain, &mut self.plain_before);
+        self.plain.clear();
+        self.plain.resize(src.locations.len(), Plain::NOT);
         self.mappings.clear();
         self.mappings.resize(src.mappings.len(), NONE);
         self.strings.set(0, 0);
@@ -134,14 +169,26 @@ impl Merger {
             let of = src.lines.get(from.lines.0 as usize..from.lines.1 as usize).unwrap_or_default();
             lines.extend(of.iter().map(|line| Line { function: self.functions.get(line.function), ..*line }));
             let guess = self.locations.guess();
-            let hit = self.b.c.is_location(guess, mapping, address, from.folded, &lines);
-            let to = if hit { Some(guess) } else { self.b.find_location(mapping, address, from.folded, &lines) };
+            let plain = Plain::of(mapping, address, from.folded, &lines);
+            let hit = self.plain_before.get(self.locations.next).is_some_and(|p| p.is(&plain))
+                || plain.function == NONE && self.b.c.is_location(guess, mapping, address, from.folded, &lines);
+            let to = match hit && guess != NONE {
+                true => Some(guess),
+                false => self.b.find_location(mapping, address, from.folded, &lines),
+            };
             if let Some(to) = to {
+                self.put_plain(l as u32, plain);
                 self.locations.found(l as u32, to);
                 self.put_id(from.id, to);
             }
         }
         self.lines = lines;
+    }
+
+    fn put_plain(&mut self, l: u32, plain: Plain) {
+        if let Some(slot) = self.plain.get_mut(l as usize) {
+            *slot = plain;
+        }
     }
 
     fn put_id(&mut self, id: u64, to: u32) {
@@ -231,6 +278,7 @@ impl Merger {
             lines.push(Line { function: self.function(src, line.function)?, ..*line });
         }
         let to = self.b.location(mapping, address, from.folded, &lines);
+        self.put_plain(l, Plain::of(mapping, address, from.folded, &lines));
         self.lines = lines;
         self.locations.set(l, to);
         self.put_id(from.id, to);
