@@ -41,9 +41,9 @@ pub struct Merger {
     strings: RowMap,
     functions: RowMap,
     locations: RowMap,
-    /// Of the locations of the profile being added, and of the one before.
+    /// Of the sum: its locations in short, and the last one of an address.
     plain: Vec<Plain>,
-    plain_before: Vec<Plain>,
+    by_address: Vec<u32>,
     mappings: Vec<u32>,
     /// Locations of the sum by the ids of the file.
     by_id: Vec<u32>,

@@ -22,8 +22,7 @@ pub(super) struct RowMap {
     next: usize,
 }
 
-/// A location with a single line and nothing unusual, beside its neighbours in the file: the sum's own
-/// rows of a file's locations are scattered over megabytes.
+/// A location of the sum with a single line and nothing unusual: all of it in half a cache line.
 #[derive(Clone, Copy)]
 pub(super) struct Plain {
     address: u64,
@@ -52,6 +51,14 @@ impl Plain {
             == (other.address, other.line, other.mapping, other.function)
             && self.function != NONE
     }
+}
+
+/// Length of the table of the last location of an address. Not keyed: it is a guess like the other.
+const SLOTS: usize = 1 << 16;
+
+#[inline]
+fn slot(address: u64) -> usize {
+    (address.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 48) as usize
 }
 
 /// Most rows met already that are passed over for a guess.
@@ -113,9 +120,6 @@ impl Merger {
         self.strings.start(src.strings.len(), sum.strings.len());
         self.functions.start(src.functions.len(), sum.functions.len());
         self.locations.start(src.locations.len(), sum.locations.len());
-        std::mem::swap(&mut self.plain, &mut self.plain_before);
-        self.plain.clear();
-        self.plain.resize(src.locations.len(), Plain::NOT);
         self.mappings.clear();
         self.mappings.resize(src.mappings.len(), NONE);
         self.strings.set(0, 0);
@@ -170,14 +174,16 @@ impl Merger {
             lines.extend(of.iter().map(|line| Line { function: self.functions.get(line.function), ..*line }));
             let guess = self.locations.guess();
             let plain = Plain::of(mapping, address, from.folded, &lines);
-            let hit = self.plain_before.get(self.locations.next).is_some_and(|p| p.is(&plain))
-                || plain.function == NONE && self.b.c.is_location(guess, mapping, address, from.folded, &lines);
-            let to = match hit && guess != NONE {
-                true => Some(guess),
-                false => self.b.find_location(mapping, address, from.folded, &lines),
+            let is = |row: u32| self.plain.get(row as usize).is_some_and(|p| p.is(&plain));
+            let last = self.by_address.get(slot(address)).copied().unwrap_or(NONE);
+            let to = if is(guess) {
+                Some(guess)
+            } else if is(last) {
+                Some(last)
+            } else {
+                self.b.find_location(mapping, address, from.folded, &lines)
             };
             if let Some(to) = to {
-                self.put_plain(l as u32, plain);
                 self.locations.found(l as u32, to);
                 self.put_id(from.id, to);
             }
@@ -185,10 +191,15 @@ impl Merger {
         self.lines = lines;
     }
 
-    fn put_plain(&mut self, l: u32, plain: Plain) {
-        if let Some(slot) = self.plain.get_mut(l as usize) {
-            *slot = plain;
+    /// Keeps a location at hand in which there is nothing unusual.
+    fn put_plain(&mut self, to: u32, plain: Plain) {
+        let to_len = to as usize + 1;
+        if self.plain.len() < to_len {
+            self.plain.resize(to_len, Plain::NOT);
         }
+        self.plain[to as usize] = plain;
+        self.by_address.resize(SLOTS, NONE);
+        self.by_address[slot(plain.address)] = to;
     }
 
     fn put_id(&mut self, id: u64, to: u32) {
@@ -278,7 +289,7 @@ impl Merger {
             lines.push(Line { function: self.function(src, line.function)?, ..*line });
         }
         let to = self.b.location(mapping, address, from.folded, &lines);
-        self.put_plain(l, Plain::of(mapping, address, from.folded, &lines));
+        self.put_plain(to, Plain::of(mapping, address, from.folded, &lines));
         self.lines = lines;
         self.locations.set(l, to);
         self.put_id(from.id, to);
