@@ -150,7 +150,7 @@ fn nodes(p: &Profile, t: &Table, by: Granularity) -> Result<Top, Failure> {
     };
     let sort = if t.cum { SortBy::Cum } else { SortBy::Flat };
     let sample_type = t.select.sample_type.clone().unwrap_or_default();
-    p.top(&TopOptions { sample_type, granularity, sort, filter: filter(t.select)? }).map_err(|e| explained(&e))
+    p.top(&TopOptions { sample_type, granularity, sort, filter: filter(&t.select)? }).map_err(|e| explained(&e))
 }
 
 /// By user line and mechanism.
@@ -158,7 +158,7 @@ fn sites(p: &Profile, t: &Table, binary: Option<&Path>) -> Result<Top, Failure> 
     p.expect_kind(ProfileKind::Heap).map_err(|e| explained(&e))?;
     let sample_type = t.select.sample_type.clone().unwrap_or_else(|| p.default_sample_type());
     let index = p.sample_index(&sample_type).map_err(|e| explained(&e))?;
-    let filtered = p.filtered(&filter(t.select)?)?;
+    let filtered = p.filtered(&filter(&t.select)?)?;
     let stacks = match binary {
         Some(path) => {
             let exe = output::read(path)?;
