@@ -66,6 +66,14 @@ impl Bundle {
         if names.is_empty() {
             return;
         }
+        if symbols::leaves_out_direct_calls(&names) {
+            limits.push(
+                "Which lines append to a slice is not visible: up to Go 1.25 a service's own stacks tell of maps \
+                 and strings alone, and its executable was not at hand. This hides whether growth without a map \
+                 is a slice that grows; run oomph on the host of the service to see it."
+                    .to_owned(),
+            );
+        }
         let texts = || artifacts.iter().rev().filter(|a| symbols::is_heap_text(&a.kind));
         // What cannot be read of a text is told where its counters are read.
         let text = texts().find(|a| !a.cut).or_else(|| texts().next());

@@ -73,6 +73,13 @@ pub(crate) fn query(addresses: &[u64]) -> String {
     format!("?{}", list.join("+"))
 }
 
+/// Whether these names come from a runtime that leaves out the direct callers of `mallocgc` (Go 1.25
+/// and older): no program runs without such calls.
+pub(crate) fn leaves_out_direct_calls(names: &BTreeMap<u64, String>) -> bool {
+    const DIRECT: [&str; 3] = ["runtime.newobject", "runtime.makeslice", "runtime.growslice"];
+    !names.is_empty() && !names.values().any(|n| DIRECT.contains(&n.as_str()))
+}
+
 /// Adds names up to a bound; what was told first stands.
 pub(crate) fn merge(into: &mut BTreeMap<u64, String>, more: BTreeMap<u64, String>) {
     for (address, name) in more {

@@ -84,7 +84,7 @@ fn a_map_is_named_without_the_executable() {
             let found: Vec<_> = f["sites"].as_array().unwrap().iter().filter_map(|s| s["line"].as_u64()).collect();
             assert!(lines.iter().all(|l| found.contains(&u64::from(*l))), "{}: {found:?}", go.release());
         }
-        assert_eq!((&afar["target"]["pid"], &afar["ledger"]["rows"][0]["artifact"]), (&Value::Null, &Value::Null));
+        assert_eq!(afar["target"]["pid"], Value::Null);
 
         let kinds = kinds(bundle);
         assert!(!kinds.iter().any(|k| k == "call-targets" || k.starts_with("proc-")), "{kinds:?}");
