@@ -72,9 +72,10 @@ fn a_map_is_named_without_the_executable() {
         let running = start("map-cache", &go, dir.path());
         let bundle = dir.path().join(format!("{}.oomph", go.release()));
         let bundle = bundle.to_str().unwrap();
+        let url = running.url();
         let (afar, near) = std::thread::scope(|s| {
-            let near = s.spawn(|| diagnose(&[running.url(), "--for", "9s"]));
-            let afar = diagnose(&[running.url(), "--url-only", "--for", "9s", "--save", bundle]);
+            let near = s.spawn(|| diagnose(&[url, "--for", "9s"]));
+            let afar = diagnose(&[url, "--url-only", "--for", "9s", "--save", bundle]);
             (afar, near.join().unwrap())
         });
         running.stop().unwrap();
