@@ -17,6 +17,7 @@ pub struct Profile {
 }
 
 /// What was found in a file.
+#[expect(clippy::large_enum_variant, reason = "one at a time, taken apart where it is made")]
 pub(crate) enum Opened {
     /// One of the text forms, read.
     Text(Columns),
