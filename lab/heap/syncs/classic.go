@@ -40,7 +40,8 @@ func structureOf(m *sync.Map, each func(key, value any)) uint64 {
 			// Entries are pointers to pointers: 8 bytes each.
 			bytes += sizeclass.Of[entry]()
 			var value any
-			if e.p != nil {
+			// All expunged entries share one empty interface.
+			if e.p != nil && *e.p != nil {
 				bytes += sizeclass.Of[any]()
 				value = *e.p
 			}
