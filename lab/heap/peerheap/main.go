@@ -54,7 +54,7 @@ var (
 )
 
 // gibPerScale is the heap at -scale 1.
-const gibPerScale = 0.79
+const gibPerScale = 0.6
 
 func main() {
 	gib := flag.Float64("gib", 0, "size of the heap in GiB; sets -scale")
@@ -227,4 +227,3 @@ func hold(b byte) {
 
 //go:noinline
 func newBuffer(b byte) *[4096]byte { return &[4096]byte{b} }
-
