@@ -30,4 +30,4 @@ pub use run::Running;
 pub use sources::extract;
 pub use specimen::Specimen;
 pub use toolchain::{DEFAULT_GO, Progress, Toolchain, default_cache_dir};
-pub use truth::{Culprit, Expectation, Phase, Truth, TruthSite};
+pub use truth::{Culprit, Expectation, Leak, Phase, Truth, TruthSite};
