@@ -137,6 +137,9 @@ func (c *Container) Approx() {
 // noise is what the runtime allocates for itself now and then (wait records, a tiny block).
 const noise = 256
 
+// threadBytes is what a new thread takes at most: an m and its two g.
+const threadBytes = 6 << 10
+
 // account brings the containers up to date.
 func (p *Program) account() []*Container {
 	all := make([]*Container, 0, len(p.containers))
@@ -151,7 +154,7 @@ func (p *Program) account() []*Container {
 			if off < 0 {
 				off = -off
 			}
-			e.Mismatch = off*100 > e.Measured && off > noise
+			e.Mismatch = off*100 > e.Measured && off > e.noise
 		}
 		all = append(all, &e.Container)
 	}

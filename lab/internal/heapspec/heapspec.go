@@ -16,6 +16,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"strings"
+	"sync"
 	"syscall"
 )
 
@@ -39,6 +40,8 @@ type entry struct {
 	account func(c *Container)
 	// Bytes that building it added to the heap beside what it retains.
 	beside func() uint64
+	// Bytes that the runtime may have allocated for itself meanwhile.
+	noise int64
 }
 
 type step struct {
@@ -87,7 +90,10 @@ func (p *Program) Add(name, kind string, build func(), account func(c *Container
 	for _, option := range options {
 		option(e)
 	}
+	before, _ := runtime.ThreadCreateProfile(nil)
 	e.Measured = p.measure(build)
+	after, _ := runtime.ThreadCreateProfile(nil)
+	e.noise = noise + int64(after-before)*threadBytes
 	p.containers = append(p.containers, e)
 }
 
@@ -118,7 +124,23 @@ func (p *Program) measure(build func()) int64 {
 	return live() - before
 }
 
+// warmUp lets the runtime allocate what it needs once: threads, workers of the collector.
 func warmUp() {
+	var started, ended sync.WaitGroup
+	threads := runtime.GOMAXPROCS(0) + 8
+	started.Add(threads)
+	ended.Add(threads)
+	for i := 0; i < threads; i++ {
+		go func() {
+			defer ended.Done()
+			// All hold their thread until all have one.
+			runtime.LockOSThread()
+			started.Done()
+			started.Wait()
+			runtime.UnlockOSThread()
+		}()
+	}
+	ended.Wait()
 	for i := 0; i < 4; i++ {
 		runtime.GC()
 		runtime.Gosched()
