@@ -24,7 +24,7 @@ pub struct HeapTruth {
     /// `runtime.NumGoroutine()`.
     pub num_goroutine: u64,
     /// User goroutines by creation function and wait reason, from `runtime.Stack`; also the runtime's own
-    /// (`created_by` begins with `runtime.`) while it runs the program's finalizers.
+    /// (`function` begins with `runtime.`) while it runs the program's finalizers.
     pub goroutines: Vec<GoroutineGroup>,
     /// Whether `goroutines` is complete.
     pub all_goroutines: bool,
