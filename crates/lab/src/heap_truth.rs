@@ -24,7 +24,7 @@ pub struct HeapTruth {
     /// `runtime.NumGoroutine()`.
     pub num_goroutine: u64,
     /// User goroutines by creation function and wait reason, from `runtime.Stack`; also the runtime's own
-    /// (`function` begins with `runtime.`) while it runs the program's finalizers.
+    /// (without a creator) while it runs the program's finalizers.
     pub goroutines: Vec<GoroutineGroup>,
     /// Whether `goroutines` is complete.
     pub all_goroutines: bool,
@@ -46,7 +46,7 @@ impl HeapTruth {
 /// Goroutines with one creation function and one wait reason.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct GoroutineGroup {
-    /// The function with the `go` statement; empty for main.
+    /// The function with the `go` statement; empty for main and for the runtime's own.
     pub created_by: String,
     /// The outermost function.
     pub function: String,

@@ -44,7 +44,7 @@ fn holds_together(truth: &HeapTruth, program: &HeapProgram) {
     assert!(truth.memstats.heap_inuse >= truth.memstats.heap_alloc, "{what}");
     assert!(truth.all_goroutines, "{what}");
     // A finalizer that blocks is in the dump, but its goroutine is not in the count.
-    let own = truth.goroutines.iter().filter(|g| !g.function.starts_with("runtime."));
+    let own = truth.goroutines.iter().filter(|g| !g.created_by.is_empty() || g.function == "main.main");
     assert_eq!(own.map(|g| g.count).sum::<u64>(), truth.num_goroutine, "{what}");
     for c in &truth.containers {
         // What the program computes is what its heap grew by.

@@ -58,7 +58,8 @@ type Container struct {
 
 // Group is goroutines with one creation function and one wait reason.
 type Group struct {
-	// CreatedBy is the function with the go statement; empty for main.
+	// CreatedBy is the function with the go statement; empty for main and for the runtime's own
+	// goroutine that runs finalizers, which is in the dump while it runs one of the program's.
 	CreatedBy string `json:"created_by"`
 	// Function is the outermost function of the goroutine.
 	Function   string `json:"function"`
