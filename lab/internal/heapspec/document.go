@@ -257,6 +257,3 @@ func (p *Program) render() int {
 	}
 	return copy(scratch, text[:len(text)-1])
 }
-
-// KeepProfile makes the linker keep the heap profile, as a service with pprof has it.
-var KeepProfile = runtime.MemProfile
