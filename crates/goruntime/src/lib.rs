@@ -16,6 +16,7 @@ mod spans;
 mod specials;
 
 pub use buckets::{Bucket, Buckets};
+pub use bytes::Fields;
 pub use error::RuntimeError;
 pub use goroutines::{Goroutine, Goroutines, Status};
 pub use heap_anchor::HeapAnchor;

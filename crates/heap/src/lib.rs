@@ -1,11 +1,18 @@
 //! Floor 3: the object graph of a Go heap.
 //!
-//! Owns what is computed over the objects of a heap once they are numbered. Reads no files and opens no
-//! process: memory and the binary's metadata come from the floors below.
+//! Owns what is computed over the objects of a heap: their types, edges, roots, dominators, containers. Reads
+//! no files and opens no process: memory and the binary's metadata come from the floors below.
 
+pub mod containers;
 pub mod graph;
 mod pointers;
+mod program;
 mod roots;
+mod shapes;
+mod typing;
 
 pub use pointers::{HeapView, ScanGaps};
+pub use program::{HeapError, HeapGraph, Runtime, Step};
 pub use roots::{RootGroup, RootSet};
+pub use shapes::{Shape, Shapes};
+pub use typing::{Typer, TypingStats, typing_stats};

@@ -1,0 +1,164 @@
+//! A Go program's heap, read as a whole: anchors, objects, types, roots, edges, dominators. The one
+//! place where the order of the steps is written down.
+
+use crate::graph::{DominatorTree, Edges, GraphError, Rooted};
+use crate::pointers::{HeapView, ScanGaps};
+use crate::roots::RootSet;
+use crate::shapes::Shapes;
+use crate::typing::Typer;
+use gobinary::layout::{Layout, NoLayout};
+use gobinary::{BinaryError, Memory, ModuleData, RuntimeTypes, find_modules};
+use goruntime::{Buckets, Goroutines, HeapAnchor, Objects, RuntimeError, Spans, Specials};
+use std::ops::Range;
+
+/// Why a heap could not be read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum HeapError {
+    /// No layout for the program's Go release.
+    #[error(transparent)]
+    Layout(#[from] NoLayout),
+    /// The module data was not found.
+    #[error(transparent)]
+    Binary(#[from] BinaryError),
+    /// The heap's root was not found or not readable.
+    #[error(transparent)]
+    Runtime(#[from] RuntimeError),
+    /// More objects or edges than can be numbered.
+    #[error(transparent)]
+    Graph(#[from] GraphError),
+}
+
+/// A step of the reading, for progress.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Finding the runtime's structures.
+    Anchors,
+    /// Finding the objects.
+    Objects,
+    /// Following pointers.
+    Edges,
+    /// Giving objects types.
+    Types,
+    /// Dominators and retained sizes.
+    Dominators,
+}
+
+impl Step {
+    /// What is being done, for a person.
+    #[must_use]
+    pub const fn text(self) -> &'static str {
+        match self {
+            Self::Anchors => "finding the runtime's structures",
+            Self::Objects => "finding objects",
+            Self::Edges => "following pointers",
+            Self::Types => "finding types",
+            Self::Dominators => "computing what each object retains",
+        }
+    }
+}
+
+/// The runtime's structures in a program's memory.
+pub struct Runtime<'m> {
+    /// The program's memory.
+    pub memory: &'m dyn Memory,
+    /// Its types.
+    pub types: RuntimeTypes<'m>,
+    /// Its heap.
+    pub anchor: HeapAnchor,
+    /// Its goroutines; what is missing when they were not found.
+    pub goroutines: Result<Goroutines, RuntimeError>,
+    /// Its heap profile.
+    pub buckets: Buckets,
+}
+
+impl<'m> Runtime<'m> {
+    /// Finds the structures of a program with this layout.
+    ///
+    /// # Errors
+    /// When the module data or the heap are not found.
+    pub fn find(memory: &'m dyn Memory, layout: Layout) -> Result<Self, HeapError> {
+        let modules = find_modules(memory, &layout, None)?;
+        let data = modules.first().map_or(0..0, data_of);
+        let anchor = HeapAnchor::search(memory, &layout, data.clone())?;
+        let goroutines = Goroutines::search(memory, &layout, data.clone());
+        let buckets = Buckets::search(memory, &layout, data);
+        Ok(Self { memory, types: RuntimeTypes::new(memory, layout, modules), anchor, goroutines, buckets })
+    }
+
+    /// The layout it is read with.
+    #[must_use]
+    pub const fn layout(&self) -> &Layout {
+        self.types.layout()
+    }
+}
+
+/// Addresses of a module's variables.
+fn data_of(module: &ModuleData) -> Range<u64> {
+    module.noptrdata..module.enoptrbss
+}
+
+/// Objects, types, edges and what each object retains.
+pub struct HeapGraph<'r> {
+    /// Where it was read from.
+    pub runtime: &'r Runtime<'r>,
+    /// The objects.
+    pub objects: Objects,
+    /// Special records of objects.
+    pub specials: Specials,
+    /// What the objects are.
+    pub shapes: Shapes,
+    /// Pointers between objects.
+    pub edges: Edges,
+    /// The roots.
+    pub roots: RootSet,
+    /// Dominators and retained sizes.
+    pub tree: DominatorTree,
+    /// What could not be followed.
+    pub gaps: ScanGaps,
+}
+
+impl<'r> HeapGraph<'r> {
+    /// Reads the heap. `is_code_entry` says whether a function starts at an address; `step` is told what
+    /// is being done.
+    ///
+    /// # Errors
+    /// When the spans cannot be read, or there are more than 2^31 objects.
+    pub fn read(
+        runtime: &'r Runtime<'r>,
+        is_code_entry: &dyn Fn(u64) -> bool,
+        step: &mut dyn FnMut(Step),
+    ) -> Result<Self, HeapError> {
+        step(Step::Objects);
+        let (memory, layout) = (runtime.memory, runtime.layout());
+        let objects = Objects::read(memory, Spans::read(memory, layout, &runtime.anchor)?);
+        let specials = Specials::read(memory, layout, &objects);
+        let none = Goroutines { list: Vec::new(), dead: 0, dead_stack_bytes: 0, distrusted: 0 };
+        let goroutines = runtime.goroutines.as_ref().unwrap_or(&none);
+        let (shapes, edges, roots, gaps) = {
+            let view = HeapView { memory, types: &runtime.types, anchor: &runtime.anchor, objects: &objects };
+            step(Step::Edges);
+            let (edges, gaps) = view.edges()?;
+            let roots = RootSet::read(&view, goroutines, &specials);
+            step(Step::Types);
+            (Typer::new(view, is_code_entry).run(goroutines, &specials), edges, roots, gaps)
+        };
+        step(Step::Dominators);
+        let tree = {
+            let graph = Rooted::new(&edges, &roots.roots)?;
+            DominatorTree::new(&graph, |node| objects.size(node).unwrap_or(0))
+        };
+        Ok(Self { runtime, objects, specials, shapes, edges, roots, tree, gaps })
+    }
+
+    /// The heap as readers of single objects want it.
+    #[must_use]
+    pub fn view(&self) -> HeapView<'_> {
+        HeapView {
+            memory: self.runtime.memory,
+            types: &self.runtime.types,
+            anchor: &self.runtime.anchor,
+            objects: &self.objects,
+        }
+    }
+}
