@@ -38,13 +38,20 @@ fn search(
     let (mut next, mut depth) = (Vec::new(), 0u32);
     while !level.is_empty() && f(depth, &level).is_continue() {
         for i in 0..level.len() {
-            if let Some(&later) = level.get(i + AHEAD) {
+            if let Some(&later) = level.get(i + AHEAD)
+                && !graph.is_leaf(later)
+            {
                 graph.prefetch(later);
             }
-            if let Some(&later) = level.get(i + AHEAD_EDGES) {
+            if let Some(&later) = level.get(i + AHEAD_EDGES)
+                && !graph.is_leaf(later)
+            {
                 graph.prefetch_edges(later);
             }
             let node = level[i];
+            if graph.is_leaf(node) {
+                continue;
+            }
             graph.for_each(node, &mut |w| {
                 if !blocked(w) && marks.insert(w) {
                     found(w, node);
@@ -65,9 +72,9 @@ pub fn reachable<S: Successors>(graph: &Rooted<'_, S>) -> Bits {
     breadth_first(graph, &[graph.root()], None, |_, _| ControlFlow::Continue(()))
 }
 
-/// For each target the shortest path from the root (in edges), the root first and the target last; empty if it is not reachable.
-/// Of several shortest paths the one found first, which depends on the order of edges alone. Stops when
-/// all targets are found.
+/// For each target the shortest path from the root (in edges), the root first and the target last; empty if
+/// it is not reachable. Of several shortest paths the one found first, which depends on the order of edges
+/// alone. Stops when all targets are found.
 #[must_use]
 pub fn shortest_paths<S: Successors>(graph: &Rooted<'_, S>, targets: &[u32]) -> Vec<Vec<u32>> {
     let wanted: Bits = targets.iter().copied().filter(|t| *t < graph.node_count()).collect();
