@@ -38,20 +38,13 @@ fn search(
     let (mut next, mut depth) = (Vec::new(), 0u32);
     while !level.is_empty() && f(depth, &level).is_continue() {
         for i in 0..level.len() {
-            if let Some(&later) = level.get(i + AHEAD)
-                && !graph.is_leaf(later)
-            {
+            if let Some(&later) = level.get(i + AHEAD) {
                 graph.prefetch(later);
             }
-            if let Some(&later) = level.get(i + AHEAD_EDGES)
-                && !graph.is_leaf(later)
-            {
+            if let Some(&later) = level.get(i + AHEAD_EDGES) {
                 graph.prefetch_edges(later);
             }
             let node = level[i];
-            if graph.is_leaf(node) {
-                continue;
-            }
             graph.for_each(node, &mut |w| {
                 if !blocked(w) && marks.insert(w) {
                     found(w, node);
