@@ -1,14 +1,17 @@
 //! Large zeroed arrays on huge pages.
 //!
-//! Owns where the memory of an array comes from. The arrays of a graph are read at random: with pages of 4 KiB
-//! most reads miss the TLB as well as the cache. Refuses nothing: where huge pages cannot be had it is ordinary memory.
+//! Owns where the memory of an array comes from. The arrays of a graph are read at random: with pages of 4
+//! KiB most reads miss the TLB as well as the cache. Refuses nothing: where huge pages cannot be had it is
+//! ordinary memory.
 
 use bytemuck::{Pod, Zeroable};
 use memmap2::MmapMut;
 use std::ops::{Deref, DerefMut};
 
 /// Below this many bytes the general allocator serves.
-const MAPPED_FROM: usize = 4 << 20;
+const MAPPED_FROM: usize = 1 << 20;
+/// Mappings are multiples of a huge page, so that their last part lies on one too.
+const HUGE_PAGE: usize = 2 << 20;
 
 /// A fixed number of zeroed values; memory is resident only where written.
 pub struct Array<T> {
@@ -17,8 +20,8 @@ pub struct Array<T> {
 
 enum Memory<T> {
     Heap(Vec<T>),
-    /// Exactly `len * size_of::<T>()` bytes.
-    Mapped(MmapMut),
+    /// At least so many bytes.
+    Mapped(MmapMut, usize),
 }
 
 impl<T: Pod + Zeroable> Array<T> {
@@ -26,13 +29,13 @@ impl<T: Pod + Zeroable> Array<T> {
     #[must_use]
     pub fn zeroed(len: usize) -> Self {
         let bytes = len.saturating_mul(size_of::<T>());
-        if bytes >= MAPPED_FROM
-            && let Ok(map) = MmapMut::map_anon(bytes)
+        if (MAPPED_FROM..usize::MAX / 2).contains(&bytes)
+            && let Ok(map) = MmapMut::map_anon(bytes.next_multiple_of(HUGE_PAGE))
         {
             // Advice only: the kernel may be built or set up without huge pages.
             #[cfg(target_os = "linux")]
             let _ = map.advise(memmap2::Advice::HugePage);
-            return Array { memory: Memory::Mapped(map) };
+            return Array { memory: Memory::Mapped(map, bytes) };
         }
         Array { memory: Memory::Heap(vec![T::zeroed(); len]) }
     }
@@ -44,7 +47,7 @@ impl<T: Pod> Deref for Array<T> {
     fn deref(&self) -> &[T] {
         match &self.memory {
             Memory::Heap(v) => v,
-            Memory::Mapped(m) => bytemuck::cast_slice(m),
+            Memory::Mapped(m, bytes) => bytemuck::cast_slice(&m[..*bytes]),
         }
     }
 }
@@ -54,7 +57,7 @@ impl<T: Pod> DerefMut for Array<T> {
     fn deref_mut(&mut self) -> &mut [T] {
         match &mut self.memory {
             Memory::Heap(v) => v,
-            Memory::Mapped(m) => bytemuck::cast_slice_mut(m),
+            Memory::Mapped(m, bytes) => bytemuck::cast_slice_mut(&mut m[..*bytes]),
         }
     }
 }

@@ -65,9 +65,9 @@ pub fn reachable<S: Successors>(graph: &Rooted<'_, S>) -> Bits {
     breadth_first(graph, &[graph.root()], None, |_, _| ControlFlow::Continue(()))
 }
 
-/// For each target the shortest path from the root (in edges), the root first and the target last; empty if it is not reachable.
-/// Of several shortest paths the one found first, which depends on the order of edges alone. Stops when
-/// all targets are found.
+/// For each target the shortest path from the root (in edges), the root first and the target last; empty if
+/// it is not reachable. Of several shortest paths the one found first, which depends on the order of edges
+/// alone. Stops when all targets are found.
 #[must_use]
 pub fn shortest_paths<S: Successors>(graph: &Rooted<'_, S>, targets: &[u32]) -> Vec<Vec<u32>> {
     let wanted: Bits = targets.iter().copied().filter(|t| *t < graph.node_count()).collect();

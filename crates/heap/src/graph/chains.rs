@@ -1,8 +1,8 @@
 //! Linear chains of nodes of one kind: linked lists, whoever wrote them.
 //!
-//! Owns what counts as a chain; finding it takes two passes over the edges' sources and none by recursion. Refuses to look for longest paths
-//! in general, which has no quick answer in graphs with cycles: nodes with three and more neighbours of their kind (trees with parent
-//! pointers, skip lists) are not in chains.
+//! Owns what counts as a chain; finding it takes two passes over the edges' sources and none by recursion.
+//! Refuses to look for longest paths in general, which has no quick answer in graphs with cycles: nodes
+//! with three and more neighbours of their kind (trees with parent pointers, skip lists) are not in chains.
 //!
 //! The *neighbours* of a node are its distinct successors of its own kind, itself excepted. Two nodes are linked
 //!
@@ -43,7 +43,8 @@ pub enum ChainShape {
 /// Both words of a node with more than two neighbours.
 const MANY: u32 = u32::MAX;
 
-/// Finds the chains of at least `least` nodes (2 or more), longest first, then by start. Nodes not in `live` (if given) are passed over.
+/// Finds the chains of at least `least` nodes (2 or more), longest first, then by start. Nodes not in
+/// `live` (if given) are passed over.
 pub fn linear_chains(
     graph: &impl Successors,
     live: Option<&Bits>,

@@ -7,6 +7,8 @@ use super::{Array, Bits, NONE, Successors};
 
 /// Set in the stack's entries that hold a number (the parent of the entries below), not a node.
 const FRAME: u32 = 1 << 31;
+/// How far below the top of the stack edges are asked for.
+const NEAR: usize = 3;
 /// Entries of the stack up to which duplicates are left in it. Few in tests, so that they meet more.
 const RELAXED: usize = if cfg!(test) { 4 } else { 1 << 16 };
 
@@ -21,8 +23,8 @@ pub(super) struct DepthFirst {
     pub reached: u32,
 }
 
-/// Searches from `start`. `other(v, w)` is told each edge from number `v` to node `w` that is not in the tree, except for
-/// edges of a node to itself and for repeated edges that lie side by side.
+/// Searches from `start`. `other(v, w)` is told each edge from number `v` to node `w` that is not in the
+/// tree, except for edges of a node to itself and for repeated edges that lie side by side.
 pub(super) fn depth_first(graph: &impl Successors, start: u32, mut other: impl FnMut(u32, u32)) -> DepthFirst {
     let n = graph.node_count();
     let mut tree = DepthFirst { node_of: Array::zeroed(n as usize), parent: Array::zeroed(n as usize), reached: 0 };
@@ -36,10 +38,12 @@ pub(super) fn depth_first(graph: &impl Successors, start: u32, mut other: impl F
     // Looking for duplicates costs a bit per node.
     let relaxed = RELAXED.max(n as usize / 64);
     let mut limit = relaxed;
-    let mut reached = 0u32;
+    let (mut reached, mut fresh) = (0u32, false);
     while let [.., node, frame] = *stack {
         let parent = frame ^ FRAME;
-        pop(graph, &mut stack, frame);
+        pop(&mut stack, frame);
+        look_ahead(graph, &stack, fresh);
+        fresh = false;
         let (word, bit) = ((node >> 6) as usize, 1u64 << (node & 63));
         if marked[word] & bit != 0 {
             other(parent, node);
@@ -56,8 +60,15 @@ pub(super) fn depth_first(graph: &impl Successors, start: u32, mut other: impl F
                 return;
             }
             last = w;
-            if marked[(w >> 6) as usize] >> (w & 63) & 1 != 0 {
+            let (word, bit) = ((w >> 6) as usize, 1u64 << (w & 63));
+            if marked[word] & bit != 0 {
                 other(number, w);
+            } else if graph.is_leaf(w) {
+                // Nothing lies below it: it is visited here and now.
+                marked[word] |= bit;
+                node_of[reached as usize] = w;
+                parents[reached as usize] = number;
+                reached += 1;
             } else {
                 graph.prefetch(w);
                 stack.push(w);
@@ -65,6 +76,7 @@ pub(super) fn depth_first(graph: &impl Successors, start: u32, mut other: impl F
         });
         if stack.len() > below {
             stack.push(number | FRAME);
+            fresh = true;
             if stack.len() > limit {
                 compact(&mut stack, n, |w| marked[(w >> 6) as usize] >> (w & 63) & 1 != 0, &mut other);
                 limit = relaxed.max(stack.len().saturating_mul(2));
@@ -77,16 +89,30 @@ pub(super) fn depth_first(graph: &impl Successors, start: u32, mut other: impl F
 
 /// Removes the topmost node from below its frame's entry, and the entry when it was the last.
 #[inline(always)]
-fn pop(graph: &impl Successors, stack: &mut Vec<u32>, frame: u32) {
+fn pop(stack: &mut Vec<u32>, frame: u32) {
     let at = stack.len() - 2;
-    match stack[..at].last() {
-        Some(&next) if next & FRAME == 0 => {
-            stack[at] = frame;
-            stack.truncate(at + 1);
-            // Asked for when it was pushed; it is visited after the subtree of its neighbour at the latest.
-            graph.prefetch_edges(next);
+    if stack[..at].last().is_some_and(|next| next & FRAME == 0) {
+        stack[at] = frame;
+        stack.truncate(at + 1);
+    } else {
+        stack.truncate(at);
+    }
+}
+
+/// Asks ahead for what lies on top of the stack. Nodes were asked for when they were pushed; of the topmost of
+/// a `fresh` frame the edges are asked for together, else those of the one that has come near; of the next
+/// one the targets.
+#[inline(always)]
+fn look_ahead(graph: &impl Successors, stack: &[u32], fresh: bool) {
+    let Some(top) = stack.len().checked_sub(2) else { return };
+    let lowest = top.saturating_sub(NEAR);
+    for &node in &stack[lowest..if fresh { top + 1 } else { lowest + 1 }] {
+        if node & FRAME == 0 {
+            graph.prefetch_edges(node);
         }
-        _ => stack.truncate(at),
+    }
+    if !fresh {
+        graph.prefetch_targets(stack[top]);
     }
 }
 

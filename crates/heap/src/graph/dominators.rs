@@ -1,10 +1,11 @@
 //! Dominators: which node every path from the root to a node passes last.
 //!
-//! Owns the Semi-NCA algorithm (Georgiadis, Tarjan, Werneck: Finding Dominators in Practice, 2006) on preorder numbers,
-//! in two departures. Only nodes with an edge into them from outside the depth-first tree ("joins") are
-//! worked on: for all others the parent is semidominator and dominator. And the walk up the dominator tree,
-//! quadratic in the original (a list of a million elements whose values an index holds too), goes by segments and skew-binary jumps in logarithmic time.
-//! Refuses nothing: any graph that numbers can name has dominators.
+//! Owns the Semi-NCA algorithm (Georgiadis, Tarjan, Werneck: Finding Dominators in Practice, 2006) on
+//! preorder numbers, in two departures. Only nodes with an edge into them from outside the depth-first tree
+//! ("joins") are worked on: for all others the parent is semidominator and dominator. And the walk up the
+//! dominator tree, quadratic in the original (a list of a million elements whose values an index holds
+//! too), goes by segments and skew-binary jumps in logarithmic time. Refuses nothing: any graph that
+//! numbers can name has dominators.
 
 use super::depth_first::{DepthFirst, depth_first};
 use super::{Array, Bits, Successors};
@@ -12,7 +13,10 @@ use prefetch_index::prefetch_index;
 
 /// Join nodes are sorted in blocks of this many numbers (log2).
 const BLOCK: u32 = 16;
-const AHEAD: usize = 12;
+/// The last place in a block.
+const LAST: u32 = (1 << BLOCK) - 1;
+/// Steps between asking for memory and reading it.
+const AHEAD: usize = 8;
 /// Edges in one piece of the list that the search writes.
 const PIECE: usize = 1 << 16;
 
@@ -114,16 +118,20 @@ fn semidominators(paths: &mut [Path], parent: &[u32], reached: u32, mut blocks: 
         let base = (blocks.len() as u32) << BLOCK;
         group(&edges, base, &mut starts, &mut sources);
         drop(edges);
-        for i in (0..1usize << BLOCK).rev() {
+        for i in 0..1usize << BLOCK {
             let (from, to) = (starts[i] as usize, starts[i + 1] as usize);
             if from == to {
                 continue;
             }
-            let w = base + i as u32;
+            let w = base + (LAST - i as u32);
             let mut semi = parent[w as usize];
             for at in from..to {
-                // Sources further down in `sources` come next.
-                prefetch_index(&*paths, at.checked_sub(AHEAD).map_or(0, |a| sources[a] as usize));
+                if let Some(&later) = sources.get(at + 2 * AHEAD) {
+                    prefetch_index(&*paths, later as usize);
+                }
+                if let Some(&later) = sources.get(at + AHEAD) {
+                    prefetch_index(&*paths, paths[later as usize][0] as usize);
+                }
                 let v = sources[at];
                 semi = semi.min(if v < w { v } else { smallest_above(paths, v, w) });
             }
@@ -134,14 +142,14 @@ fn semidominators(paths: &mut [Path], parent: &[u32], reached: u32, mut blocks: 
     semis
 }
 
-/// Counting sort of one block's edges: the sources of target `base + i` are
+/// Counting sort of one block's edges, highest target first: the sources of target `base + LAST - i` are
 /// `sources[starts[i]..starts[i + 1]]`.
 fn group(edges: &[u64], base: u32, starts: &mut Vec<u32>, sources: &mut Vec<u32>) {
     starts.clear();
     starts.resize((1 << BLOCK) + 2, 0);
     sources.clear();
     sources.resize(edges.len(), 0);
-    let slot = |edge: u64| ((edge >> 32) as u32 - base) as usize;
+    let slot = |edge: u64| (LAST - ((edge >> 32) as u32 - base)) as usize;
     for &edge in edges {
         starts[slot(edge) + 2] += 1;
     }
@@ -155,8 +163,8 @@ fn group(edges: &[u64], base: u32, starts: &mut Vec<u32>, sources: &mut Vec<u32>
     }
 }
 
-/// The smallest semidominator on the tree path from `v` up to but not including its first ancestor not above `w`. Halves the path
-/// on the way, for those to come.
+/// The smallest semidominator on the tree path from `v` up to but not including its first ancestor not
+/// above `w`. Halves the path on the way, for those to come.
 #[inline]
 fn smallest_above(paths: &mut [Path], mut v: u32, w: u32) -> u32 {
     let mut smallest = u32::MAX;
@@ -179,8 +187,9 @@ fn smallest_above(paths: &mut [Path], mut v: u32, w: u32) -> u32 {
 /// Second half of Semi-NCA: the dominator of a join is the first number not above its semidominator on its
 /// parent's way up the dominator tree. Turns parents into dominators, ascending.
 ///
-/// A *segment* is a tree path on which each number's dominator is its parent; its topmost number is its head. A segment is
-/// passed in one step, since a semidominator within it is itself the answer. Heads form a tree, and each has a jump to a far ancestor, laid so that a search needs logarithmic time.
+/// A *segment* is a tree path on which each number's dominator is its parent; its topmost number is its
+/// head. A segment is passed in one step, since a semidominator within it is itself the answer. Heads form
+/// a tree, and each has a jump to a far ancestor, laid so that a search needs logarithmic time.
 ///
 /// `paths` is used anew: `[head, 0]`, or for a head `[jump, depth]`, with depths from 1.
 fn nearest_common_ancestors(

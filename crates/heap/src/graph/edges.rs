@@ -1,14 +1,16 @@
 //! Edges stored compactly, for graphs that are gone over more often than deriving the edges is worth.
 //!
-//! Owns one word per node: nothing, the only successor, or where the list of successors is. A node with at most one successor costs one access to memory.
-//! Refuses more than 2^31 words of lists.
+//! Owns one word per node: nothing, the only successor, or where the list of successors is. A node with at
+//! most one successor costs one access to memory. Refuses more than 2^31 words of lists.
 
-use super::{Array, MAX_NODES, Successors};
+use super::{Array, Bits, MAX_NODES, Successors};
 use prefetch_index::prefetch_index;
 use std::ops::Range;
 
 /// The word of a node holds the position of a list.
 const LIST: u32 = 1 << 31;
+/// Successors asked for ahead; more are asked for when they are named.
+const TARGETS: usize = 4;
 
 /// Why a graph cannot be held.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -34,6 +36,8 @@ pub struct Edges {
     words: Array<u32>,
     /// For each node with two or more successors their number, then the successors.
     lists: Array<u32>,
+    /// Nodes without successors.
+    leaves: Bits,
 }
 
 impl Edges {
@@ -56,7 +60,8 @@ impl Edges {
         if total > u64::from(LIST) {
             return Err(GraphError::TooManyEdges { words: total });
         }
-        let mut edges = Edges { words: Array::zeroed(n as usize), lists: Array::zeroed(total as usize) };
+        let mut edges =
+            Edges { words: Array::zeroed(n as usize), lists: Array::zeroed(total as usize), leaves: Bits::new(n) };
         let (mut words, mut lists, mut base) = (&mut *edges.words, &mut *edges.lists, 0);
         std::thread::scope(|scope| {
             for (share, size) in shares.iter().zip(&sizes) {
@@ -68,34 +73,25 @@ impl Edges {
                 base += *size as u32;
             }
         });
+        for (bits, words) in edges.leaves.words_mut().iter_mut().zip(edges.words.chunks(64)) {
+            *bits = words.iter().rev().fold(0, |bits, word| bits << 1 | u64::from(*word == 0));
+        }
         Ok(edges)
     }
 
-    /// The successors of `node`; none out of range.
-    #[inline]
-    #[must_use]
-    pub fn of(&self, node: u32) -> Successions<'_> {
-        match self.words.get(node as usize) {
-            None | Some(0) => Successions::Few(None),
-            Some(&word) if word < LIST => Successions::Few(Some(word - 1)),
-            Some(&word) => Successions::Many(self.list(word)),
-        }
+    /// Calls `f` with the successors of `node`; none if it is out of range.
+    #[inline(always)]
+    fn with<R>(&self, node: u32, f: impl FnOnce(&[u32]) -> R) -> R {
+        let word = self.words.get(node as usize).copied().unwrap_or(0);
+        let only = [word.wrapping_sub(1)];
+        let list = if word < LIST {
+            &only[..usize::from(word != 0)]
+        } else {
+            let (lists, at) = (&*self.lists, (word - LIST) as usize);
+            &lists[at + 1..at + 1 + lists[at] as usize]
+        };
+        f(list)
     }
-
-    #[inline]
-    fn list(&self, word: u32) -> &[u32] {
-        let (lists, at) = (&*self.lists, (word - LIST) as usize);
-        &lists[at + 1..at + 1 + lists[at] as usize]
-    }
-}
-
-/// The successors of one node.
-#[derive(Debug, Clone, Copy)]
-pub enum Successions<'a> {
-    /// None or one.
-    Few(Option<u32>),
-    /// Two or more.
-    Many(&'a [u32]),
 }
 
 impl Successors for Edges {
@@ -106,11 +102,12 @@ impl Successors for Edges {
 
     #[inline]
     fn for_each(&self, node: u32, f: &mut impl FnMut(u32)) {
-        match self.of(node) {
-            Successions::Few(None) => {}
-            Successions::Few(Some(w)) => f(w),
-            Successions::Many(list) => list.iter().copied().for_each(f),
-        }
+        self.with(node, |list| list.iter().copied().for_each(f));
+    }
+
+    #[inline]
+    fn is_leaf(&self, node: u32) -> bool {
+        self.leaves.get(node)
     }
 
     #[inline]
@@ -125,6 +122,11 @@ impl Successors for Edges {
         {
             prefetch_index(&*self.lists, (word - LIST) as usize);
         }
+    }
+
+    #[inline]
+    fn prefetch_targets(&self, node: u32) {
+        self.with(node, |list| list.iter().take(TARGETS).for_each(|w| self.prefetch(*w)));
     }
 }
 

@@ -16,25 +16,24 @@ pub(super) struct Sizes {
 const MAX: u64 = (1 << 48) - 1;
 
 impl Sizes {
-    /// `count` numbers of these sizes, which add up to `total`.
-    pub(super) fn new(count: u32, total: u64, mut size: impl FnMut(u32) -> u64) -> Self {
-        let wide = total > u64::from(u32::MAX);
-        let mut sizes = Sizes { low: Array::zeroed(count as usize), high: wide.then(|| Array::zeroed(count as usize)) };
-        let low = &mut *sizes.low;
-        match sizes.high.as_deref_mut() {
-            None => {
-                for (i, low) in low.iter_mut().enumerate() {
-                    *low = size(i as u32) as u32;
-                }
-            }
-            Some(high) => {
-                for (i, (low, high)) in low.iter_mut().zip(high).enumerate() {
-                    let size = size(i as u32).min(MAX);
-                    (*low, *high) = (size as u32, (size >> 32) as u16);
-                }
-            }
+    /// `count` numbers of these sizes. Asks for each size once, or twice if they add up to 4 GiB or more.
+    pub(super) fn new(count: u32, size: impl Fn(u32) -> u64) -> Self {
+        let mut low: Array<u32> = Array::zeroed(count as usize);
+        let mut total = 0u64;
+        for (i, low) in low.iter_mut().enumerate() {
+            let size = size(i as u32);
+            total = total.saturating_add(size);
+            *low = size as u32;
         }
-        sizes
+        if total <= u64::from(u32::MAX) {
+            return Sizes { low, high: None };
+        }
+        let mut high: Array<u16> = Array::zeroed(count as usize);
+        for (i, (low, high)) in low.iter_mut().zip(high.iter_mut()).enumerate() {
+            let size = size(i as u32).min(MAX);
+            (*low, *high) = (size as u32, (size >> 32) as u16);
+        }
+        Sizes { low, high: Some(high) }
     }
 
     #[inline]

@@ -99,8 +99,9 @@ impl<'a, S: Successors> Rooted<'a, S> {
         (node >= self.count && node < self.root).then(|| (node - self.count) as usize)
     }
 
+    /// Behind a pointer so that the callback is inlined where objects call it.
     #[cold]
-    fn for_each_root(&self, node: u32, f: &mut impl FnMut(u32)) {
+    fn for_each_root(&self, node: u32, f: &mut dyn FnMut(u32)) {
         if node == self.root {
             (self.count..self.root).for_each(f);
         } else {
@@ -132,6 +133,11 @@ impl<S: Successors> Successors for Rooted<'_, S> {
     }
 
     #[inline]
+    fn is_leaf(&self, node: u32) -> bool {
+        node < self.count && self.objects.is_leaf(node)
+    }
+
+    #[inline]
     fn prefetch(&self, node: u32) {
         if node < self.count {
             self.objects.prefetch(node);
@@ -142,6 +148,13 @@ impl<S: Successors> Successors for Rooted<'_, S> {
     fn prefetch_edges(&self, node: u32) {
         if node < self.count {
             self.objects.prefetch_edges(node);
+        }
+    }
+
+    #[inline]
+    fn prefetch_targets(&self, node: u32) {
+        if node < self.count {
+            self.objects.prefetch_targets(node);
         }
     }
 }

@@ -1,9 +1,9 @@
 //! Retained sizes of sets of nodes: of a type, of a package.
 //!
-//! Owns the two answers there are. *By dominators*: the sum over the members with no other member above them in the
-//! dominator tree. It is quick and for all kinds at once, and a lower bound: what is reachable through two members only, but through neither
-//! alone, is not in it. *Exact*: what becomes unreachable when all members are gone, by a search
-//! without them, one search per set.
+//! Owns the two answers there are. *By dominators*: the sum over the members with no other member above
+//! them in the dominator tree. It is quick and for all kinds at once, and a lower bound: what is reachable
+//! through two members only, but through neither alone, is not in it. *Exact*: what becomes unreachable
+//! when all members are gone, by a search without them, one search per set.
 
 use super::{Array, Bits, DominatorTree, Rooted, Successors, breadth_first};
 use std::ops::ControlFlow;
@@ -12,8 +12,8 @@ use std::ops::ControlFlow;
 const AHEAD: u32 = 16;
 
 impl DominatorTree {
-    /// Bytes retained by the members of a set, by dominators: a lower bound of [`DominatorTree::retained_exactly`], equal to it for
-    /// a set of one.
+    /// Bytes retained by the members of a set, by dominators: a lower bound of
+    /// [`DominatorTree::retained_exactly`], equal to it for a set of one.
     #[must_use]
     pub fn retained_by(&self, set: &Bits) -> u64 {
         let dominators = self.dominator_numbers();

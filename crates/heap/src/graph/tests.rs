@@ -88,7 +88,8 @@ impl Case {
     }
 }
 
-/// Up to 60 objects with cycles, loops, parallel edges, edges and roots out of range; sizes small or above 4 GiB in sum.
+/// Up to 60 objects with cycles, loops, parallel edges, edges and roots out of range; sizes small or above
+/// 4 GiB in sum.
 fn cases() -> impl Strategy<Value = Case> {
     (1u32..60, 0usize..4, any::<bool>()).prop_flat_map(|(n, degree, large)| {
         let node = 0..n + 2;
@@ -313,8 +314,8 @@ fn a_list_whose_values_an_index_holds_too() {
 
 #[test]
 fn a_ladder_of_a_million() {
-    // 3i points to 3i+1 and 3i+3, 3i+1 to 3i+3: every third node is a join dominated by another join. Each also points
-    // to a leaf 3i+2 that the root holds.
+    // 3i points to 3i+1 and 3i+3, 3i+1 to 3i+3: every third node is a join dominated by another join. Each
+    // also points to a leaf 3i+2 that the root holds.
     let n = 3 * (MILLION / 3);
     let objects = rule(n, |v, f| match v % 3 {
         0 => {

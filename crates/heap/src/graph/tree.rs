@@ -20,15 +20,15 @@ pub struct DominatorTree {
 }
 
 impl DominatorTree {
-    /// Searches the graph and builds the tree. `size` gives the bytes of a node itself (of an object its slot; for a group
-    /// what the global or the stack takes, or 0); the root has none. Bytes are exact up to 2^48 in all.
+    /// Searches the graph and builds the tree. `size` gives the bytes of a node itself (of an object its
+    /// slot; for a group what the global or the stack takes, or 0); the root has none. Bytes are exact up
+    /// to 2^48 in all.
     #[must_use]
     pub fn new<S: Successors>(graph: &Rooted<'_, S>, size: impl Fn(u32) -> u64) -> Self {
         let tree = dominators(graph, graph.root());
         let node_of = &tree.node_of[..tree.reached as usize];
         let of_number = |i: u32| if i == 0 { 0 } else { size(node_of[i as usize]) };
-        let total = (0..tree.reached).fold(0u64, |sum, i| sum.saturating_add(of_number(i)));
-        let mut retained = Sizes::new(tree.reached, total, of_number);
+        let mut retained = Sizes::new(tree.reached, of_number);
         retained.sum_up(&tree.dominator[..tree.reached as usize]);
         DominatorTree { tree, retained, objects: graph.object_count() }
     }
@@ -74,8 +74,8 @@ impl DominatorTree {
         self.tree.node_of[..self.tree.reached as usize].iter().copied()
     }
 
-    /// The immediate dominator: the nearest node that all paths from the root to `node` pass. None for the root and what is not
-    /// reachable.
+    /// The immediate dominator: the nearest node that all paths from the root to `node` pass. None for the
+    /// root and what is not reachable.
     #[must_use]
     pub fn dominator(&self, node: u32) -> Option<u32> {
         let number = self.number(node)?;
@@ -207,9 +207,10 @@ impl ChildrenIndex<'_> {
         numbers.map(|&i| (Reverse(self.tree.retained.get(i)), self.tree.node(i))).min().map(|(_, node)| node)
     }
 
-    /// The path from `node` to where its memory accumulates: down the dominator tree along the largest child as long as that child
-    /// retains at least `share` of its parent. The last node of the path is the accumulation point. Eclipse MAT calls the
-    /// share "big drop ratio" and takes 0.7 (`FindLeaksQuery`). Empty if the node is not reachable.
+    /// The path from `node` to where its memory accumulates: down the dominator tree along the largest
+    /// child as long as that child retains at least `share` of its parent. The last node of the path is the
+    /// accumulation point. Eclipse MAT calls the share "big drop ratio" and takes 0.7 (`FindLeaksQuery`).
+    /// Empty if the node is not reachable.
     #[must_use]
     pub fn accumulation_path(&self, node: u32, share: f64) -> Vec<u32> {
         let mut path: Vec<u32> = self.tree.is_reachable(node).then_some(node).into_iter().collect();
@@ -223,8 +224,9 @@ impl ChildrenIndex<'_> {
         path
     }
 
-    /// Leak suspects as Eclipse MAT picks them: the nodes accepted by `filter` (say, objects but not the groups above them) that
-    /// have no accepted node above them in the dominator tree and retain at least `share` of all (MAT: 0.2), largest first.
+    /// Leak suspects as Eclipse MAT picks them: the nodes accepted by `filter` (say, objects but not the
+    /// groups above them) that have no accepted node above them in the dominator tree and retain at least
+    /// `share` of all (MAT: 0.2), largest first.
     #[must_use]
     pub fn suspects(&self, share: f64, mut filter: impl FnMut(u32) -> bool) -> Vec<u32> {
         let least = (share * self.tree.total() as f64).max(1.0);
