@@ -64,7 +64,7 @@ pub(crate) struct ProcMemory {
 }
 
 impl ProcMemory {
-    fn open(pid: u32) -> Self {
+    pub(crate) fn open(pid: u32) -> Self {
         let maps = std::fs::read_to_string(format!("/proc/{pid}/maps")).unwrap();
         let regions = maps.lines().filter_map(|l| {
             let mut words = l.split(' ');

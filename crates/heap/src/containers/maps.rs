@@ -78,9 +78,9 @@ pub fn map_facts(heap: &HeapView<'_>, typ: TypeId, header: u64) -> Option<MapFac
     };
     walk.count(header);
     if layout.swiss_maps {
-        walk.swiss(&map, header)?
+        walk.swiss(&map, header)?;
     } else {
-        walk.classic(&map, header)?
+        walk.classic(&map, header)?;
     }
     let slot = slot_bytes(heap, &map);
     walk.facts.used_bytes = walk.facts.entries.saturating_mul(slot);
@@ -164,7 +164,7 @@ impl Walk<'_> {
 
     /// Counts the control bytes of groups behind each other.
     fn groups(&mut self, at: u64, count: u64, group_size: u64) -> Option<()> {
-        if group_size < 8 || group_size > 1 << 24 {
+        if !(8..=1 << 24).contains(&group_size) {
             return None;
         }
         let per_read = (WINDOW as u64 / group_size).max(1);

@@ -73,10 +73,14 @@ impl Edges {
                 base += *size as u32;
             }
         });
-        for (bits, words) in edges.leaves.words_mut().iter_mut().zip(edges.words.chunks(64)) {
+        edges.find_leaves();
+        Ok(edges)
+    }
+
+    fn find_leaves(&mut self) {
+        for (bits, words) in self.leaves.words_mut().iter_mut().zip(self.words.chunks(64)) {
             *bits = words.iter().rev().fold(0, |bits, word| bits << 1 | u64::from(*word == 0));
         }
-        Ok(edges)
     }
 
     /// Calls `f` with the successors of `node`; none if it is out of range.
@@ -226,7 +230,8 @@ impl Edges {
         if total > u64::from(LIST) {
             return Err(GraphError::TooManyEdges { words: total });
         }
-        let mut edges = Edges { words: Array::zeroed(nodes as usize), lists: Array::zeroed(total as usize) };
+        let (words, lists) = (Array::zeroed(nodes as usize), Array::zeroed(total as usize));
+        let mut edges = Edges { words, lists, leaves: Bits::new(nodes as u32) };
         let (mut node, mut list) = (0, 0);
         for part in parts {
             for (to, from) in edges.words[node..].iter_mut().zip(&part.words) {
@@ -236,6 +241,7 @@ impl Edges {
             node += part.words.len();
             list += part.lists.len();
         }
+        edges.find_leaves();
         Ok(edges)
     }
 }
