@@ -5,12 +5,15 @@
 
 pub mod containers;
 pub mod graph;
+mod overview;
+mod paths;
 mod pointers;
 mod program;
 mod roots;
 mod shapes;
 mod typing;
 
+pub use paths::Names;
 pub use pointers::{HeapView, ScanGaps};
 pub use program::{HeapError, HeapGraph, Runtime, Step};
 pub use roots::{RootGroup, RootSet};

@@ -2,6 +2,7 @@
 //! place where the order of the steps is written down.
 
 use crate::graph::{DominatorTree, Edges, GraphError, Rooted};
+use crate::paths::Names;
 use crate::pointers::{HeapView, ScanGaps};
 use crate::roots::RootSet;
 use crate::shapes::Shapes;
@@ -116,22 +117,21 @@ pub struct HeapGraph<'r> {
     pub tree: DominatorTree,
     /// What could not be followed.
     pub gaps: ScanGaps,
+    /// Bytes of spans that the runtime manages by hand.
+    pub manual_bytes: u64,
 }
 
 impl<'r> HeapGraph<'r> {
-    /// Reads the heap. `is_code_entry` says whether a function starts at an address; `step` is told what
-    /// is being done.
+    /// Reads the heap. `names` says where functions start; `step` is told what is being done.
     ///
     /// # Errors
     /// When the spans cannot be read, or there are more than 2^31 objects.
-    pub fn read(
-        runtime: &'r Runtime<'r>,
-        is_code_entry: &dyn Fn(u64) -> bool,
-        step: &mut dyn FnMut(Step),
-    ) -> Result<Self, HeapError> {
+    pub fn read(runtime: &'r Runtime<'r>, names: &dyn Names, step: &mut dyn FnMut(Step)) -> Result<Self, HeapError> {
         step(Step::Objects);
         let (memory, layout) = (runtime.memory, runtime.layout());
-        let objects = Objects::read(memory, Spans::read(memory, layout, &runtime.anchor)?);
+        let spans = Spans::read(memory, layout, &runtime.anchor)?;
+        let manual_bytes = spans.manual_bytes;
+        let objects = Objects::read(memory, spans);
         let specials = Specials::read(memory, layout, &objects);
         let none = Goroutines { list: Vec::new(), dead: 0, dead_stack_bytes: 0, distrusted: 0 };
         let goroutines = runtime.goroutines.as_ref().unwrap_or(&none);
@@ -141,14 +141,14 @@ impl<'r> HeapGraph<'r> {
             let (edges, gaps) = view.edges()?;
             let roots = RootSet::read(&view, goroutines, &specials);
             step(Step::Types);
-            (Typer::new(view, is_code_entry).run(goroutines, &specials), edges, roots, gaps)
+            (Typer::new(view, &|pc| names.is_function_start(pc)).run(goroutines, &specials), edges, roots, gaps)
         };
         step(Step::Dominators);
         let tree = {
             let graph = Rooted::new(&edges, &roots.roots)?;
             DominatorTree::new(&graph, |node| objects.size(node).unwrap_or(0))
         };
-        Ok(Self { runtime, objects, specials, shapes, edges, roots, tree, gaps })
+        Ok(Self { runtime, objects, specials, shapes, edges, roots, tree, gaps, manual_bytes })
     }
 
     /// The heap as readers of single objects want it.

@@ -11,6 +11,7 @@ mod finding;
 mod frame;
 mod gap;
 mod goversion;
+mod heap;
 mod ledger;
 mod memstats;
 mod process;
@@ -24,6 +25,7 @@ pub use finding::{
 pub use frame::{Frame, Mechanism};
 pub use gap::Gap;
 pub use goversion::GoVersion;
+pub use heap::{HEAP_SCHEMA, HeapCoverage, HeapGoroutines, HeapHolder, HeapMap, HeapOverview, HeapStep, HeapType};
 pub use ledger::{Ledger, LedgerRow, LedgerTerm};
 pub use memstats::{MemStats, MemStatsSource};
 pub use process::{Cgroup, CgroupVersion, Mapping, MappingKind, Pressure, PressureLine, ProcStatus, Smap, SmapsRollup};

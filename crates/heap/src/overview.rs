@@ -1,0 +1,289 @@
+//! The overview of a heap as plain data: who holds how much, which types, which maps, which goroutines.
+
+use crate::containers::map_facts;
+use crate::graph::{GraphError, Rooted, shortest_paths};
+use crate::paths::Names;
+use crate::program::HeapGraph;
+use crate::roots::RootGroup;
+use crate::shapes::Shape;
+use crate::typing::typing_stats;
+use goruntime::{Goroutine, Status};
+use model::{HEAP_SCHEMA, HeapCoverage, HeapGoroutines, HeapHolder, HeapMap, HeapOverview, HeapStep, HeapType};
+use std::collections::BTreeMap;
+
+/// Share of what a node retains that one child must retain for the way to go on to it.
+const ACCUMULATES: f64 = 0.8;
+/// Longest way that is shown.
+const MOST_STEPS: usize = 64;
+
+impl HeapGraph<'_> {
+    /// The overview with at most `rows` rows in each table. `target`, `source` and `oomph` are left empty.
+    ///
+    /// # Errors
+    /// [`GraphError`] when there are too many roots.
+    pub fn overview(&self, names: &dyn Names, rows: usize) -> Result<HeapOverview, GraphError> {
+        Ok(HeapOverview {
+            schema: HEAP_SCHEMA.to_owned(),
+            oomph: String::new(),
+            target: String::new(),
+            go_version: format!("go1.{}", self.runtime.layout().minor),
+            source: String::new(),
+            pause_ms: None,
+            coverage: self.coverage(),
+            holders: self.holders(names, rows)?,
+            types: self.types(names, rows),
+            maps: self.maps(names, rows)?,
+            goroutines: self.goroutine_groups(names, rows)?,
+            limits: self.limits(),
+        })
+    }
+
+    /// How much was understood.
+    #[must_use]
+    pub fn coverage(&self) -> HeapCoverage {
+        let stats = typing_stats(&self.view(), &self.shapes);
+        let reached = self.tree.total();
+        HeapCoverage {
+            objects: stats.all.0,
+            bytes: stats.all.1,
+            typed_objects: stats.typed.0,
+            typed_bytes: stats.typed.1,
+            unreachable_objects: u64::from(self.tree.unreachable_objects()),
+            unreachable_bytes: stats.all.1.saturating_sub(reached),
+            unswept_objects: self.objects.garbage().0,
+            unswept_bytes: self.objects.garbage().1,
+            distrusted_spans: self.objects.distrusted_spans(),
+            stack_bytes: self.manual_bytes,
+            layout_assumed: self.runtime.layout().assumed,
+        }
+    }
+
+    fn limits(&self) -> Vec<String> {
+        let mut limits = Vec::new();
+        if let Err(e) = &self.runtime.goroutines {
+            limits.push(format!("goroutines: {e}; what only their stacks hold counts as unreachable"));
+        }
+        if self.roots.unreadable_stacks > 0 {
+            limits.push(format!("{} goroutine stacks could not be read", self.roots.unreadable_stacks));
+        }
+        if self.roots.unreadable_data > 0 {
+            let bytes = model::Bytes(self.roots.unreadable_data);
+            limits.push(format!("{bytes} of the program's variables could not be read; what they hold is missing"));
+        }
+        if self.gaps.unreadable_spans > 0 {
+            limits.push(format!("{} spans could not be read: their pointers are missing", self.gaps.unreadable_spans));
+        }
+        if self.gaps.opaque_objects > 0 {
+            limits.push(format!("{} objects were being made, their pointers are unknown", self.gaps.opaque_objects));
+        }
+        if self.objects.distrusted_spans() > 0 {
+            limits.push(format!("{} spans contradict themselves and are left out", self.objects.distrusted_spans()));
+        }
+        limits
+    }
+
+    fn rooted(&self) -> Result<Rooted<'_, crate::graph::Edges>, GraphError> {
+        Rooted::new(&self.edges, &self.roots.roots)
+    }
+
+    /// The largest children of the root of the dominator tree: root groups, and objects that several roots
+    /// hold together.
+    fn holders(&self, names: &dyn Names, rows: usize) -> Result<Vec<HeapHolder>, GraphError> {
+        let graph = self.rooted()?;
+        let index = self.tree.children_index();
+        let mut top = index.of(graph.root());
+        top.truncate(rows);
+        let holders = top.into_iter().map(|node| {
+            let group = graph.group_of(node).and_then(|g| self.roots.groups.get(g)).copied();
+            let (name, kind) = match group {
+                Some(group) => (self.root_name(group, names), kind_of(group)),
+                None => (self.type_name(node, names), "object"),
+            };
+            let mut path = index.accumulation_path(node, ACCUMULATES);
+            path.truncate(MOST_STEPS);
+            let skip = usize::from(group.is_some());
+            HeapHolder {
+                name,
+                kind: kind.to_owned(),
+                retained_bytes: self.tree.retained(node),
+                path: self.steps(&graph, path.get(skip..).unwrap_or_default(), names),
+            }
+        });
+        Ok(holders.collect())
+    }
+
+    /// Names the nodes of a way; each is reached from the one before, perhaps through others.
+    fn steps<S: crate::graph::Successors>(
+        &self,
+        graph: &Rooted<'_, S>,
+        path: &[u32],
+        names: &dyn Names,
+    ) -> Vec<HeapStep> {
+        let mut before = None;
+        path.iter()
+            .filter(|&&node| node < graph.object_count())
+            .map(|&node| {
+                let via = before.map_or_else(String::new, |b| self.edge_name(b, node));
+                before = Some(node);
+                HeapStep {
+                    via,
+                    type_name: self.type_name(node, names),
+                    address: format!("{:#x}", self.objects.address(node).unwrap_or(0)),
+                }
+            })
+            .collect()
+    }
+
+    /// The shortest way from a root to each object, the root's name as its first step.
+    ///
+    /// # Errors
+    /// [`GraphError`] when there are too many roots.
+    pub fn holder_paths(&self, objects: &[u32], names: &dyn Names) -> Result<Vec<Vec<HeapStep>>, GraphError> {
+        let graph = self.rooted()?;
+        let paths = shortest_paths(&graph, objects);
+        Ok(paths
+            .into_iter()
+            .map(|path| {
+                // The root above all groups says nothing.
+                let group = path.get(1).and_then(|&n| graph.group_of(n)).and_then(|g| self.roots.groups.get(g));
+                let mut steps: Vec<HeapStep> = group
+                    .map(|&g| HeapStep {
+                        via: String::new(),
+                        type_name: self.root_name(g, names),
+                        address: match g {
+                            RootGroup::Global { address } => format!("{address:#x}"),
+                            _ => String::new(),
+                        },
+                    })
+                    .into_iter()
+                    .collect();
+                let from = path.len().saturating_sub(MOST_STEPS).max(2);
+                steps.extend(self.steps(&graph, path.get(from..).unwrap_or_default(), names));
+                steps
+            })
+            .collect())
+    }
+
+    fn types(&self, names: &dyn Names, rows: usize) -> Vec<HeapType> {
+        // Objects without a type are told apart by their size.
+        let mut sums = vec![(0_u64, 0_u64); self.shapes.len()];
+        let mut untyped: BTreeMap<u64, u64> = BTreeMap::new();
+        for (i, span) in self.objects.spans().iter().enumerate() {
+            for (object, _) in self.objects.of_span(i as u32) {
+                let number = self.shapes.number(object);
+                if number == 0 {
+                    *untyped.entry(span.elem_size).or_default() += 1;
+                } else if let Some(sum) = sums.get_mut(number as usize) {
+                    *sum = (sum.0 + 1, sum.1 + span.elem_size);
+                }
+            }
+        }
+        let count = self.shapes.len();
+        let objects = self.objects.count();
+        let kind = |node: u32| if node < objects { self.shapes.number(node) } else { u32::MAX };
+        let retained = self.tree.retained_by_kind(count, kind, |_| ());
+        // One type may have several shapes: a map's header, tables and groups go by its name.
+        let mut rows_by_name: BTreeMap<String, HeapType> = BTreeMap::new();
+        for (number, &(objects, bytes)) in sums.iter().enumerate().filter(|(_, s)| s.0 > 0) {
+            let shape = self.shapes.get(number as u32);
+            let name = shape.name(&self.runtime.types, |code| names.function(code));
+            let row =
+                rows_by_name.entry(name.clone()).or_insert(HeapType { name, objects: 0, bytes: 0, retained_bytes: 0 });
+            row.objects += objects;
+            row.bytes += bytes;
+            row.retained_bytes += retained.get(number).copied().unwrap_or(0);
+        }
+        let mut list: Vec<HeapType> = rows_by_name.into_values().collect();
+        list.extend(untyped.into_iter().map(|(size, objects)| HeapType {
+            name: format!("untyped, {size} bytes"),
+            objects,
+            bytes: size * objects,
+            retained_bytes: 0,
+        }));
+        list.sort_by(|a, b| b.bytes.cmp(&a.bytes).then_with(|| a.name.cmp(&b.name)));
+        list.truncate(rows);
+        list
+    }
+
+    fn maps(&self, names: &dyn Names, rows: usize) -> Result<Vec<HeapMap>, GraphError> {
+        let is_map = |node: u32| matches!(self.shapes.of(node), Shape::MapHeader(_));
+        let objects = self.objects.count();
+        let largest = self.tree.largest(rows, |node| node < objects && is_map(node));
+        let holders = self.holder_paths(&largest, names)?;
+        let mut maps = Vec::new();
+        for (node, holder) in largest.into_iter().zip(holders) {
+            let Shape::MapHeader(typ) = self.shapes.of(node) else { continue };
+            let Some(address) = self.objects.address(node) else { continue };
+            let Some(facts) = map_facts(&self.view(), typ, address) else { continue };
+            let slots = facts.slots.max(facts.entries);
+            let ghost = facts.bytes.checked_div(slots).map_or(0, |b| b * (slots - facts.entries));
+            maps.push(HeapMap {
+                type_name: self.runtime.types.name(typ),
+                address: format!("{address:#x}"),
+                entries: facts.entries,
+                slots: facts.slots,
+                bytes: facts.bytes,
+                ghost_bytes: ghost,
+                retained_bytes: self.tree.retained(node),
+                holder,
+            });
+        }
+        Ok(maps)
+    }
+
+    fn goroutine_groups(&self, names: &dyn Names, rows: usize) -> Result<Vec<HeapGoroutines>, GraphError> {
+        let graph = self.rooted()?;
+        let mut retained = BTreeMap::new();
+        for (i, group) in self.roots.groups.iter().enumerate() {
+            if let RootGroup::Goroutine { index } = group {
+                let node = graph.group_node(i);
+                retained.insert(*index, node.map_or(0, |n| self.tree.retained(n)));
+            }
+        }
+        let mut groups: BTreeMap<(String, String), HeapGoroutines> = BTreeMap::new();
+        let list = self.runtime.goroutines.as_ref().map(|g| g.list.as_slice()).unwrap_or_default();
+        for (i, g) in list.iter().enumerate() {
+            let function = names.function(g.start).unwrap_or_else(|| format!("{:#x}", g.start));
+            let state = state(g);
+            let row = groups.entry((function.clone(), state.clone())).or_insert(HeapGoroutines {
+                function,
+                state,
+                count: 0,
+                stack_bytes: 0,
+                retained_bytes: 0,
+            });
+            row.count += 1;
+            row.stack_bytes += g.stack.1.saturating_sub(g.stack.0);
+            row.retained_bytes += retained.get(&(i as u32)).copied().unwrap_or(0);
+        }
+        let mut list: Vec<HeapGoroutines> = groups.into_values().collect();
+        list.sort_by_key(|g| std::cmp::Reverse((g.retained_bytes + g.stack_bytes, g.count)));
+        list.truncate(rows);
+        Ok(list)
+    }
+}
+
+fn kind_of(group: RootGroup) -> &'static str {
+    match group {
+        RootGroup::Global { .. } => "global",
+        RootGroup::Goroutine { .. } => "goroutine",
+        RootGroup::Finalizers => "finalizer",
+        RootGroup::Cleanups => "cleanup",
+        RootGroup::WeakHandles => "weak",
+    }
+}
+
+fn state(g: &Goroutine) -> String {
+    match (g.status, g.wait_reason) {
+        (_, Some(reason)) => reason.text.to_owned(),
+        (Status::Running, _) => "running".to_owned(),
+        (Status::Runnable, _) => "runnable".to_owned(),
+        (Status::Syscall, _) => "syscall".to_owned(),
+        (Status::Waiting, _) => "waiting".to_owned(),
+        (Status::Preempted, _) => "preempted".to_owned(),
+        (Status::Leaked, _) => "leaked".to_owned(),
+        (Status::CopyStack, _) => "copystack".to_owned(),
+        (Status::Idle, _) => "idle".to_owned(),
+        (Status::Other(n), _) => format!("status {n}"),
+    }
+}

@@ -1,0 +1,161 @@
+//! Names for places: which field of an object leads to another, what a root is called.
+
+use crate::program::HeapGraph;
+use crate::roots::RootGroup;
+use crate::shapes::Shape;
+use gobinary::RuntimeTypes;
+use gobinary::TypeId;
+use gobinary::types::Detail;
+use goruntime::PointerBits;
+
+/// Bytes of an object that are searched for the pointer that leads on.
+const MOST_SEARCHED: u64 = 64 << 20;
+/// Bytes read at a time.
+const WINDOW: u64 = 1 << 16;
+/// How deep structs and arrays nest.
+const MOST_DEEP: u32 = 32;
+
+/// Names of a program's functions and variables: the heap crate does not read executables.
+pub trait Names {
+    /// Name of the function whose code holds the address.
+    fn function(&self, address: u64) -> Option<String>;
+    /// Whether a function starts at the address.
+    fn is_function_start(&self, address: u64) -> bool;
+    /// Name of the variable that holds the address, and bytes from its start.
+    fn variable(&self, address: u64) -> Option<(String, u64)>;
+}
+
+impl HeapGraph<'_> {
+    /// What an object is called.
+    #[must_use]
+    pub fn type_name(&self, object: u32, names: &dyn Names) -> String {
+        match self.shapes.of(object) {
+            Shape::Unknown => format!("untyped, {} bytes", self.objects.size(object).unwrap_or(0)),
+            shape => shape.name(&self.runtime.types, |code| names.function(code)),
+        }
+    }
+
+    /// What a root group is called.
+    #[must_use]
+    pub fn root_name(&self, group: RootGroup, names: &dyn Names) -> String {
+        match group {
+            RootGroup::Global { address } => match names.variable(address) {
+                Some((name, 0)) => name,
+                Some((name, offset)) => format!("{name}+{offset:#x}"),
+                None => self.place_of_global(address),
+            },
+            RootGroup::Goroutine { index } => {
+                let list = self.runtime.goroutines.as_ref().map(|g| g.list.as_slice()).unwrap_or_default();
+                let Some(g) = list.get(index as usize) else { return "goroutine".to_owned() };
+                match names.function(g.start) {
+                    Some(function) => format!("goroutine {} {function}", g.id),
+                    None => format!("goroutine {}", g.id),
+                }
+            }
+            RootGroup::Finalizers => "finalizers".to_owned(),
+            RootGroup::Cleanups => "cleanups".to_owned(),
+            RootGroup::WeakHandles => "weak handles".to_owned(),
+        }
+    }
+
+    /// `bss+0x1f40` where there are no symbols.
+    fn place_of_global(&self, address: u64) -> String {
+        for module in self.runtime.types.modules() {
+            for (name, range) in [("data", module.data..module.edata), ("bss", module.bss..module.ebss)] {
+                if range.contains(&address) {
+                    return format!("{name}+{:#x}", address - range.start);
+                }
+            }
+        }
+        format!("{address:#x}")
+    }
+
+    /// How `from` leads to `to`: the field, element or slot of `from` that points there. Empty when it
+    /// is not found.
+    #[must_use]
+    pub fn edge_name(&self, from: u32, to: u32) -> String {
+        let Some((offset, base)) = self.offset_of_pointer(from, to) else { return String::new() };
+        let types = &self.runtime.types;
+        let at = offset - base;
+        match self.shapes.of(from) {
+            Shape::Value(id) => field_name(types, id, at),
+            Shape::Array(id) => {
+                let size = types.get(id).map_or(0, |t| t.size).max(1);
+                format!("[{}]{}", at / size, field_name(types, id, at % size))
+            }
+            Shape::MapGroups(map) | Shape::MapBuckets(map) => slot_name(types, map, at),
+            _ => String::new(),
+        }
+    }
+
+    /// Offset in the slot of `from` of the first word that points into `to`, and where the value begins.
+    fn offset_of_pointer(&self, from: u32, to: u32) -> Option<(u64, u64)> {
+        let (span, slot) = self.objects.place(from)?;
+        let span = self.objects.spans().get(span as usize)?;
+        let start = span.start + u64::from(slot) * span.elem_size;
+        let base = if span.pointers == PointerBits::Header { 8 } else { 0 };
+        let mut scratch = Vec::new();
+        let mut at = base;
+        while at < span.elem_size.min(MOST_SEARCHED) {
+            let n = (span.elem_size - at).min(WINDOW);
+            let bytes = self.runtime.memory.view(start + at, n as usize, &mut scratch).ok()?;
+            for (i, word) in bytes.chunks_exact(8).enumerate() {
+                let value = u64::from_le_bytes(word.try_into().unwrap_or_default());
+                if self.objects.find(value).is_some_and(|f| f.object == to) {
+                    return Some((at + 8 * i as u64, base));
+                }
+            }
+            at += n;
+        }
+        None
+    }
+}
+
+/// `.users`, `.list[3].next`: the field of a type at an offset.
+fn field_name(types: &RuntimeTypes<'_>, id: TypeId, offset: u64) -> String {
+    let mut name = String::new();
+    let (mut id, mut offset) = (id, offset);
+    for _ in 0..MOST_DEEP {
+        match types.get(id).map(|t| &t.detail) {
+            Some(Detail::Struct { fields }) => {
+                let i = fields.partition_point(|f| f.offset <= offset);
+                // Fields without size may stand at the same offset: the last one has the bytes.
+                let Some(field) = i.checked_sub(1).and_then(|i| fields.get(i)) else { break };
+                name.push('.');
+                name.push_str(&types.name_at(field.name).map_or_else(|| "?".to_owned(), |n| n.text));
+                offset -= field.offset;
+                id = field.typ;
+            }
+            Some(Detail::Array { elem, .. }) => {
+                let size = types.get(*elem).map_or(0, |t| t.size).max(1);
+                name.push_str(&format!("[{}]", offset / size));
+                offset %= size;
+                id = *elem;
+            }
+            _ => break,
+        }
+    }
+    name
+}
+
+/// Whether the word of a group or bucket belongs to a key or a value.
+fn slot_name(types: &RuntimeTypes<'_>, map: TypeId, at: u64) -> String {
+    use gobinary::types::MapSlots;
+    let Some(Detail::Map(m)) = types.get(map).map(|t| &t.detail) else { return String::new() };
+    let is_key = match m.slots {
+        MapSlots::Buckets { bucket_size, key_size, .. } => {
+            at % u64::from(bucket_size.max(1)) < 8 + 8 * u64::from(key_size)
+        }
+        MapSlots::Groups { group_size, keys_offset, key_stride, elems_offset, elem_stride, .. } => {
+            let at = at % group_size.max(1);
+            let elem = at.checked_sub(elems_offset).map(|o| o % elem_stride.max(1));
+            let key = at.checked_sub(keys_offset).map(|o| o % key_stride.max(1));
+            // In the usual layout keys and values take turns: the nearer start decides.
+            match (key, elem) {
+                (Some(k), Some(e)) => k < e,
+                (key, _) => key.is_some(),
+            }
+        }
+    };
+    if is_key { "[key]".to_owned() } else { "[value]".to_owned() }
+}
