@@ -190,21 +190,25 @@ impl Checked {
     }
 
     fn constants(&mut self, column: usize, debug: &Debug, texts: &BTreeMap<String, String>) {
-        let kinds = table().constants.iter().map(|c| (c, c.name.to_owned()));
-        let reasons = table().wait_reasons.iter().map(|c| (c, format!("{WAIT_REASON}{}", c.name)));
-        let mut known = BTreeSet::new();
-        for (constant, name) in kinds.chain(reasons) {
+        let kinds = table().constants.iter().map(|c| (c.name.to_owned(), c.value(column)));
+        let reasons = table().wait_reasons.iter().map(|c| (format!("{WAIT_REASON}{}", c.name), c.value(column)));
+        // A wait reason whose text changed has a row for each text.
+        let mut known: BTreeMap<String, Option<u32>> = BTreeMap::new();
+        for (name, value) in kinds.chain(reasons) {
+            let entry = known.entry(name).or_default();
+            *entry = entry.or(value);
+        }
+        for (name, value) in &known {
             self.fields += 1;
-            let said = debug.constants.get(&name).and_then(|&v| u32::try_from(v).ok());
-            if said != constant.value(column) {
-                self.faults.push(format!("{name}: the table has {:?}, the program {said:?}", constant.value(column)));
+            let said = debug.constants.get(name).and_then(|&v| u32::try_from(v).ok());
+            if said != *value {
+                self.faults.push(format!("{name}: the table has {value:?}, the program {said:?}"));
             }
-            known.insert(name);
         }
         for name in
             debug.constants.keys().filter(|n| n.starts_with(WAIT_REASON) || n.starts_with("runtime._KindSpecial"))
         {
-            if !known.contains(name) {
+            if !known.contains_key(name) {
                 self.faults.push(format!("{name} is not in the table"));
             }
         }
