@@ -305,6 +305,15 @@ fn all_hold(what: &str, types: &RuntimeTypes<'_>) {
         let (mask, parts) = (types.pointer_mask(id), types.structural_mask(id));
         assert!(mask.is_some() && mask == parts, "{what}: {name}: {mask:?} {parts:?}");
     }
+    let more = types.load_unlisted();
+    let unlisted: Vec<String> = (count..more).map(|i| types.name(TypeId(u32::try_from(i).unwrap()))).collect();
+    // The program's closures are among them; nothing that is found by looking has other bits than its parts.
+    assert!(unlisted.len() < count / 8, "{what}: {} of {count}", unlisted.len());
+    assert!(unlisted.iter().any(|n| n.starts_with("struct { F uintptr;")), "{what}: {unlisted:?}");
+    for i in count..more {
+        let id = TypeId(u32::try_from(i).unwrap());
+        assert_eq!(types.pointer_mask(id), types.structural_mask(id), "{what}: {}", types.name(id));
+    }
 }
 
 /// Memory put together by `fuzz/seed_go_types.py` as `src/internal/abi/type.go` has it: what is in it is

@@ -296,7 +296,8 @@ fn document(rows: &mut [Checked]) -> String {
          debug information, compares every row (offset, width, size, constant, text of a wait reason), and writes this\n\
          file. A new release is a new column: `cargo xtask layouts --print 1.28.0`.\n\n\
          Patch releases: checked by hand in Go 1.23.1 and 1.23.9, 1.24.3 and 1.24.11, 1.25.0 and 1.25.5, 1.26.0 and 1.26.6,\n\
-         1.27.0 and 1.27.3. Fields of `m` behind `needextram` moved within 1.24 and are not in the table.\n\n\
+         1.27.0 and 1.27.3. Fields of `m` behind `needextram` moved within 1.24 and are not in the table.\n\
+         The column of 1.20 is from the debug information of a Go 1.20 program; no package has that toolchain any more.\n\n\
          | Go | processor | rows compared | wrong | not in the program's debug information |\n\
          |---|---|---:|---:|---|\n",
     );
