@@ -4,6 +4,7 @@
 
 mod docs;
 mod fuzz;
+mod layouts;
 mod matrix;
 mod tools;
 
@@ -45,6 +46,8 @@ enum Command {
     },
     /// Build one static executable
     Dist,
+    /// Compare the layouts of Go's runtime with programs that Go toolchains build
+    Layouts(layouts::Args),
     /// Diagnose every specimen with several Go versions, several times
     Matrix(matrix::Args),
 }
@@ -58,6 +61,7 @@ fn main() -> ExitCode {
         Command::Deny => tools::deny(),
         Command::Docs { check } => docs::run(check),
         Command::Dist => tools::dist(),
+        Command::Layouts(args) => layouts::run(&args),
         Command::Matrix(args) => matrix::run(&args),
     };
     match done {

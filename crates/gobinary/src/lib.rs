@@ -1,8 +1,10 @@
-//! What a Go executable says of itself: build information (`debug/buildinfo`), build id, and the
-//! function table (pclntab) that names every function, all of them also in stripped binaries.
+//! What a Go program says of itself: build information (`debug/buildinfo`), build id, the function
+//! table (pclntab) that names every function, and the descriptors of all its types, all of them also in
+//! stripped binaries; and where the runtime of each Go release keeps what ([`layout`]).
 //!
 //! Bytes in, facts out: this crate opens nothing. It reads 64-bit little-endian ELF files of Go
-//! 1.18 to 1.27 and refuses others with an error; it never panics on any input.
+//! 1.18 to 1.27 and refuses others with an error, and the memory of programs of Go 1.19 and newer
+//! through [`Memory`]; it never panics on any input.
 
 mod buildinfo;
 mod elf;

@@ -9,7 +9,9 @@ const PART: &str = "module data";
 /// Bytes looked at in one go while scanning.
 const CHUNK: usize = 1 << 20;
 /// Most bytes that are scanned; the data of an executable is far smaller, its heap is not.
-const MOST_SCANNED: u64 = 4 << 30;
+const MOST_SCANNED: u64 = 16 << 30;
+/// Farthest that the module data lies from the function table: code addresses data by 32-bit distances.
+const MOST_DISTANCE: u64 = 4 << 30;
 /// Most modules that are followed: the executable and its plugins.
 const MOST_MODULES: usize = 256;
 /// Most places that look like a function table and are tried.
@@ -131,9 +133,12 @@ pub fn find_modules(
     layout: &Layout,
     pclntab: Option<u64>,
 ) -> Result<Vec<ModuleData>, BinaryError> {
-    let tables = pclntab.map_or_else(|| find_tables(memory), |t| vec![t]);
-    let Some(first) = tables.iter().find_map(|&table| find_first(memory, layout, table)) else {
-        let offset = tables.first().copied().unwrap_or(0);
+    let first = match pclntab {
+        Some(table) => find_first(memory, layout, table),
+        None => search(memory, layout),
+    };
+    let Some(first) = first else {
+        let offset = pclntab.unwrap_or(0);
         return Err(BinaryError::Damaged { part: PART, offset, expected: "a structure that names the function table" });
     };
     let mut modules = vec![first];
@@ -224,20 +229,22 @@ const fn is_tag(word: u64) -> bool {
     matches!(word.to_le_bytes(), [0xf0 | 0xf1, 0xff, 0xff, 0xff, 0, 0, 1 | 4, 8])
 }
 
-/// Addresses of what looks like a function table.
-fn find_tables(memory: &dyn Memory) -> Vec<u64> {
-    let mut tables = Vec::new();
-    // By address: executables lie below their heap.
-    scan(memory, memory.regions().iter().filter(|r| r.readable), &mut |address, word| {
-        if is_tag(word) {
-            let offset = address.checked_add(HEADER_NAMES).and_then(|a| memory.u64(a).ok());
-            if offset.is_some_and(|o| (72..1 << 32).contains(&o)) {
-                tables.push(address);
-            }
+/// Searches for a function table that a module data names.
+fn search(memory: &dyn Memory, layout: &Layout) -> Option<ModuleData> {
+    let (mut found, mut tries) = (None, 0);
+    // What is not written first: the table lies there in most programs, and the heap does not.
+    let mut regions: Vec<&Region> = memory.regions().iter().filter(|r| r.readable).collect();
+    regions.sort_by_key(|r| (r.writable, r.start));
+    scan(memory, regions.into_iter(), &mut |address, word| {
+        let offset =
+            if is_tag(word) { address.checked_add(HEADER_NAMES).and_then(|a| memory.u64(a).ok()) } else { None };
+        if offset.is_some_and(|o| (72..1 << 32).contains(&o)) {
+            tries += 1;
+            found = find_first(memory, layout, address);
         }
-        tables.len() >= MOST_TABLES
+        found.is_some() || tries >= MOST_TABLES
     });
-    tables
+    found
 }
 
 /// The module data whose first two words are the function table and its names.
@@ -252,7 +259,8 @@ fn find_first(memory: &dyn Memory, layout: &Layout, table: u64) -> Option<Module
     };
     // The nearest memory first: data lies beside the code, the heap far away. A linker may have made the
     // structure read-only after relocation.
-    let mut regions: Vec<&Region> = memory.regions().iter().filter(|r| r.readable && !r.executable).collect();
+    let near = |r: &&Region| r.readable && !r.executable && r.start.abs_diff(table) < MOST_DISTANCE;
+    let mut regions: Vec<&Region> = memory.regions().iter().filter(near).collect();
     regions.sort_by_key(|r| r.start.abs_diff(table));
     scan(memory, regions.into_iter(), &mut look);
     found

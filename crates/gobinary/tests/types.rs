@@ -305,4 +305,44 @@ fn all_hold(what: &str, types: &RuntimeTypes<'_>) {
         let (mask, parts) = (types.pointer_mask(id), types.structural_mask(id));
         assert!(mask.is_some() && mask == parts, "{what}: {name}: {mask:?} {parts:?}");
     }
+    let more = types.load_unlisted();
+    let unlisted: Vec<String> = (count..more).map(|i| types.name(TypeId(u32::try_from(i).unwrap()))).collect();
+    // The program's closures are among them; nothing that is found by looking has other bits than its parts.
+    assert!(unlisted.len() < count / 8, "{what}: {} of {count}", unlisted.len());
+    assert!(unlisted.iter().any(|n| n.starts_with("struct { F uintptr;")), "{what}: {unlisted:?}");
+    for i in count..more {
+        let id = TypeId(u32::try_from(i).unwrap());
+        assert_eq!(types.pointer_mask(id), types.structural_mask(id), "{what}: {}", types.name(id));
+    }
+}
+
+/// Memory put together by `fuzz/seed_go_types.py` as `src/internal/abi/type.go` has it: what is in it is
+/// known without a toolchain.
+#[test]
+fn descriptors_made_by_hand_are_read() {
+    let images: [(&str, &[u8]); 3] = [
+        ("go1.23", include_bytes!("../../../fuzz/seeds/go_types/types-1.23")),
+        ("go1.26", include_bytes!("../../../fuzz/seeds/go_types/types-1.26")),
+        ("go1.27", include_bytes!("../../../fuzz/seeds/go_types/types-1.27")),
+    ];
+    for (version, image) in images {
+        let memory = Slices::new([(0x10000, &image[1..], true, false)]);
+        let layout = Layout::lookup(version, Arch::Amd64).unwrap();
+        let modules = find_modules(&memory, &layout, None).unwrap_or_else(|e| panic!("{version}: {e}"));
+        let types = RuntimeTypes::new(&memory, layout, modules);
+        let names: Vec<String> = (0..types.load_all()).map(|i| types.name(TypeId(u32::try_from(i).unwrap()))).collect();
+        let itabs = types.itabs();
+        assert_eq!(itabs.len(), 1, "{version}");
+        assert_eq!((types.name(itabs[0].interface), types.name(itabs[0].typ)), ("main.I".into(), "main.T".into()));
+        for name in ["bool", "*int", "[]*int", "[600]*int", "chan string", "map[string]*int", "interface {}"] {
+            assert!(names.iter().any(|n| n == name), "{version}: {name} is not in {names:?}");
+        }
+        let program = types.program(itabs[0].typ).unwrap();
+        let words: Vec<_> = program.slots.iter().map(|s| s.word).collect();
+        assert_eq!(words, [0, 2, 4, 6, 7], "{version}");
+        let repeat = program.repeats.first().unwrap();
+        assert_eq!((repeat.word, repeat.stride, repeat.count, program.incomplete), (8, 1, 600, false), "{version}");
+        let mask = types.structural_mask(itabs[0].typ).unwrap();
+        assert_eq!(mask.pointers().collect::<Vec<_>>(), [0, 3, 5].into_iter().chain(6..608).collect::<Vec<_>>());
+    }
 }

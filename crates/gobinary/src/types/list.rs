@@ -42,6 +42,22 @@ impl RuntimeTypes<'_> {
         self.len()
     }
 
+    /// Meets the types that the modules have and do not list, by looking at every address of their type
+    /// sections: those of closures (`struct { F uintptr; ... }`) and of values that no other type names.
+    /// Returns how many are known then.
+    pub fn load_unlisted(&self) -> usize {
+        for module in &self.modules {
+            for region in self.memory.regions() {
+                let start = region.start.max(module.types).checked_next_multiple_of(8).unwrap_or(u64::MAX);
+                for at in (start..region.end.min(module.etypes)).step_by(8) {
+                    // One that holds is met by the look.
+                    let _ = self.looks_like_type(at);
+                }
+            }
+        }
+        self.len()
+    }
+
     /// Up to Go 1.26: offsets of types, sorted by name.
     fn walk_links(&self, module: &ModuleData) {
         let most = module.etypes.saturating_sub(module.types) / 4;
@@ -184,7 +200,7 @@ impl RuntimeTypes<'_> {
             Kind::Chan | Kind::Func | Kind::Interface | Kind::Map | Kind::Slice | Kind::String | Kind::UnsafePointer
         );
         kind.size().is_none_or(|s| s == size)
-            && size < 1 << 47
+            && size <= super::read::MOST_SIZE
             && pointers <= size
             && pointers % 8 == 0
             && (pointers > 0 || !has_pointers)

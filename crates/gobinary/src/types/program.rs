@@ -9,6 +9,8 @@ const MOST_EXPANDED: usize = 256;
 const MOST_SLOTS: usize = 1 << 16;
 /// Most parts that are looked at for one type.
 const MOST_STEPS: u32 = 1 << 20;
+/// Most elements of long arrays that are visited for one value.
+const MOST_REPEATED: u64 = 1 << 28;
 /// How deep structs and arrays nest.
 const MOST_DEEP: u32 = 64;
 
@@ -106,7 +108,7 @@ impl RuntimeTypes<'_> {
     /// Calls `each` for every pointer of a value of the type, long arrays included: word of the value in
     /// which it lies, and kind. Stops when `each` returns false. False when pointers are not known.
     pub fn each_pointer(&self, id: TypeId, each: &mut dyn FnMut(u64, PointerKind) -> bool) -> bool {
-        let mut steps = 1 << 32;
+        let mut steps = MOST_REPEATED;
         self.pointers_from(id, 0, MOST_DEEP, &mut steps, each).unwrap_or(true)
     }
 

@@ -19,8 +19,8 @@ pub(super) const NAMED: u8 = 4;
 const GC_MASK_ON_DEMAND: u8 = 16;
 /// `TFlagDirectIface`, from Go 1.26.
 const DIRECT_IFACE: u8 = 32;
-/// Address space of a process: no value is longer.
-const MOST_SIZE: u64 = 1 << 47;
+/// The compiler's limit (`MaxWidth`): no type is longer.
+pub(super) const MOST_SIZE: u64 = 1 << 50;
 /// Most fields, parameters or methods of one type.
 const MOST_PARTS: u64 = 1 << 16;
 /// Length of the count of results that carries the mark of `...`.
