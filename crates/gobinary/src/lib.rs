@@ -14,4 +14,7 @@ pub use buildinfo::{BuildInfo, Module};
 pub use elf::GoBinary;
 pub use error::BinaryError;
 pub use memory::{Memory, Region, Slices, Unreadable};
-pub use pclntab::Pclntab;
+pub use pclntab::{
+    ArgsSize, Bitmap, Func, FuncFlags, FuncKind, Functions, LineAt, LogicalFrame, LogicalFrames, ModuleBases, ModuleTables,
+    Pclntab, StackMap, StackObject, StackObjects, callers_frames, printable_name,
+};
