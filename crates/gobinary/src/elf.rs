@@ -1,6 +1,6 @@
 //! The ELF side: segments as address ranges, the build-id note, and where to look for the rest.
 
-use crate::pclntab::{Functions, Pclntab};
+use crate::pclntab::{Functions, ModuleBases, Pclntab};
 use crate::{BinaryError, BuildInfo};
 use object::read::elf::ElfFile64;
 use object::{Endianness, Object, ObjectSection, ObjectSegment, SegmentFlags};
@@ -108,9 +108,17 @@ impl<'a> GoBinary<'a> {
     /// As [`GoBinary::pclntab`].
     pub fn functions(&self) -> Result<Functions<'a>, BinaryError> {
         let table = self.pclntab()?;
-        let bases = crate::pclntab::gofunc(self, &table);
-        let funcdata = bases.and_then(|(gofunc, _)| self.bytes_from(gofunc)).unwrap_or_default();
-        Ok(Functions::new(table, funcdata, bases.map(|b| b.1)))
+        let bases = crate::pclntab::bases(self, &table);
+        let funcdata = bases.gofunc.and_then(|gofunc| self.bytes_from(gofunc)).unwrap_or_default();
+        Ok(Functions::new(table, funcdata, bases.rodata))
+    }
+
+    /// Where the linker put the function table and what belongs to it, in the addresses of the file.
+    ///
+    /// # Errors
+    /// As [`GoBinary::pclntab`].
+    pub fn module_bases(&self) -> Result<ModuleBases, BinaryError> {
+        Ok(crate::pclntab::bases(self, &self.pclntab()?))
     }
 
     /// The `n` bytes of the file before `address` (a virtual address before relocation): the call

@@ -7,14 +7,20 @@
 mod buildinfo;
 mod elf;
 mod error;
+mod gcprog;
 mod memory;
 mod pclntab;
+mod unwind;
 
 pub use buildinfo::{BuildInfo, Module};
 pub use elf::GoBinary;
 pub use error::BinaryError;
 pub use memory::{Memory, Region, Slices, Unreadable};
 pub use pclntab::{
-    ArgsSize, Bitmap, Func, FuncFlags, FuncKind, Functions, LineAt, LogicalFrame, LogicalFrames, ModuleBases, ModuleTables,
-    Pclntab, StackMap, StackObject, StackObjects, callers_frames, printable_name,
+    ArgsSize, Bitmap, Func, FuncFlags, FuncKind, Functions, LineAt, LogicalFrame, LogicalFrames, ModuleBases,
+    ModuleTables, Pclntab, StackMap, StackObject, StackObjects, callers_frames, printable_name,
+};
+pub use unwind::{
+    FrameArch, FrameSlots, ObjectAt, ObjectMask, StackEnd, StackFrame, StackSource, StackStart, StackWalk, StackWord,
+    StackWords, frame_slots, scan_stack,
 };

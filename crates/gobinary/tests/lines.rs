@@ -197,14 +197,8 @@ fn lines_are_those_of_addr2line() {
 }
 
 fn addr2line(go: &Go, exe: &Path, addresses: &[u64]) -> Vec<String> {
-    let mut child = go
-        .command()
-        .args(["tool", "addr2line"])
-        .arg(exe)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut child =
+        go.command().args(["tool", "addr2line"]).arg(exe).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let mut input = child.stdin.take().unwrap();
     let text: String = addresses.iter().map(|a| format!("0x{a:x}\n")).collect();
     let writer = std::thread::spawn(move || input.write_all(text.as_bytes()).unwrap());

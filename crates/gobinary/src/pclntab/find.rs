@@ -2,7 +2,7 @@
 //! in the bytes of a segment, by the runtime's `moduledata`. It owns the search in files; reading
 //! the table is the parent's.
 
-use super::{Functions, Pclntab, u64_at};
+use super::{Functions, ModuleBases, Pclntab, u64_at};
 use crate::{BinaryError, GoBinary};
 
 /// Most places that look like a table and are tried; real files have one.
@@ -100,7 +100,7 @@ fn moduledata_text(binary: &GoBinary<'_>, address: u64) -> Option<u64> {
 
 /// `moduledata.gofunc` and `moduledata.rodata`, which stand side by side in every version: by symbols,
 /// else among the words of the `moduledata` by whether functions' FUNCDATA makes sense there.
-pub(crate) fn gofunc(binary: &GoBinary<'_>, table: &Pclntab<'_>) -> Option<(u64, u64)> {
+fn gofunc(binary: &GoBinary<'_>, table: &Pclntab<'_>) -> Option<(u64, u64)> {
     let named = ["go:func.*", "go.func.*"].into_iter().find_map(|n| binary.symbol(n));
     if let (Some(gofunc), Some(rodata)) = (named, binary.symbol("runtime.rodata")) {
         return Some((gofunc, rodata));
@@ -122,4 +122,10 @@ pub(crate) fn gofunc(binary: &GoBinary<'_>, table: &Pclntab<'_>) -> Option<(u64,
         rodata <= gofunc && binary.bytes_from(gofunc).is_some_and(|b| Functions::new(*table, b, None).make_sense())
     });
     pair.map(|(rodata, gofunc)| (gofunc, rodata))
+}
+
+/// All that the file tells of where the tables are.
+pub(crate) fn bases(binary: &GoBinary<'_>, table: &Pclntab<'_>) -> ModuleBases {
+    let found = gofunc(binary, table);
+    ModuleBases { pclntab: table.address, text: table.text, gofunc: found.map(|f| f.0), rodata: found.map(|f| f.1) }
 }

@@ -25,7 +25,7 @@ const FUNC_ID: usize = 40;
 const MOST_TABLES: u32 = 64;
 
 /// `PCDATA_StackMapIndex` (`src/internal/abi/symtab.go`).
-pub(super) const PCDATA_STACK_MAP_INDEX: u32 = 1;
+pub(crate) const PCDATA_STACK_MAP_INDEX: u32 = 1;
 /// `PCDATA_InlTreeIndex`.
 pub(super) const PCDATA_INL_TREE_INDEX: u32 = 2;
 
@@ -117,9 +117,7 @@ impl<'a> Func<'a> {
     /// the space to which register arguments may be spilled and what did not fit into registers.
     #[must_use]
     pub fn args(&self) -> ArgsSize {
-        i32_at(self.record, at::ARGS)
-            .and_then(|n| u32::try_from(n).ok())
-            .map_or(ArgsSize::Unknown, ArgsSize::Bytes)
+        i32_at(self.record, at::ARGS).and_then(|n| u32::try_from(n).ok()).map_or(ArgsSize::Unknown, ArgsSize::Bytes)
     }
 
     /// Address of the call to `deferreturn` at which the function goes on after a recovered panic.
@@ -200,13 +198,6 @@ impl<'a> Func<'a> {
         }
         let place = usize::try_from(pcdata).ok()?.checked_add(usize::from(number))?.checked_mul(4)?;
         u32_at(self.record, self.tables_at().checked_add(place)?).filter(|&o| o != u32::MAX)
-    }
-
-    /// Size of the record with its tables.
-    pub(super) fn record_len(&self) -> Option<usize> {
-        let pcdata = usize::try_from(u32_at(self.record, at::NPCDATA)?.min(MOST_TABLES)).ok()?;
-        let funcdata = usize::from(*self.record.get(self.id_at() + 3)?);
-        Some(self.tables_at() + 4 * (pcdata + funcdata))
     }
 
     const fn id_at(&self) -> usize {

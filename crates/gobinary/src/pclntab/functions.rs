@@ -128,6 +128,15 @@ impl<'a> Functions<'a> {
         Self { table, kinds, funcdata, rodata }
     }
 
+    /// The same functions where a position-independent program was loaded: `bias` bytes behind the
+    /// addresses of its file.
+    #[must_use]
+    pub fn moved(self, bias: u64) -> Self {
+        let text = self.table.text().wrapping_add(bias);
+        let rodata = self.rodata.map(|r| r.wrapping_add(bias));
+        Self { table: self.table.with_text(text), rodata, ..self }
+    }
+
     /// The function table.
     #[must_use]
     pub const fn table(&self) -> &Pclntab<'a> {

@@ -48,12 +48,7 @@ impl InlinedCall {
         if old {
             // Go 1.18, 1.19: parent i16, funcID u8, _ u8, file i32, line i32, func_ i32, parentPc i32.
             let r = tree.get(index.checked_mul(20)?..)?;
-            return Some(Self {
-                id: *r.get(2)?,
-                name: u32_at(r, 12)?,
-                parent_pc: i32_at(r, 16)?,
-                start_line: None,
-            });
+            return Some(Self { id: *r.get(2)?, name: u32_at(r, 12)?, parent_pc: i32_at(r, 16)?, start_line: None });
         }
         // From Go 1.20: funcID u8, _ [3]u8, nameOff i32, parentPc i32, startLine i32.
         let r = tree.get(index.checked_mul(16)?..)?;

@@ -12,6 +12,7 @@ mod inline;
 mod module;
 mod pcvalue;
 
+pub(crate) use func::PCDATA_STACK_MAP_INDEX;
 pub use func::{ArgsSize, Func, FuncFlags, LineAt};
 pub use funcdata::{Bitmap, StackMap, StackObject, StackObjects};
 pub use functions::{FuncKind, Functions};
@@ -19,7 +20,7 @@ pub(crate) use inline::find as find_in;
 pub use inline::{LogicalFrame, LogicalFrames, callers_frames, printable_name};
 pub use module::{ModuleBases, ModuleTables};
 
-pub(crate) use find::{find, gofunc};
+pub(crate) use find::{bases, find};
 
 use crate::BinaryError;
 use std::fmt;

@@ -34,6 +34,21 @@ pub struct ModuleTables<'m> {
     funcdata: Cow<'m, [u8]>,
 }
 
+impl ModuleBases {
+    /// The same where a position-independent program was loaded: `bias` bytes behind the addresses of
+    /// its file.
+    #[must_use]
+    pub fn moved(self, bias: u64) -> Self {
+        let moved = |a: u64| a.wrapping_add(bias);
+        Self {
+            pclntab: moved(self.pclntab),
+            text: moved(self.text),
+            gofunc: self.gofunc.map(moved),
+            rodata: self.rodata.map(moved),
+        }
+    }
+}
+
 impl<'m> ModuleTables<'m> {
     /// Finds out how long the table is, and takes it.
     ///
