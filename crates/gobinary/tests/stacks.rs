@@ -6,12 +6,12 @@
 
 mod common;
 
-use common::{Go, build, lines_of};
+use common::{Go, build};
 use gobinary::{
     FrameArch, Functions, GoBinary, Memory, ModuleTables, Region, StackEnd, StackFrame, StackSource, StackStart,
     StackWalk, StackWord, Unreadable, printable_name, scan_stack,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::FileExt;
@@ -109,14 +109,17 @@ struct GLayout {
     syscallsp: u64,
     status: u64,
     goid: u64,
+    /// `link` in `runtime._defer`.
+    link: u64,
 }
 
 fn layout(go: &Go) -> GLayout {
     let minor: u32 = go.name.split('.').nth(1).unwrap().parse().unwrap();
     match minor {
-        21 | 22 => GLayout { lr: 40, syscallsp: 112, status: 144, goid: 152 },
-        23 | 24 => GLayout { lr: 40, syscallsp: 112, status: 152, goid: 160 },
-        _ => GLayout { lr: 32, syscallsp: 104, status: 144, goid: 152 },
+        21 => GLayout { lr: 40, syscallsp: 112, status: 144, goid: 152, link: 40 },
+        22 => GLayout { lr: 40, syscallsp: 112, status: 144, goid: 152, link: 32 },
+        23 | 24 => GLayout { lr: 40, syscallsp: 112, status: 152, goid: 160, link: 32 },
+        _ => GLayout { lr: 32, syscallsp: 104, status: 144, goid: 152, link: 32 },
     }
 }
 
@@ -154,8 +157,9 @@ fn goroutines(memory: &dyn Memory, allgs: u64, layout: &GLayout) -> Vec<Goroutin
         let mut more = vec![word(g + 56 + 24), word(g + 32)];
         let mut deferred = word(g + 40);
         while deferred != 0 {
-            more.extend([word(deferred + 24), word(deferred + 32)]);
-            deferred = word(deferred + 32);
+            let link = word(deferred + layout.link);
+            more.extend([word(deferred + 24), link]);
+            deferred = link;
         }
         out.push(Goroutine {
             id: word(g + layout.goid),
@@ -216,21 +220,39 @@ fn stacks_and_their_pointers_are_those_of_the_program() {
     for go in common::toolchains() {
         for (name, args) in common::BUILDS {
             let exe = build(&go, dir.path(), name, args);
-            // Stripping leaves the addresses as they are.
-            let named: &[&str] = if name.starts_with("pie") { &["-buildmode=pie"] } else { &[] };
-            let mut twin_args = named.to_vec();
-            twin_args.extend(args.iter().filter(|a| **a == "-trimpath"));
-            let twin = build(&go, dir.path(), "twin", &twin_args);
-            let nm = lines_of(go.command().args(["tool", "nm"]).arg(&twin));
-            let allgs = nm.iter().find(|l| l.ends_with(" runtime.allgs")).unwrap();
-            check(&go, &format!("{} {name}", go.name), &exe, hex(allgs.split_whitespace().next().unwrap()));
+            check(&go, &format!("{} {name}", go.name), &exe);
         }
     }
 }
 
-fn check(go: &Go, name: &str, exe: &Path, allgs: u64) {
+/// `runtime.allgs` has no name in a stripped program: of the slices among the globals it is the one whose
+/// elements are goroutines with all the numbers that the program printed.
+fn find_allgs(memory: &ProcessMemory, global: u64, layout: &GLayout, ids: &BTreeSet<u64>) -> u64 {
+    let near = |r: &&Region| r.readable && r.writable && r.start.abs_diff(global) < 16 << 20;
+    let has_all = |data: u64, len: u64| {
+        let id = |i: u64| memory.u64(memory.u64(data + 8 * i).ok()? + layout.goid).ok();
+        let found: BTreeSet<u64> = (0..len).map_while(id).collect();
+        found.is_superset(ids)
+    };
+    for region in memory.regions.iter().filter(near) {
+        let mut data = vec![0; (region.end - region.start) as usize];
+        memory.read(region.start, &mut data).unwrap();
+        let words: Vec<u64> = data.chunks_exact(8).map(|w| u64::from_le_bytes(w.try_into().unwrap())).collect();
+        for (i, w) in words.windows(3).enumerate() {
+            let fits = w[1] >= ids.len() as u64 && w[1] <= w[2] && w[2] < 10_000 && w[0] > 4096;
+            if fits && has_all(w[0], w[1]) {
+                return region.start + 8 * i as u64;
+            }
+        }
+    }
+    panic!("no list of goroutines");
+}
+
+fn check(go: &Go, name: &str, exe: &Path) {
     let process = Stopped::start(exe);
     let memory = ProcessMemory::open(process.child.id());
+    let ids = printed(&process.said).into_keys().collect();
+    let allgs = find_allgs(&memory, hex(process.lines("never").next().unwrap()[0]), &layout(go), &ids);
     let bytes = std::fs::read(exe).unwrap();
     let binary = GoBinary::parse(&bytes).unwrap();
     let main = binary.pclntab().unwrap().functions().find(|f| f.1 == "main.main").unwrap().0;
@@ -239,7 +261,7 @@ fn check(go: &Go, name: &str, exe: &Path, allgs: u64) {
     assert!(tables.copied_bytes() > 100_000 && tables.copied_bytes() < bytes.len(), "{}", tables.copied_bytes());
     let from_file = binary.functions().unwrap().moved(bias);
     for functions in [tables.functions().unwrap(), from_file] {
-        stacks(&process, &memory, functions, allgs + bias, &layout(go), name);
+        stacks(&process, &memory, functions, allgs, &layout(go), name);
     }
 }
 
