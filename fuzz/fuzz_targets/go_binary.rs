@@ -1,7 +1,10 @@
 //! Go executables: ELF headers, notes, build information, function table, code bytes.
 #![no_main]
 
-use gobinary::{BuildInfo, GoBinary};
+use gobinary::{
+    BuildInfo, FrameArch, FuncKind, Functions, GoBinary, Memory, ModuleBases, ModuleTables, Slices, StackSource, StackStart,
+    callers_frames, printable_name, scan_stack,
+};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
@@ -38,6 +41,18 @@ fuzz_target!(|data: &[u8]| {
             }
         }
     }
+    if let Ok(functions) = binary.functions() {
+        code(&functions, &addresses);
+        let bases = binary.module_bases().unwrap_or_default();
+        // As if it were the memory of a program: code, tables and stack are the input.
+        let memory = Slices::new([(0x10000, data, true, true)]);
+        for arch in [FrameArch::Amd64, FrameArch::Arm64] {
+            stack(&functions, &memory, arch, &addresses);
+        }
+        from_memory(&memory, bases);
+    }
+    let memory = Slices::new([(0, data, false, false)]);
+    from_memory(&memory, ModuleBases { pclntab: 0, text: 0x1000, gofunc: Some(tail % 4096), rodata: Some(0) });
     for a in addresses {
         for n in [0, 5, 16, usize::MAX] {
             if let Some(code) = binary.code_bytes_before(a, n) {
@@ -46,6 +61,61 @@ fuzz_target!(|data: &[u8]| {
         }
     }
 });
+
+/// Lines, inlined calls, stack maps of functions in the input.
+fn code(functions: &Functions<'_>, addresses: &[u64]) {
+    for &a in addresses {
+        let Some(func) = functions.func_at(a) else { continue };
+        assert!(func.entry() <= a);
+        for pc in [a, a.saturating_add(1), func.end().saturating_sub(1)] {
+            let frames: Vec<_> = functions.frames_at(pc, FuncKind::Normal).collect();
+            assert!(frames.len() <= 1024);
+            for f in &frames {
+                assert!(!printable_name(f.function).contains('\0'));
+            }
+            let _ = (func.line_at(pc), func.sp_delta(pc), func.pcdata(1, pc));
+        }
+        for map in [functions.args_map(&func), functions.locals_map(&func)].into_iter().flatten() {
+            for bits in (0..map.len().min(16)).filter_map(|i| map.get(i)) {
+                assert!(bits.ones().take(4096).all(|i| i < bits.len() && bits.get(i)));
+            }
+        }
+        assert!(functions.stack_objects(&func).iter().take(4096).count() <= functions.stack_objects(&func).len());
+    }
+    let mut count = 0;
+    callers_frames(std::slice::from_ref(functions), addresses, |_| count += 1);
+    assert!(count <= addresses.len() * 64 + 1024);
+}
+
+/// Unwinds what the input holds as if it were a stack.
+fn stack(functions: &Functions<'_>, memory: &dyn Memory, arch: FrameArch, addresses: &[u64]) {
+    let Some(region) = memory.regions().first() else { return };
+    let source = StackSource { memory, modules: std::slice::from_ref(functions), arch };
+    for (i, &pc) in addresses.iter().enumerate().take(16) {
+        let sp = region.start + (i as u64 * 64 & !7);
+        let start = StackStart {
+            pc,
+            sp,
+            lr: if i % 2 == 0 { pc } else { 0 },
+            fp: (i % 3 == 0).then_some(sp + 16),
+            syscall: i % 5 == 0,
+            at_instruction: i % 4 == 0,
+        };
+        let stack = region.start..region.end;
+        let found = scan_stack(source, stack.clone(), start, &[sp], |w| assert!(stack.contains(&w.address)));
+        assert!(found.live_objects <= found.objects);
+    }
+}
+
+/// The tables out of memory instead of the file.
+fn from_memory(memory: &dyn Memory, bases: ModuleBases) {
+    if let Ok(tables) = ModuleTables::read(memory, bases)
+        && let Ok(functions) = tables.functions()
+    {
+        let entries: Vec<u64> = functions.table().functions().take(64).map(|f| f.0).collect();
+        code(&functions, &entries);
+    }
+}
 
 /// The text form reads back to the same information, line ends inside the names apart.
 fn text_form(info: &BuildInfo) {

@@ -1,6 +1,6 @@
 //! The ELF side: segments as address ranges, the build-id note, and where to look for the rest.
 
-use crate::pclntab::Pclntab;
+use crate::pclntab::{Functions, ModuleBases, Pclntab};
 use crate::{BinaryError, BuildInfo};
 use object::read::elf::ElfFile64;
 use object::{Endianness, Object, ObjectSection, ObjectSegment, SegmentFlags};
@@ -101,6 +101,26 @@ impl<'a> GoBinary<'a> {
         crate::pclntab::find(self)
     }
 
+    /// The functions with lines, inlining and stack maps, in the addresses of the file. Where the file
+    /// does not tell where stack maps are (damage; a linker unknown), they are without.
+    ///
+    /// # Errors
+    /// As [`GoBinary::pclntab`].
+    pub fn functions(&self) -> Result<Functions<'a>, BinaryError> {
+        let table = self.pclntab()?;
+        let bases = crate::pclntab::bases(self, &table);
+        let funcdata = bases.gofunc.and_then(|gofunc| self.bytes_from(gofunc)).unwrap_or_default();
+        Ok(Functions::new(table, funcdata, bases.rodata))
+    }
+
+    /// Where the linker put the function table and what belongs to it, in the addresses of the file.
+    ///
+    /// # Errors
+    /// As [`GoBinary::pclntab`].
+    pub fn module_bases(&self) -> Result<ModuleBases, BinaryError> {
+        Ok(crate::pclntab::bases(self, &self.pclntab()?))
+    }
+
     /// The `n` bytes of the file before `address` (a virtual address before relocation): the call
     /// instruction before a return address. Shorter at the start of a segment; `None` when the
     /// address is outside all executable segments.
@@ -139,6 +159,14 @@ impl<'a> GoBinary<'a> {
 
     pub(crate) fn segments(&self) -> &[Segment<'a>] {
         &self.segments
+    }
+
+    /// The bytes of the file from `address` to the end of its segment.
+    pub(crate) fn bytes_from(&self, address: u64) -> Option<&'a [u8]> {
+        self.segments.iter().find_map(|s| {
+            let offset = usize::try_from(address.checked_sub(s.address)?).ok()?;
+            s.data.get(offset..).filter(|d| !d.is_empty())
+        })
     }
 
     /// A section's address and bytes.
