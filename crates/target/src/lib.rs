@@ -8,6 +8,7 @@
 mod cgroups;
 mod discover;
 mod error;
+pub mod memory;
 mod process;
 mod sockets;
 
