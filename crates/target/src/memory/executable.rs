@@ -89,7 +89,8 @@ impl Search<'_> {
                     refused.push(format!("{} cannot be compared with the core file", path.display()));
                 }
                 compared => {
-                    self.take(path, file, &mappings, compared, pieces, found);
+                    let verified = matches!(compared, Compared::Equal);
+                    self.take(path, file, &mappings, verified, pieces, found);
                     return Ok(());
                 }
             }
@@ -105,7 +106,7 @@ impl Search<'_> {
         path: PathBuf,
         file: FileBytes,
         mappings: &[(u64, u64, u64)],
-        compared: Compared,
+        verified: bool,
         pieces: &mut Pieces,
         found: &mut Found,
     ) {
@@ -114,8 +115,7 @@ impl Search<'_> {
             let b = binary.as_ref().filter(|b| b.is_position_independent())?;
             Some(start.wrapping_sub(b.address_of_file_offset(offset)?))
         });
-        let executable =
-            Executable { path, load_bias: load_bias.unwrap_or(0), verified: matches!(compared, Compared::Equal) };
+        let executable = Executable { path, load_bias: load_bias.unwrap_or(0), verified };
         let index = found.files.len();
         pieces.supply(index, &within(mappings, file.len()));
         found.files.push(file);
