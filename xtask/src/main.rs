@@ -5,6 +5,7 @@
 mod docs;
 mod fuzz;
 mod matrix;
+mod soak;
 mod tools;
 
 use clap::{Parser, Subcommand};
@@ -47,6 +48,8 @@ enum Command {
     Dist,
     /// Diagnose every specimen with several Go versions, several times
     Matrix(matrix::Args),
+    /// Take snapshots of a program under load, thousands of them, and kill the tracer at random moments
+    Soak(soak::Args),
 }
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
@@ -59,6 +62,7 @@ fn main() -> ExitCode {
         Command::Docs { check } => docs::run(check),
         Command::Dist => tools::dist(),
         Command::Matrix(args) => matrix::run(&args),
+        Command::Soak(args) => soak::run(&args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

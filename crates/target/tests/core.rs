@@ -129,7 +129,12 @@ fn salvages_what_is_there(dumped: &Dumped) {
             assert_eq!((s.start, s.end), (w.start, w.end));
             assert!(s.in_core + s.cut <= w.in_core);
         }
-        assert_eq!(cut.threads().len(), whole.threads().len());
+        // gcore writes its notes last: registers and the names of files are lost with the end.
+        assert_eq!(cut.threads().len(), 0);
+        assert!(cut.gaps().iter().any(|g| g.what.contains("names no thread")), "{:?}", cut.gaps());
+        let with = CoreOptions { executable: Some(support::specimen().to_owned()), ..CoreOptions::default() };
+        let with = CoreFile::open_with(&path, &with).unwrap();
+        assert!(with.executable().unwrap().verified);
     }
 }
 
@@ -195,7 +200,7 @@ fn reads_cores_of_other_releases_and_of_pie() {
     }
 }
 
-/// A small core file: 2 threads, notes, three segments.
+/// The beginning of a core file: headers, notes and the first segments.
 fn small() -> Vec<u8> {
     let Some(dumped) = kernel_core().or_else(gcore) else { return Vec::new() };
     let mut bytes = fs::read(&dumped.core).unwrap();
@@ -230,7 +235,7 @@ fn damaged_cores_do_no_harm() {
         }
     }
     // Headers and notes are in the first pages.
-    for _ in 0..3000 {
+    for _ in 0..1000 {
         let mut damaged = bytes.clone();
         for _ in 0..=random(8) {
             let at = random(12 << 10);

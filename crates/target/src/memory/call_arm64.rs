@@ -10,7 +10,8 @@ use super::sys::{self, Tid};
 use std::io;
 
 /// `svc #0; mov x8, #139 (rt_sigreturn); svc #0; brk #0`.
-const CODE: [u32; 4] = [0xd400_0001, 0xd280_1168, 0xd400_0001, 0xd420_0000];
+pub(super) const CODE: [u8; 16] =
+    [0x01, 0x00, 0x00, 0xd4, 0x68, 0x11, 0x80, 0xd2, 0x01, 0x00, 0x00, 0xd4, 0x00, 0x00, 0x20, 0xd4];
 const CODE_LEN: u64 = 16;
 
 /// Of `struct rt_sigframe` (`arch/arm64/kernel/signal.c`): siginfo of 128 bytes, ucontext.
@@ -46,9 +47,7 @@ pub(super) fn image(tid: Tid, words: &[u64; MOST_WORDS], blocked: u64) -> io::Re
     let mut vectors = [0_u8; 528];
     sys::get_set(tid, NT_PRFPREG, &mut vectors)?;
     let mut out = [0; ROOM];
-    for (to, word) in out.chunks_exact_mut(4).zip(CODE) {
-        to.copy_from_slice(&word.to_le_bytes());
-    }
+    out[..CODE.len()].copy_from_slice(&CODE);
     let mut put = |at: usize, bytes: &[u8]| {
         let at = CODE_LEN as usize + at;
         if let Some(to) = out.get_mut(at..at + bytes.len()) {

@@ -81,7 +81,7 @@ impl Search<'_> {
                 }
                 Err(_) => continue,
             };
-            let mappings = self.mappings_of(main, &file);
+            let mappings = self.mappings_of(main, pieces, &file);
             match self.compare(pieces, &file, &mappings) {
                 Compared::Differs(why) if given => return Err(MemoryError::WrongExecutable { path, why }),
                 Compared::Differs(why) => refused.push(format!("{} is another program: {why}", path.display())),
@@ -159,23 +159,27 @@ impl Search<'_> {
 
     /// Address, length and file offset of each mapping of the executable: of `NT_FILE`, else of
     /// the file's own program headers moved to where the program started.
-    fn mappings_of(&self, main: Option<&str>, file: &FileBytes) -> Vec<(u64, u64, u64)> {
+    fn mappings_of(&self, main: Option<&str>, pieces: &Pieces, file: &FileBytes) -> Vec<(u64, u64, u64)> {
         let named = self.notes.files.iter().filter(|f| Some(f.path.as_str()) == main);
         let mappings: Vec<_> = named.map(|f| (f.start, f.end - f.start, f.offset)).collect();
         if !mappings.is_empty() {
             return mappings;
         }
-        self.mappings_by_headers(file).unwrap_or_default()
+        self.mappings_by_headers(pieces, file).unwrap_or_default()
     }
 
-    fn mappings_by_headers(&self, file: &FileBytes) -> Option<Vec<(u64, u64, u64)>> {
+    fn mappings_by_headers(&self, pieces: &Pieces, file: &FileBytes) -> Option<Vec<(u64, u64, u64)>> {
         let bytes = file.whole()?;
         let header = FileHeader64::<LittleEndian>::parse(bytes).ok()?;
         let entry = self.notes.aux(AT_ENTRY).or(self.notes.delve_entry);
         let bias = match entry {
             Some(entry) => entry.wrapping_sub(header.e_entry(LittleEndian)),
             None if header.e_type(LittleEndian) == object::elf::ET_EXEC => 0,
-            None => return None,
+            // Cut before the notes: its first page is looked for.
+            None => {
+                let address = GoBinary::parse(bytes).ok()?.address_of_file_offset(0)?;
+                self.start_of(pieces, bytes.get(..PAGE as usize)?)?.wrapping_sub(address)
+            }
         };
         let loads = header.program_headers(LittleEndian, bytes).ok()?;
         let mut out = Vec::new();
@@ -189,6 +193,14 @@ impl Search<'_> {
         }
         out.sort_unstable();
         Some(out)
+    }
+
+    /// Where this page lies in the core file, at the start of a mapping.
+    fn start_of(&self, pieces: &Pieces, page: &[u8]) -> Option<u64> {
+        let mut there = vec![0; page.len()];
+        let read_only = pieces.segments.iter().filter(|s| !s.writable && s.in_core >= PAGE);
+        let mut starts = read_only.map(|s| s.start);
+        starts.find(|&start| pieces.read(self.core, &[], start, &mut there).is_ok() && there == page)
     }
 
     /// Compares the head of the file with the core file's copy of it.

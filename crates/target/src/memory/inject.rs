@@ -35,11 +35,20 @@ use std::os::unix::fs::FileExt;
 
 pub(super) use call::{SYS_CLONE, SYS_WAIT4};
 
-/// Where the code goes: zero bytes at the end of the vDSO, behind its ELF image.
+/// Slots for code and frame behind the vDSO's image. More than one, because a thread that was left
+/// alone may still need the frame of a tracer that was killed.
+const SLOTS: usize = 4;
+const SLOT: usize = call::ROOM.next_multiple_of(16);
+/// Zero bytes below the lowest slot, so that none of the image is taken for room.
+const MARGIN: usize = 64;
+
+/// Where the code goes: unused bytes at the end of the vDSO, behind its ELF image.
 #[derive(Debug)]
 pub(super) struct Site {
     base: u64,
     memory: File,
+    /// Whether it was empty: no thread can still need what is there.
+    fresh: bool,
 }
 
 impl Site {
@@ -51,15 +60,23 @@ impl Site {
         let vdso = maps.iter().find(|m| m.path == "[vdso]").ok_or_else(no_room)?;
         let path = format!("/proc/{}/mem", process.pid());
         let memory = File::options().read(true).write(true).open(path).map_err(fail)?;
-        // Some bytes more than needed must be zero, so that none of them belongs to the image.
-        let room = call::ROOM.next_multiple_of(16);
-        let mut tail = vec![0; room + 64];
-        let from = vdso.end.checked_sub(tail.len() as u64).filter(|&a| a >= vdso.start).ok_or_else(no_room)?;
-        memory.read_exact_at(&mut tail, from).map_err(fail)?;
-        if tail.iter().any(|&b| b != 0) {
-            return Err(no_room());
-        }
-        Ok(Self { base: vdso.end - room as u64, memory })
+        let len = usize::try_from(vdso.end.saturating_sub(vdso.start)).unwrap_or(0).min(SLOTS * SLOT + MARGIN);
+        let mut tail = vec![0; len];
+        memory.read_exact_at(&mut tail, vdso.end.saturating_sub(len as u64)).map_err(fail)?;
+        let (offset, fresh) = slot(&tail).ok_or_else(no_room)?;
+        Ok(Self { base: vdso.end - (len - offset) as u64, memory, fresh })
+    }
+
+    /// Whether a stopped thread is in the code that a tracer left there which was killed.
+    pub(super) fn is_needed(&self, stopped: &Stopped) -> bool {
+        let inside = |pc: u64| pc >= self.base && pc - self.base < SLOT as u64;
+        !self.fresh && stopped.registers().iter().any(|r| inside(r.pc()))
+    }
+
+    /// Whether nothing is there.
+    pub(super) fn is_clear(&self) -> bool {
+        let mut there = [0; SLOT];
+        self.memory.read_exact_at(&mut there, self.base).is_ok() && there.iter().all(|&b| b == 0)
     }
 
     /// Writes by the file; where the kernel forbids that for read-only pages, word by word as a tracer.
@@ -74,6 +91,23 @@ impl Site {
         }
         Ok(())
     }
+}
+
+/// The offset of a slot in the tail of the vDSO, and whether it is empty: an empty one if there is
+/// one, else the last, which a tracer has left that was killed.
+fn slot(tail: &[u8]) -> Option<(usize, bool)> {
+    let is_zero = |bytes: &[u8]| bytes.iter().all(|&b| b == 0);
+    let usable = |at: usize| {
+        let bytes = tail.get(at..at.checked_add(SLOT)?)?;
+        (is_zero(bytes) || bytes.starts_with(&call::CODE)).then_some(is_zero(bytes))
+    };
+    let places = (1..=SLOTS).filter_map(|k| tail.len().checked_sub(k * SLOT));
+    let mut found: Vec<(usize, bool)> = places.map_while(|at| Some((at, usable(at)?))).collect();
+    let lowest = found.last()?.0;
+    if !lowest.checked_sub(MARGIN).is_some_and(|from| is_zero(&tail[from..lowest])) {
+        found.pop();
+    }
+    found.iter().find(|f| f.1).or(found.first()).copied()
 }
 
 /// How an attempt ended.
@@ -181,4 +215,28 @@ fn ended(thread: &mut Tracee) -> io::Result<Attempt> {
 
 fn put(tid: sys::Tid, words: &[u64; MOST_WORDS]) -> io::Result<()> {
     sys::set_registers(tid, &words[..ARCH.words()])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slot_is_behind_the_image_and_not_in_use() {
+        let len = SLOTS * SLOT + MARGIN;
+        let mut tail = vec![0; len];
+        assert_eq!(slot(&tail), Some((len - SLOT, true)));
+        // Left by a tracer that was killed: the next one.
+        tail[len - SLOT..][..call::CODE.len()].copy_from_slice(&call::CODE);
+        assert_eq!(slot(&tail), Some((len - 2 * SLOT, true)));
+        for k in 2..=SLOTS {
+            tail[len - k * SLOT..][..call::CODE.len()].copy_from_slice(&call::CODE);
+        }
+        assert_eq!(slot(&tail), Some((len - SLOT, false)));
+        // The image reaches into the last slot; or ends right before it.
+        assert_eq!(slot(&[vec![1; len - SLOT + 1], vec![0; SLOT - 1]].concat()), None);
+        assert_eq!(slot(&[vec![1; len - SLOT], vec![0; SLOT]].concat()), None);
+        assert_eq!(slot(&[vec![1; len - SLOT - MARGIN], vec![0; SLOT + MARGIN]].concat()), Some((len - SLOT, true)));
+        assert_eq!(slot(&[]), None);
+    }
 }

@@ -220,16 +220,21 @@ impl Job {
     }
 
     fn make(&self) -> Result<(Child, Ready), MemoryError> {
-        let site = Site::find(&self.process)?;
         let mut stops = 0;
         loop {
             stops += 1;
+            let site = Site::find(&self.process)?;
             let mut stopped = Stopped::all(&self.process, self.options)?;
             let since = stopped.since;
             let threads = stopped.registers();
             let stopping = since.elapsed();
             let arguments = [CLONE_FLAGS, NO_STACK, 0, 0, 0];
-            let called = inject::call(&self.process, &mut stopped, &site, inject::SYS_CLONE, arguments);
+            let called = if site.is_needed(&stopped) {
+                // The tracer of another snapshot was killed, and a thread still makes its copy.
+                Err(MemoryError::Refused { pid: self.process.pid(), why: Refusal::NoIdleThread })
+            } else {
+                inject::call(&self.process, &mut stopped, &site, inject::SYS_CLONE, arguments)
+            };
             let copying = since.elapsed().saturating_sub(stopping);
             stopped.release();
             let pause = Pause { total: since.elapsed(), stopping, copying, stops };
@@ -339,6 +344,9 @@ impl Child {
         let mut tids = vec![self.by];
         while Instant::now() < deadline {
             for tid in std::mem::take(&mut tids) {
+                if !self.site.is_clear() {
+                    continue;
+                }
                 let Ok(mut stopped) = Stopped::one(&self.process, tid, self.options) else { continue };
                 let called = inject::call(&self.process, &mut stopped, &self.site, inject::SYS_WAIT4, arguments);
                 match called {
