@@ -1,6 +1,8 @@
 //! Core files of a real Go program, as gcore and the kernel write them: known contents at known
 //! addresses, whole, compressed, cut, damaged.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod support;
 
 use gobinary::Memory;

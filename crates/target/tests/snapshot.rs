@@ -1,5 +1,7 @@
 //! Snapshots of a running Go program: what is read, and that the program notices nothing.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod support;
 
 use gobinary::Memory;
@@ -130,7 +132,7 @@ fn copies_the_ranges_wanted_while_stopped() {
     let frozen = copied.u64(counter).unwrap();
     while running.ask().get("counter") <= frozen {}
     assert!(copied.u64(counter - 8).is_err());
-    let none = Copied::of(&running.process(), Bytes(4096), |_, _| vec![pattern..pattern + words * 8]).unwrap();
+    let none = Copied::of(&running.process(), Bytes(4096), |_, _| vec![pattern..pattern + words * 8, 0..1]).unwrap();
     assert_eq!(none.missing(), Bytes(words * 8));
     assert_eq!(running.ask().get("errs"), 0);
 }
@@ -171,4 +173,112 @@ fn a_program_that_ends_meanwhile_is_reported() {
     assert!(snapshot.remove());
     let gone = Snapshot::fork(&process, &plan, &SnapshotOptions::default()).unwrap_err();
     assert!(matches!(gone, MemoryError::Gone { .. }), "{gone}");
+}
+
+#[test]
+#[cfg(target_arch = "x86_64")]
+fn a_program_that_may_not_fork_is_not_made_to() {
+    let mut running = Running::start(&["-mb", "1", "-seccomp"]);
+    let process = running.process();
+    let plan = Snapshot::plan(&process).unwrap();
+    assert!(plan.seccomp);
+    let careful = SnapshotOptions { suspend_seccomp: false, ..SnapshotOptions::default() };
+    let refused = Snapshot::fork(&process, &plan, &careful).unwrap_err();
+    assert!(matches!(refused, MemoryError::Refused { why: Refusal::Seccomp, .. }), "{refused}");
+    assert_eq!(running.ask().get("errs"), 0);
+    // With the filter suspended, where this user may do that; else refused.
+    match Snapshot::fork(&process, &plan, &SnapshotOptions::default()) {
+        Ok(snapshot) => {
+            check_pattern(&snapshot, running.pattern, running.words);
+            assert!(snapshot.remove());
+        }
+        Err(e) => assert!(matches!(e, MemoryError::Refused { why: Refusal::Seccomp, .. }), "{e}"),
+    }
+    let first = running.ask().get("counter");
+    while running.ask().get("counter") <= first {}
+}
+
+#[test]
+fn the_first_process_of_a_namespace_is_copied() {
+    let mut command = Command::new("unshare");
+    command.args(["--pid", "--fork", "--kill-child"]).arg(support::specimen()).args(["-mb", "1", "-wait4"]);
+    // Making a namespace takes rights that not every user has.
+    if !Command::new("unshare").args(["--pid", "--fork", "true"]).output().is_ok_and(|o| o.status.success()) {
+        return;
+    }
+    let mut running = Running::spawn(&mut command);
+    running.pid = children(running.pid)[0].parse().unwrap();
+    for _ in 0..10 {
+        let snapshot = fork(&running);
+        check_pattern(&snapshot, running.pattern, running.words);
+        assert!(snapshot.remove());
+        assert_eq!(children(running.pid), Vec::<String>::new());
+    }
+    let report = running.ask();
+    assert_eq!((report.get("errs"), report.get("wait4"), report.get("children")), (0, 0, 0));
+}
+
+#[test]
+fn no_permission_says_what_to_do() {
+    // A user that is not this one, where this is root.
+    if !Command::new("setpriv").args(["--reuid", "65534", "--clear-groups", "true"]).status().is_ok_and(|s| s.success())
+    {
+        return;
+    }
+    let running = Running::start(&["-mb", "1"]);
+    let this = std::env::current_exe().unwrap();
+    let mut command = Command::new("setpriv");
+    command.args(["--reuid", "65534", "--clear-groups", "--bounding-set", "-all"]).arg(this);
+    command.args(["--exact", "as_another_user", "--ignored", "--nocapture"]);
+    let out = command.env("OOMPH_TEST_PID", running.pid.to_string()).output().unwrap();
+    let text = String::from_utf8_lossy(&out.stdout);
+    // The test program itself may lie where that user cannot go.
+    if out.status.success() {
+        assert!(text.contains("no permission to stop it and read its memory (it runs as user 0)"), "{text}");
+        assert!(text.contains("CAP_SYS_PTRACE"), "{text}");
+    }
+}
+
+#[test]
+#[ignore = "run by no_permission_says_what_to_do"]
+fn as_another_user() {
+    let pid = std::env::var("OOMPH_TEST_PID").unwrap().parse().unwrap();
+    let process = target::Process::open(pid).unwrap();
+    println!("{}", Snapshot::plan(&process).unwrap_err());
+    println!("{}", LiveMemory::open(&process).unwrap_err());
+    println!("{}", Copied::of(&process, Bytes::mib(1), |_, _| Vec::new()).unwrap_err());
+}
+
+#[test]
+fn a_copy_whose_tracer_was_killed_dies_with_it_and_is_cleared_away() {
+    let mut running = Running::start(&["-mb", "8", "-load", "1"]);
+    let before = signals(running.pid);
+    let this = std::env::current_exe().unwrap();
+    for _ in 0..5 {
+        let mut command = Command::new(&this);
+        command.args(["--exact", "holds_a_copy", "--ignored", "--nocapture"]);
+        command.env("OOMPH_TEST_PID", running.pid.to_string()).stdout(std::process::Stdio::piped());
+        let mut tracer = command.spawn().unwrap();
+        let mut lines = std::io::BufRead::lines(std::io::BufReader::new(tracer.stdout.take().unwrap()));
+        assert!(lines.any(|l| l.unwrap().contains("holding")));
+        tracer.kill().unwrap();
+        tracer.wait().unwrap();
+        let is_dead = |c: &String| fs::read_to_string(format!("/proc/{c}/stat")).is_ok_and(|s| s.contains(") Z "));
+        while !children(running.pid).iter().all(is_dead) {}
+        assert_eq!(running.ask().get("errs"), 0);
+    }
+    assert_eq!(children(running.pid).len(), 5);
+    assert!(fork(&running).remove());
+    assert_eq!(children(running.pid), Vec::<String>::new());
+    assert_eq!(signals(running.pid), before);
+}
+
+#[test]
+#[ignore = "run by a_copy_whose_tracer_was_killed_dies_with_it_and_is_cleared_away"]
+fn holds_a_copy() {
+    let process = target::Process::open(std::env::var("OOMPH_TEST_PID").unwrap().parse().unwrap()).unwrap();
+    let plan = Snapshot::plan(&process).unwrap();
+    let _held = Snapshot::fork(&process, &plan, &SnapshotOptions::default()).unwrap();
+    println!("holding");
+    std::thread::park();
 }

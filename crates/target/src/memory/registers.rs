@@ -46,11 +46,15 @@ pub(crate) mod amd64 {
     pub(crate) const RDX: usize = 12;
     pub(crate) const RSI: usize = 13;
     pub(crate) const RDI: usize = 14;
+    #[cfg_attr(not(target_arch = "x86_64"), expect(dead_code, reason = "only injection on x86-64 needs it"))]
     pub(crate) const ORIG_RAX: usize = 15;
     pub(crate) const RIP: usize = 16;
+    #[cfg_attr(not(target_arch = "x86_64"), expect(dead_code, reason = "only injection on x86-64 needs it"))]
     pub(crate) const CS: usize = 17;
+    #[cfg_attr(not(target_arch = "x86_64"), expect(dead_code, reason = "only injection on x86-64 needs it"))]
     pub(crate) const EFLAGS: usize = 18;
     pub(crate) const RSP: usize = 19;
+    #[cfg_attr(not(target_arch = "x86_64"), expect(dead_code, reason = "only injection on x86-64 needs it"))]
     pub(crate) const SS: usize = 20;
     pub(crate) const FS_BASE: usize = 21;
 }

@@ -36,6 +36,8 @@ const CHILD_WITHIN: Duration = Duration::from_secs(10);
 const REAP_WITHIN: Duration = Duration::from_secs(2);
 /// How often the memory limit is looked at while the child lives.
 const WATCH: Duration = Duration::from_millis(50);
+/// Most dead copies of killed tracers that are cleared away at once.
+const MOST_OLDER: usize = 64;
 /// Stops in search of a thread that waits in a system call.
 const TRIES: u32 = 20;
 
@@ -352,6 +354,7 @@ impl Child {
                 match called {
                     // ECHILD: someone else has taken it.
                     Ok((result, _)) if result == self.number as i64 || result == -i64::from(libc::ECHILD) => {
+                        self.reap_older(&mut stopped);
                         return true;
                     }
                     _ => {}
@@ -365,6 +368,39 @@ impl Child {
         }
         false
     }
+
+    /// The same for copies whose tracer was killed: they are dead, but still in the table.
+    fn reap_older(&self, stopped: &mut Stopped) {
+        for number in dead_copies(&self.process).into_iter().take(MOST_OLDER) {
+            let arguments = [number, 0, (libc::__WALL | libc::WNOHANG) as u64, 0, 0];
+            if inject::call(&self.process, stopped, &self.site, inject::SYS_WAIT4, arguments).is_err() {
+                return;
+            }
+        }
+    }
+}
+
+/// Children of a process that are dead copies of it, by the pid it knows them by: zombies without
+/// an exit signal, ended by SIGKILL or SIGSEGV. Go itself starts no children without exit signal.
+fn dead_copies(process: &Process) -> Vec<u64> {
+    let pid = process.pid();
+    let tids = threads_of(pid).unwrap_or_default();
+    let lists = tids.iter().filter_map(|tid| fs::read_to_string(format!("/proc/{pid}/task/{tid}/children")).ok());
+    let children: Vec<String> =
+        lists.flat_map(|l| l.split_whitespace().map(str::to_owned).collect::<Vec<_>>()).collect();
+    let dead = children.into_iter().filter_map(|child| {
+        let stat = fs::read_to_string(format!("/proc/{child}/stat")).ok()?;
+        let (head, rest) = stat.rsplit_once(')')?;
+        let fields: Vec<&str> = rest.split_whitespace().collect();
+        // proc(5): state is field 3, exit_signal 38, exit_code 52; a name comes before.
+        let name = head.split_once('(')?.1 == process.name();
+        let is_copy = name && fields.first() == Some(&"Z") && fields.get(35) == Some(&"0");
+        let killed = matches!(fields.get(49)?.parse::<i32>().ok()? & 0x7f, libc::SIGKILL | libc::SIGSEGV);
+        let status = fs::read_to_string(format!("/proc/{child}/status")).ok()?;
+        let numbers = status.lines().find_map(|l| l.strip_prefix("NSpid:"))?;
+        (is_copy && killed).then(|| numbers.split_whitespace().last()?.parse().ok())?
+    });
+    dead.collect()
 }
 
 impl Drop for Child {

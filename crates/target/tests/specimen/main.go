@@ -184,6 +184,35 @@ func count(signals *int64, sig os.Signal) {
 	}()
 }
 
+// A filter on all threads that kills the process for clone without CLONE_THREAD (x86-64 numbers).
+func forbidFork() {
+	type op struct {
+		code   uint16
+		jt, jf uint8
+		k      uint32
+	}
+	const ld, jeq, jset, ret = 0x20, 0x15, 0x45, 0x06
+	program := []op{
+		{ld, 0, 0, 0},
+		{jeq, 0, 3, syscall.SYS_CLONE},
+		{ld, 0, 0, 16},
+		{jset, 1, 0, syscall.CLONE_THREAD},
+		{ret, 0, 0, 0x80000000},
+		{ret, 0, 0, 0x7fff0000},
+	}
+	prog := struct {
+		n   uint16
+		ops *op
+	}{uint16(len(program)), &program[0]}
+	runtime.LockOSThread()
+	syscall.Syscall6(syscall.SYS_PRCTL, 38, 1, 0, 0, 0, 0) // PR_SET_NO_NEW_PRIVS
+	// seccomp(SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC)
+	if r, _, e := syscall.Syscall(317, 1, 1, uintptr(unsafe.Pointer(&prog))); r != 0 || e != 0 {
+		panic(e)
+	}
+	runtime.UnlockOSThread()
+}
+
 func tick() {
 	runtime.LockOSThread()
 	last := mono()
@@ -205,6 +234,7 @@ func main() {
 	ex := flag.Bool("exec", false, "start processes")
 	poll := flag.Bool("wait4", false, "poll wait4(-1)")
 	threads := flag.Int("threads", 0, "threads that block")
+	filter := flag.Bool("seccomp", false, "be killed for making a process")
 	abort := flag.Bool("abort", false, "abort once asked to")
 	flag.Parse()
 	debug.SetGCPercent(200)
@@ -260,6 +290,9 @@ func main() {
 		}()
 	}
 	go tick()
+	if *filter {
+		forbidFork()
+	}
 	fmt.Printf("ready pid=%d pattern=%#x words=%d counter=%#x\n",
 		os.Getpid(), uintptr(unsafe.Pointer(&pattern[0])), len(pattern), uintptr(unsafe.Pointer(&counter)))
 	in := bufio.NewScanner(os.Stdin)
