@@ -286,6 +286,7 @@ fn loads(headers: &[Header]) -> Vec<Load> {
             memory: h.p_memsz(LittleEndian),
             offset: h.p_offset(LittleEndian),
             in_file: h.p_filesz(LittleEndian),
+            readable: h.p_flags(LittleEndian).0 & elf::PF_R.0 != 0,
             writable: h.p_flags(LittleEndian).0 & elf::PF_W.0 != 0,
             executable: h.p_flags(LittleEndian).0 & elf::PF_X.0 != 0,
         })

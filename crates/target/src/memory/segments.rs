@@ -13,6 +13,8 @@ pub struct CoreSegment {
     pub start: u64,
     /// Address behind the last byte.
     pub end: u64,
+    /// Whether the program could read there; else it is address space kept in reserve.
+    pub readable: bool,
     /// Whether the program could write there.
     pub writable: bool,
     /// Whether it holds code.
@@ -38,7 +40,7 @@ impl CoreSegment {
 /// How much of the program's memory can be read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CoreCoverage {
-    /// All mappings together.
+    /// All mappings together, those left out that the program itself could not read.
     pub mapped: Bytes,
     /// Of it: in the core file.
     pub in_core: Bytes,
@@ -52,7 +54,8 @@ pub struct CoreCoverage {
 
 impl CoreCoverage {
     pub(crate) fn of(segments: &[CoreSegment]) -> Self {
-        let sum = |f: fn(&CoreSegment) -> u64| Bytes(segments.iter().map(f).fold(0, u64::saturating_add));
+        let counted = || segments.iter().filter(|s| s.readable || s.in_core > 0);
+        let sum = |f: fn(&CoreSegment) -> u64| Bytes(counted().map(f).fold(0, u64::saturating_add));
         Self {
             mapped: sum(|s| s.end - s.start),
             in_core: sum(|s| s.in_core),
@@ -70,6 +73,7 @@ pub(crate) struct Load {
     pub(crate) memory: u64,
     pub(crate) offset: u64,
     pub(crate) in_file: u64,
+    pub(crate) readable: bool,
     pub(crate) writable: bool,
     pub(crate) executable: bool,
 }
@@ -112,10 +116,11 @@ impl Pieces {
             if missing > 0 {
                 cut = (cut.0 + 1, cut.1.saturating_add(missing));
             }
-            let Load { start, writable, executable, .. } = load;
+            let Load { start, readable, writable, executable, .. } = load;
             out.segments.push(CoreSegment {
                 start,
                 end,
+                readable,
                 writable,
                 executable,
                 in_core,
@@ -263,7 +268,7 @@ mod tests {
     use super::*;
 
     fn load(start: u64, memory: u64, offset: u64, in_file: u64, writable: bool) -> Load {
-        Load { start, memory, offset, in_file, writable, executable: false }
+        Load { start, memory, offset, in_file, readable: true, writable, executable: false }
     }
 
     #[test]
