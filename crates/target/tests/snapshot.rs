@@ -98,6 +98,26 @@ fn a_poller_of_children_sees_none_and_signals_arrive() {
 }
 
 #[test]
+#[cfg(target_arch = "x86_64")]
+fn registers_are_as_before() {
+    const SYS_SELECT: u64 = 23;
+    let mut running = Running::start(&["-mb", "1", "-threads", "5"]);
+    // Threads that wait in select, by tid: all 27 words of the kernel's register set.
+    let waiting = |snapshot: &Snapshot| {
+        let all = snapshot.threads().iter().filter(|t| t.words()[15] == SYS_SELECT);
+        all.map(|t| (t.tid(), t.words().to_vec())).collect::<std::collections::BTreeMap<_, _>>()
+    };
+    let mut first = waiting(&fork(&running));
+    while first.len() < 5 {
+        first = waiting(&fork(&running));
+    }
+    for _ in 0..20 {
+        assert_eq!(waiting(&fork(&running)), first);
+    }
+    assert_eq!(running.ask().get("errs"), 0);
+}
+
+#[test]
 fn a_stopped_program_stays_stopped() {
     let mut running = Running::start(&["-mb", "1"]);
     let state = |pid: u32| {

@@ -6,6 +6,7 @@ use super::stop::{MOST_THREADS, threads_of};
 use super::{MemoryError, Refusal};
 use crate::{ProcFile, Process, cgroups};
 use model::Bytes;
+use std::fmt;
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -48,6 +49,19 @@ pub struct SnapshotPlan {
     pub seccomp: bool,
     /// Why no copy is made. Empty when one can be.
     pub refusals: Vec<Refusal>,
+}
+
+impl fmt::Display for SnapshotPlan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ms = |d: Duration| d.as_secs_f64() * 1e3;
+        let Self { threads, resident, huge, .. } = self;
+        write!(
+            f,
+            "a pause of {:.1} to {:.0} ms is expected ({threads} threads, {resident} resident, {huge} of it in huge pages)",
+            ms(self.pause.0),
+            ms(self.pause.1).ceil()
+        )
+    }
 }
 
 /// A process's answer to "may it be copied, and at what price".
@@ -97,9 +111,8 @@ fn pause(threads: u64, resident: Bytes, huge: Bytes) -> (Duration, Duration) {
     let (small, huge) = (resident.minus(huge).0 / PAGE, huge.0 / HUGE_PAGE);
     let sum = |base: u64, entry: u64, of_huge: u64, thread: u64| {
         let of = |n: u64, each: u64| n.saturating_mul(each);
-        Duration::from_nanos(
-            base.saturating_add(of(small, entry)).saturating_add(of(huge, of_huge)) + of(threads, thread),
-        )
+        let ns = [base, of(small, entry), of(huge, of_huge), of(threads, thread)];
+        Duration::from_nanos(ns.into_iter().fold(0, u64::saturating_add))
     };
     (sum(BASE_NS.0, ENTRY_NS.0, HUGE_NS.0, THREAD_NS.0), sum(BASE_NS.1, ENTRY_NS.1, HUGE_NS.1, THREAD_NS.1))
 }
@@ -176,5 +189,29 @@ pub(super) fn failed(process: &Process, step: &'static str, error: io::Error) ->
             MemoryError::Refused { pid, why }
         }
         _ => MemoryError::Failed { pid, step, error },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_fields_with_and_without_a_unit() {
+        let text = b"VmPTE:\t     228 kB\nVmPTEx:\t1\nThreads:\t8\n";
+        assert_eq!(status_field(text, "VmPTE"), Some(228));
+        assert_eq!(status_field(text, "Threads"), Some(8));
+        assert_eq!(status_field(text, "Vm"), None);
+    }
+
+    #[test]
+    fn the_pause_follows_small_pages() {
+        // 8 GiB: 144 ms were measured in a nested guest with small pages, 8.7 ms with huge ones.
+        let gib = Bytes::mib(8 << 10);
+        let (low, high) = pause(10, gib, Bytes::ZERO);
+        assert!(low < Duration::from_millis(60) && high > Duration::from_millis(144), "{low:?} {high:?}");
+        let (low, high) = pause(10, gib, gib);
+        assert!(low < Duration::from_millis(5) && high > Duration::from_millis(9), "{low:?} {high:?}");
+        let _ = pause(u64::MAX, Bytes(u64::MAX), Bytes(u64::MAX));
     }
 }
