@@ -9,7 +9,7 @@ use model::Bytes;
 use std::fs;
 use std::process::Command;
 use support::{Running, check_pattern};
-use target::memory::{Copied, LiveMemory, MemoryError, Refusal, Snapshot, SnapshotOptions};
+use target::memory::{self, Copied, LiveMemory, MemoryError, Refusal, Snapshot, SnapshotOptions};
 
 fn fork(running: &Running) -> Snapshot {
     let process = running.process();
@@ -301,4 +301,19 @@ fn holds_a_copy() {
     let _held = Snapshot::fork(&process, &plan, &SnapshotOptions::default()).unwrap();
     println!("holding");
     std::thread::park();
+}
+
+#[test]
+fn a_heap_in_huge_pages_is_still_the_heap() {
+    let mut running = Running::start(&["-mb", "64", "-load", "1"]);
+    let before = Snapshot::plan(&running.process()).unwrap();
+    // Kernels before 6.1 cannot.
+    let Ok(collapsed) = memory::collapse(&running.process()) else { return };
+    if collapsed.done > Bytes::mib(16) {
+        let after = Snapshot::plan(&running.process()).unwrap();
+        assert!(after.huge > before.huge && after.pause.1 < before.pause.1, "{before} -> {after}");
+    }
+    let snapshot = fork(&running);
+    check_pattern(&snapshot, running.pattern, running.words);
+    assert_eq!(running.ask().get("errs"), 0);
 }

@@ -93,9 +93,12 @@ impl CoreFile {
     ) -> Result<Self, Failed> {
         let (arch, headers) = headers(&core, &mut gaps)?;
         let mut notes = Notes::default();
+        // Forged headers may name the same notes again and again.
+        let mut unread = MOST_NOTES.min(usize::try_from(core.len()).unwrap_or(usize::MAX));
         for h in headers.iter().filter(|h| h.p_type(LittleEndian) == elf::PT_NOTE) {
             let offset = h.p_offset(LittleEndian);
-            let len = usize::try_from(h.p_filesz(LittleEndian)).unwrap_or(usize::MAX).min(MOST_NOTES);
+            let len = usize::try_from(h.p_filesz(LittleEndian)).unwrap_or(usize::MAX).min(unread);
+            unread -= len;
             let data = core.part(offset, len);
             if data.len() < len {
                 gaps.push(Gap::at(offset, format!("the notes are cut: {} of {len} bytes are there", data.len())));

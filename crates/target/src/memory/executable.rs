@@ -237,10 +237,12 @@ enum Compared {
     Unknown,
 }
 
-/// The mappings cut at the end of the file; sorted by address.
+/// The mappings cut at the end of the file; sorted by address, without overlaps.
 fn within(mappings: &[(u64, u64, u64)], len: u64) -> Vec<(u64, u64, u64)> {
     let mut out: Vec<_> = mappings.iter().map(|&(a, n, o)| (a, n.min(len.saturating_sub(o)), o)).collect();
     out.sort_unstable();
+    out.retain(|p| p.1 > 0);
+    out.dedup_by(|later, kept| later.0 < kept.0.saturating_add(kept.1));
     out
 }
 

@@ -14,6 +14,7 @@
 mod call_amd64;
 #[cfg(target_arch = "aarch64")]
 mod call_arm64;
+mod collapse;
 mod copy;
 mod core;
 mod error;
@@ -30,6 +31,7 @@ mod stop;
 mod sys;
 mod unpack;
 
+pub use collapse::{Collapsed, collapse};
 pub use copy::Copied;
 pub use core::{CoreFile, CoreOptions};
 pub use error::{MemoryError, Refusal};

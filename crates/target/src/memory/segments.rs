@@ -159,14 +159,15 @@ impl Pieces {
         }
     }
 
-    /// Fills absent read-only pages from a file: `parts` are address, length and file offset.
-    /// Writable pages are never taken from a file, for the program may have changed them.
+    /// Fills absent read-only pages from a file: `parts` are address, length and file offset, sorted
+    /// and without overlaps. Writable pages are never taken from a file, for the program may have changed them.
     pub(crate) fn supply(&mut self, index: usize, parts: &[(u64, u64, u64)]) {
         let mut pieces = Self { segments: std::mem::take(&mut self.segments), ..Self::default() };
         for (region, source) in self.regions.iter().zip(&self.sources) {
             let mut at = region.start;
             if *source == Source::Absent && !region.writable {
-                for &(start, len, offset) in parts {
+                let first = parts.partition_point(|p| p.0.saturating_add(p.1) <= at);
+                for &(start, len, offset) in parts[first..].iter().take_while(|p| p.0 < region.end) {
                     let from = start.max(at);
                     let to = start.saturating_add(len).min(region.end);
                     let Some(offset) = offset.checked_add(from.wrapping_sub(start)).filter(|_| from < to) else {

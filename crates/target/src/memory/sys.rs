@@ -8,6 +8,7 @@
 
 use super::registers::MOST_WORDS;
 use std::io;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::ptr;
 
 /// A thread id.
@@ -176,6 +177,28 @@ pub(super) fn block_signals() {
     unsafe { libc::sigfillset(&raw mut all) };
     // SAFETY: as above; the old set is not asked for.
     unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, &raw const all, ptr::null_mut()) };
+}
+
+/// A handle on a process.
+pub(super) fn open_pid(pid: u32) -> io::Result<OwnedFd> {
+    // SAFETY: takes integers.
+    let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid as libc::c_long, 0_usize) };
+    match i32::try_from(fd) {
+        // SAFETY: the kernel has just given this descriptor to us, and nobody else knows it.
+        Ok(fd) if fd >= 0 => Ok(unsafe { OwnedFd::from_raw_fd(fd) }),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// Asks the kernel to put `len` bytes at `address` of another process into huge pages.
+pub(super) fn collapse(process: &OwnedFd, address: u64, len: usize) -> io::Result<()> {
+    let range = libc::iovec { iov_base: address as *mut libc::c_void, iov_len: len };
+    let at = &raw const range;
+    let fd = process.as_raw_fd();
+    // SAFETY: the kernel reads one `iovec`, which lives through the call; its address is one of the
+    // other process and is not touched here.
+    let result = unsafe { libc::syscall(libc::SYS_process_madvise, fd, at, 1_usize, libc::MADV_COLLAPSE, 0_usize) };
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
 /// Gives up the processor once.
