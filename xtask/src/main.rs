@@ -6,6 +6,7 @@ mod docs;
 mod fuzz;
 mod layouts;
 mod matrix;
+mod soak;
 mod tools;
 
 use clap::{Parser, Subcommand};
@@ -50,6 +51,8 @@ enum Command {
     Layouts(layouts::Args),
     /// Diagnose every specimen with several Go versions, several times
     Matrix(matrix::Args),
+    /// Take snapshots of a program under load, thousands of them, and kill the tracer at random moments
+    Soak(soak::Args),
 }
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
@@ -63,6 +66,7 @@ fn main() -> ExitCode {
         Command::Dist => tools::dist(),
         Command::Layouts(args) => layouts::run(&args),
         Command::Matrix(args) => matrix::run(&args),
+        Command::Soak(args) => soak::run(&args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

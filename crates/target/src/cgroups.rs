@@ -78,6 +78,29 @@ pub(crate) fn read(process: &Process) -> io::Result<CgroupFiles> {
     Err(io::Error::new(io::ErrorKind::NotFound, places))
 }
 
+/// The directories of the process's group for one controller that is not memory: own group first,
+/// root last. Empty when the controller is not mounted.
+pub(crate) fn directories(process: &Process, controller: &str) -> Vec<PathBuf> {
+    let (entries, _) = process.read(ProcFile::Cgroup).map(|b| procfs::pid_cgroup(&b)).unwrap_or_default();
+    let all = mounts("/proc/self/mountinfo".into());
+    let v1 = entries.iter().find(|e| e.controllers.iter().any(|c| c == controller));
+    let found = match v1 {
+        Some(entry) => Some((entry, all.iter().find(|m| m.fs_type == "cgroup" && m.has_option(controller)))),
+        None => entry(&entries, CgroupVersion::V2).map(|e| (e, all.iter().find(|m| m.fs_type == "cgroup2"))),
+    };
+    let Some((entry, Some(mount))) = found else { return Vec::new() };
+    let top = below(Path::new("/"), &mount.mount_point);
+    let mut directory = below(&top, &relative_to(&entry.path, &mount.root));
+    let mut out = Vec::new();
+    while directory.starts_with(&top) && out.len() < MOST_LEVELS {
+        out.push(directory.clone());
+        if !directory.pop() {
+            break;
+        }
+    }
+    out
+}
+
 fn mounts(path: PathBuf) -> Vec<Mount> {
     read_capped(path, 16 << 20).map(|bytes| procfs::mountinfo(&bytes).0).unwrap_or_default()
 }

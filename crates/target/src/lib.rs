@@ -1,13 +1,14 @@
 //! Another program on this host, from outside: its files under `/proc`, its executable, its
 //! control group, its listening sockets.
 //!
-//! This crate does the reading; `procfs` and `gobinary` know the formats. It writes nothing,
-//! sends no signal and stops nothing. There is no unsafe code yet; what will need it (reading
-//! another process's memory) goes into one folder, `src/memory/`, and nowhere else.
+//! This crate does the reading; `procfs` and `gobinary` know the formats. Outside of `memory` it
+//! writes nothing, sends no signal and stops nothing. [`memory`] reads core files and processes,
+//! and stops and copies the latter; the little unsafe code there is lives in that folder alone.
 
 mod cgroups;
 mod discover;
 mod error;
+pub mod memory;
 mod process;
 mod sockets;
 
