@@ -22,7 +22,6 @@ pub use elf::GoBinary;
 pub use error::BinaryError;
 pub use memory::{Memory, Region, Slices, Unreadable};
 pub use moduledata::{BitVector, ModuleData, SliceHeader, find_modules, read_module};
-pub use pclntab::Pclntab;
 pub use types::{RuntimeTypes, TypeId};
 pub use pclntab::{
     ArgsSize, Bitmap, Func, FuncFlags, FuncKind, Functions, LineAt, LogicalFrame, LogicalFrames, ModuleBases,
