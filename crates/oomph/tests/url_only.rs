@@ -13,6 +13,9 @@ use std::time::{Duration, Instant};
 /// Bucket maps and shortened stacks, Swiss maps and shortened stacks, Swiss maps and whole stacks (twice).
 const RELEASES: [&str; 4] = ["1.23.9", "1.25.5", "1.26.6", "1.27.3"];
 
+/// A map grows by tables of some 30 KiB, of which one in twenty is sampled: a shorter window may see none.
+const WINDOW: &str = "24s";
+
 fn toolchains() -> Vec<Toolchain> {
     let cache = lab::default_cache_dir();
     let find = |release: &&str| {
@@ -74,8 +77,8 @@ fn a_map_is_named_without_the_executable() {
         let bundle = bundle.to_str().unwrap();
         let url = running.url();
         let (afar, near) = std::thread::scope(|s| {
-            let near = s.spawn(|| diagnose(&[url, "--for", "9s"]));
-            let afar = diagnose(&[url, "--url-only", "--for", "9s", "--save", bundle]);
+            let near = s.spawn(|| diagnose(&[url, "--for", WINDOW]));
+            let afar = diagnose(&[url, "--url-only", "--for", WINDOW, "--save", bundle]);
             (afar, near.join().unwrap())
         });
         running.stop().unwrap();
@@ -110,7 +113,7 @@ fn a_slice_is_named_from_go_1_26_on() {
     for (go, verdict, mechanism) in [(old, "risk", "other"), (new, "leak", "slice-growth")] {
         let Some(go) = go else { continue };
         let running = start("slice-grow", go, dir.path());
-        let report = diagnose(&[running.url(), "--url-only", "--for", "9s"]);
+        let report = diagnose(&[running.url(), "--url-only", "--for", WINDOW]);
         running.stop().unwrap();
         assert_eq!(report["verdict"], verdict, "{}: {report:#}", go.release());
         assert_eq!(growth(&report)["subject"]["mechanism"], mechanism, "{}", go.release());
