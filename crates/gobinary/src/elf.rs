@@ -142,6 +142,12 @@ impl<'a> GoBinary<'a> {
         self.file.elf_header().e_type.get(Endianness::Little) == object::elf::ET_DYN
     }
 
+    /// The processor the file is made for, where its layouts are known.
+    #[must_use]
+    pub fn arch(&self) -> Option<crate::layout::Arch> {
+        crate::layout::Arch::from_elf_machine(self.file.elf_header().e_machine.get(Endianness::Little).0)
+    }
+
     /// Virtual address at which a mapping of file offset `offset` starts, before relocation. The
     /// load bias of a position-independent executable is a mapping's start minus this.
     #[must_use]
@@ -155,6 +161,10 @@ impl<'a> GoBinary<'a> {
             let address = p.p_vaddr.get(Endianness::Little);
             (is_load && inside).then(|| address.wrapping_sub(start).wrapping_add(offset))
         })
+    }
+
+    pub(crate) const fn elf(&self) -> &ElfFile64<'a, Endianness> {
+        &self.file
     }
 
     pub(crate) fn segments(&self) -> &[Segment<'a>] {

@@ -9,25 +9,27 @@
 mod buildinfo;
 mod elf;
 mod error;
-pub mod layout;
 mod gcprog;
+pub mod layout;
 mod memory;
 mod moduledata;
 mod pclntab;
 pub mod types;
 mod unwind;
+mod variables;
 
 pub use buildinfo::{BuildInfo, Module};
 pub use elf::GoBinary;
 pub use error::BinaryError;
 pub use memory::{Memory, Region, Slices, Unreadable};
 pub use moduledata::{BitVector, ModuleData, SliceHeader, find_modules, read_module};
-pub use types::{RuntimeTypes, TypeId};
 pub use pclntab::{
     ArgsSize, Bitmap, Func, FuncFlags, FuncKind, Functions, LineAt, LogicalFrame, LogicalFrames, ModuleBases,
     ModuleTables, Pclntab, StackMap, StackObject, StackObjects, callers_frames, printable_name,
 };
+pub use types::{RuntimeTypes, TypeId};
 pub use unwind::{
     FrameArch, FrameSlots, ObjectAt, ObjectMask, StackEnd, StackFrame, StackSource, StackStart, StackWalk, StackWord,
     StackWords, frame_slots, scan_stack,
 };
+pub use variables::Variables;

@@ -11,6 +11,7 @@
 mod clean;
 mod flame;
 mod fmt;
+mod heap;
 mod hints;
 mod html;
 mod json;
@@ -20,6 +21,7 @@ mod wrap;
 
 pub use clean::{block as visible_block, json as visible_json, line as visible_line};
 pub use flame::{Flame, FlameError, flame_svg, speedscope};
+pub use heap::heap_overview;
 pub use html::html;
 pub use json::{json, schema};
 pub use markdown::markdown;

@@ -5,6 +5,7 @@ mod capture;
 mod demo;
 mod diagnose;
 mod explain;
+mod heap;
 mod live;
 mod pprof;
 
@@ -16,6 +17,7 @@ pub(crate) fn run(cli: Cli) -> Result<Outcome, Failure> {
     let quiet = match &cli.command {
         Command::Diagnose(a) => a.collect.quiet,
         Command::Capture(a) => a.collect.quiet,
+        Command::Heap(a) => a.quiet,
         _ => false,
     };
     if quiet {
@@ -26,6 +28,7 @@ pub(crate) fn run(cli: Cli) -> Result<Outcome, Failure> {
         Command::Capture(a) => capture::run(&a),
         Command::Bundle(c) => bundle::run(&c),
         Command::Pprof(c) => pprof::run(&c),
+        Command::Heap(a) => heap::run(&a),
         Command::Explain { rule } => explain::run(rule.as_deref()),
         Command::Demo(a) => demo::run(&a),
     }
