@@ -7,6 +7,7 @@
 //! through [`Memory`]; it never panics on any input.
 
 mod buildinfo;
+mod cached;
 mod elf;
 mod error;
 mod gcprog;
@@ -19,6 +20,7 @@ mod unwind;
 mod variables;
 
 pub use buildinfo::{BuildInfo, Module};
+pub use cached::Cached;
 pub use elf::GoBinary;
 pub use error::BinaryError;
 pub use memory::{Memory, Region, Slices, Unreadable};

@@ -6,7 +6,7 @@ use crate::progress::Reporter;
 use crate::target_arg::{self, TargetArg};
 use crate::{Failure, Outcome, output};
 use gobinary::layout::{Arch, Layout};
-use gobinary::{Functions, GoBinary, Memory, ModuleBases, ModuleTables, Variables};
+use gobinary::{Cached, Functions, GoBinary, Memory, ModuleBases, ModuleTables, Variables};
 use heap::{HeapGraph, Names, Runtime};
 use model::{Bytes, HeapOverview};
 use std::path::Path;
@@ -21,6 +21,8 @@ struct Opened {
     memory: Box<dyn Memory>,
     source: &'static str,
     pause_ms: Option<f64>,
+    /// The bytes do not change while they are read.
+    frozen: bool,
     exe: Vec<u8>,
     target: String,
     arch: Option<Arch>,
@@ -75,7 +77,15 @@ fn open_core(path: &Path, exe: Option<&Path>) -> Result<Opened, Failure> {
         target::memory::Arch::Arm64 => Arch::Arm64,
     };
     let target = path.display().to_string();
-    Ok(Opened { memory: Box::new(core), source: "a core file", pause_ms: None, exe, target, arch: Some(arch) })
+    Ok(Opened {
+        memory: Box::new(core),
+        source: "a core file",
+        pause_ms: None,
+        frozen: true,
+        exe,
+        target,
+        arch: Some(arch),
+    })
 }
 
 fn open_process(pid: u32, a: &Heap, reporter: &Reporter) -> Result<Opened, Failure> {
@@ -84,7 +94,7 @@ fn open_process(pid: u32, a: &Heap, reporter: &Reporter) -> Result<Opened, Failu
     let target = format!("{} (pid {pid})", process.name());
     let opened = |memory: Box<dyn Memory>, source, pause: Option<target::memory::Pause>| {
         let pause_ms = pause.map(|p| p.total.as_secs_f64() * 1e3);
-        Opened { memory, source, pause_ms, exe, target, arch: None }
+        Opened { memory, source, pause_ms, frozen: pause.is_some(), exe, target, arch: None }
     };
     match a.snapshot {
         SnapshotMode::Fork => {
@@ -116,7 +126,10 @@ fn read(opened: &Opened, a: &Heap, reporter: &Reporter) -> Result<HeapOverview, 
         .or_else(|| binary.arch())
         .ok_or_else(|| Failure::new("the program's processor is not known: amd64 and arm64 are"))?;
     reporter.say(heap::Step::Anchors.text());
-    let runtime = Runtime::find(&*opened.memory, Layout::lookup(&version, arch)?)?;
+    // What runs on while it is read must not be remembered.
+    let cached = Cached::new(&*opened.memory);
+    let memory: &dyn Memory = if opened.frozen { &cached } else { &*opened.memory };
+    let runtime = Runtime::find(memory, Layout::lookup(&version, arch)?)?;
     let tables: Vec<ModuleTables<'_>> = runtime
         .types
         .modules()
@@ -124,7 +137,7 @@ fn read(opened: &Opened, a: &Heap, reporter: &Reporter) -> Result<HeapOverview, 
         .filter_map(|m| {
             let bases =
                 ModuleBases { pclntab: m.pclntab, text: m.text, gofunc: Some(m.gofunc), rodata: Some(m.rodata) };
-            ModuleTables::read(&*opened.memory, bases).ok()
+            ModuleTables::read(memory, bases).ok()
         })
         .collect();
     let functions: Vec<Functions<'_>> = tables.iter().filter_map(|t| t.functions().ok()).collect();
