@@ -50,7 +50,9 @@ impl Stopped {
         // The state is the first letter behind the name in brackets.
         let is_stopped = || {
             let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
-            stat[stat.rfind(')').unwrap()..].starts_with(") T")
+            let state = &stat[stat.rfind(')').unwrap()..];
+            assert!(!state.starts_with(") Z"), "the program ended");
+            state.starts_with(") T")
         };
         while !is_stopped() {
             std::thread::yield_now();
@@ -313,7 +315,7 @@ fn held(process: &Stopped, words: &BTreeMap<u64, Vec<StackWord>>, name: &str) {
         match what {
             "dead" => assert_eq!(place, None, "{name}: goroutine {id} {address:x}"),
             "object" => {
-                assert!(place.is_some_and(|w| !w.conservative && w.in_object), "{name}: goroutine {id}: {place:?}")
+                assert!(place.is_some_and(|w| !w.conservative && w.in_object), "{name}: goroutine {id}: {place:?}");
             }
             "spin" => assert!(place.is_some(), "{name}: goroutine {id} {address:x}"),
             _ => assert!(place.is_some_and(|w| !w.conservative), "{name}: {what}, goroutine {id}: {place:?}"),
