@@ -2,7 +2,7 @@
 //! (`runtime.Stack`) and which heap objects only locals of theirs hold, and is stopped. What is
 //! unwound from its memory has to be the same. Each Go toolchain that is at hand is used.
 
-#![expect(clippy::unwrap_used, clippy::print_stderr, reason = "a failed step is a failed test")]
+#![expect(clippy::unwrap_used, reason = "a failed step is a failed test")]
 
 mod common;
 
