@@ -19,6 +19,12 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 const PROGRAM: &str = include_str!("stacks.go.txt");
+/// Up to Go 1.23 pointers of more than 128 KiB are described by a GC program; from Go 1.24 on a local of
+/// more than that is on the heap.
+const LARGE: [(&str, &str); 2] = [
+    ("old.go", "//go:build !go1.24\n\npackage main\n\nconst largeCount = 9000\n"),
+    ("new.go", "//go:build go1.24\n\npackage main\n\nconst largeCount = 300\n"),
+];
 
 /// A stopped child; killed at the end, whatever happens.
 struct Stopped {
@@ -225,6 +231,9 @@ fn shown_frames(source: &StackSource<'_, '_>, frames: &[StackFrame<'_>]) -> Vec<
 fn stacks_and_their_pointers_are_those_of_the_program() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("main.go"), PROGRAM).unwrap();
+    for (name, text) in LARGE {
+        std::fs::write(dir.path().join(name), text).unwrap();
+    }
     std::fs::write(dir.path().join("go.mod"), "module example.com/stacks\n\ngo 1.21\n").unwrap();
     for go in common::toolchains() {
         for (name, args) in common::BUILDS {
@@ -283,6 +292,11 @@ fn stacks(process: &Stopped, memory: &dyn Memory, functions: Functions<'_>, allg
         process.lines("deep").next().map(|f| (f[0].parse::<u64>().unwrap(), f[1].parse::<usize>().unwrap())).unwrap();
     let mut words: BTreeMap<u64, Vec<StackWord>> = BTreeMap::new();
     let (mut compared, mut interrupted) = (0, 0);
+    let programs = modules[0].table();
+    let programs = (0..programs.len()).filter_map(|i| programs.func(i)).filter(|f| f.name() == "main.largeObject");
+    let programs = programs.flat_map(|f| modules[0].stack_objects(&f).iter()).filter(|o| o.gc_program).count();
+    let old = ["go1.21", "go1.22", "go1.23"].iter().any(|v| name.starts_with(v));
+    assert_eq!(programs, usize::from(old), "{name}");
     for g in goroutines(memory, allgs, layout) {
         let mut walk = StackWalk::new(source, g.stack.clone(), g.start);
         let frames: Vec<StackFrame<'_>> = walk.by_ref().collect();
