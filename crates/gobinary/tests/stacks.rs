@@ -19,6 +19,12 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 const PROGRAM: &str = include_str!("stacks.go.txt");
+/// Up to Go 1.23 pointers of more than 128 KiB are described by a GC program; from Go 1.24 on a local of
+/// more than that is on the heap.
+const LARGE: [(&str, &str); 2] = [
+    ("old.go", "//go:build !go1.24\n\npackage main\n\nconst largeCount = 9000\n"),
+    ("new.go", "//go:build go1.24\n\npackage main\n\nconst largeCount = 300\n"),
+];
 
 /// A stopped child; killed at the end, whatever happens.
 struct Stopped {
@@ -33,6 +39,21 @@ impl Drop for Stopped {
     }
 }
 
+/// Stops a process and waits until all of it stands still.
+fn stop(pid: u32) {
+    assert!(Command::new("kill").args(["-STOP", &pid.to_string()]).status().unwrap().success());
+    // The state is the first letter behind the name in brackets.
+    let is_stopped = || {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+        let state = &stat[stat.rfind(')').unwrap()..];
+        assert!(!state.starts_with(") Z"), "the program ended");
+        state.starts_with(") T")
+    };
+    while !is_stopped() {
+        std::thread::yield_now();
+    }
+}
+
 impl Stopped {
     fn start(exe: &Path) -> Self {
         let mut child = Command::new(exe).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
@@ -44,17 +65,8 @@ impl Stopped {
             }
             said.push(line);
         }
-        let pid = child.id();
         let stopped = Self { child, said };
-        assert!(Command::new("kill").args(["-STOP", &pid.to_string()]).status().unwrap().success());
-        // The state is the first letter behind the name in brackets.
-        let is_stopped = || {
-            let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
-            stat[stat.rfind(')').unwrap()..].starts_with(") T")
-        };
-        while !is_stopped() {
-            std::thread::yield_now();
-        }
+        stop(stopped.child.id());
         stopped
     }
 
@@ -113,10 +125,10 @@ struct GLayout {
     link: u64,
 }
 
-fn layout(go: &Go) -> GLayout {
-    let minor: u32 = go.name.split('.').nth(1).unwrap().parse().unwrap();
+fn layout(version: &str) -> GLayout {
+    let minor: u32 = version.split('.').nth(1).unwrap().parse().unwrap();
     match minor {
-        21 => GLayout { lr: 40, syscallsp: 112, status: 144, goid: 152, link: 40 },
+        19..=21 => GLayout { lr: 40, syscallsp: 112, status: 144, goid: 152, link: 40 },
         22 => GLayout { lr: 40, syscallsp: 112, status: 144, goid: 152, link: 32 },
         23 | 24 => GLayout { lr: 40, syscallsp: 112, status: 152, goid: 160, link: 32 },
         _ => GLayout { lr: 32, syscallsp: 104, status: 144, goid: 152, link: 32 },
@@ -179,8 +191,11 @@ fn shown(name: &str, first: bool) -> bool {
 
 /// The frames that `runtime.Stack` shows: function, `file:line`.
 fn printed(said: &[String]) -> BTreeMap<u64, Vec<(String, String)>> {
+    read_dump(said.iter().skip_while(|l| *l != "dump").skip(1).take_while(|l| *l != "end"))
+}
+
+fn read_dump<'s>(mut lines: impl Iterator<Item = &'s String>) -> BTreeMap<u64, Vec<(String, String)>> {
     let mut out = BTreeMap::new();
-    let mut lines = said.iter().skip_while(|l| *l != "dump").skip(1).take_while(|l| *l != "end");
     while let Some(line) = lines.next() {
         let Some(rest) = line.strip_prefix("goroutine ") else { continue };
         let id: u64 = rest.split(' ').next().unwrap().parse().unwrap();
@@ -216,6 +231,9 @@ fn shown_frames(source: &StackSource<'_, '_>, frames: &[StackFrame<'_>]) -> Vec<
 fn stacks_and_their_pointers_are_those_of_the_program() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("main.go"), PROGRAM).unwrap();
+    for (name, text) in LARGE {
+        std::fs::write(dir.path().join(name), text).unwrap();
+    }
     std::fs::write(dir.path().join("go.mod"), "module example.com/stacks\n\ngo 1.21\n").unwrap();
     for go in common::toolchains() {
         for (name, args) in common::BUILDS {
@@ -230,7 +248,7 @@ fn stacks_and_their_pointers_are_those_of_the_program() {
 fn find_allgs(memory: &ProcessMemory, global: u64, layout: &GLayout, ids: &BTreeSet<u64>) -> u64 {
     let near = |r: &&Region| r.readable && r.writable && r.start.abs_diff(global) < 16 << 20;
     let has_all = |data: u64, len: u64| {
-        let id = |i: u64| memory.u64(memory.u64(data + 8 * i).ok()? + layout.goid).ok();
+        let id = |i: u64| memory.u64(memory.u64(data.checked_add(8 * i)?).ok()?.checked_add(layout.goid)?).ok();
         let found: BTreeSet<u64> = (0..len).map_while(id).collect();
         found.is_superset(ids)
     };
@@ -252,7 +270,7 @@ fn check(go: &Go, name: &str, exe: &Path) {
     let process = Stopped::start(exe);
     let memory = ProcessMemory::open(process.child.id());
     let ids = printed(&process.said).into_keys().collect();
-    let allgs = find_allgs(&memory, hex(process.lines("never").next().unwrap()[0]), &layout(go), &ids);
+    let allgs = find_allgs(&memory, hex(process.lines("never").next().unwrap()[0]), &layout(&go.name), &ids);
     let bytes = std::fs::read(exe).unwrap();
     let binary = GoBinary::parse(&bytes).unwrap();
     let main = binary.pclntab().unwrap().functions().find(|f| f.1 == "main.main").unwrap().0;
@@ -261,7 +279,7 @@ fn check(go: &Go, name: &str, exe: &Path) {
     assert!(tables.copied_bytes() > 100_000 && tables.copied_bytes() < bytes.len(), "{}", tables.copied_bytes());
     let from_file = binary.functions().unwrap().moved(bias);
     for functions in [tables.functions().unwrap(), from_file] {
-        stacks(&process, &memory, functions, allgs, &layout(go), name);
+        stacks(&process, &memory, functions, allgs, &layout(&go.name), name);
     }
 }
 
@@ -274,6 +292,11 @@ fn stacks(process: &Stopped, memory: &dyn Memory, functions: Functions<'_>, allg
         process.lines("deep").next().map(|f| (f[0].parse::<u64>().unwrap(), f[1].parse::<usize>().unwrap())).unwrap();
     let mut words: BTreeMap<u64, Vec<StackWord>> = BTreeMap::new();
     let (mut compared, mut interrupted) = (0, 0);
+    let programs = modules[0].table();
+    let programs = (0..programs.len()).filter_map(|i| programs.func(i)).filter(|f| f.name() == "main.largeObject");
+    let programs = programs.flat_map(|f| modules[0].stack_objects(&f).iter()).filter(|o| o.gc_program).count();
+    let old = ["go1.21", "go1.22", "go1.23"].iter().any(|v| name.starts_with(v));
+    assert_eq!(programs, usize::from(old), "{name}");
     for g in goroutines(memory, allgs, layout) {
         let mut walk = StackWalk::new(source, g.stack.clone(), g.start);
         let frames: Vec<StackFrame<'_>> = walk.by_ref().collect();
@@ -313,7 +336,7 @@ fn held(process: &Stopped, words: &BTreeMap<u64, Vec<StackWord>>, name: &str) {
         match what {
             "dead" => assert_eq!(place, None, "{name}: goroutine {id} {address:x}"),
             "object" => {
-                assert!(place.is_some_and(|w| !w.conservative && w.in_object), "{name}: goroutine {id}: {place:?}")
+                assert!(place.is_some_and(|w| !w.conservative && w.in_object), "{name}: goroutine {id}: {place:?}");
             }
             "spin" => assert!(place.is_some(), "{name}: goroutine {id} {address:x}"),
             _ => assert!(place.is_some_and(|w| !w.conservative), "{name}: {what}, goroutine {id}: {place:?}"),
@@ -321,4 +344,90 @@ fn held(process: &Stopped, words: &BTreeMap<u64, Vec<StackWord>>, name: &str) {
         count += 1;
     }
     assert!(count > 80, "{name}: {count}");
+}
+
+/// A stripped program of another Go, built by others: Debian's Prometheus. The truth is its own
+/// goroutine dump, taken a moment before it is stopped.
+#[test]
+fn stacks_of_a_distributions_program_are_those_of_its_own_dump() {
+    let exe = Path::new("/usr/bin/prometheus");
+    let Ok(bytes) = std::fs::read(exe) else {
+        eprintln!("skipped: {} is not installed", exe.display());
+        return;
+    };
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("prometheus.yml"), "global: {}\n").unwrap();
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let child = Command::new(exe)
+        .current_dir(dir.path())
+        .args(["--config.file=prometheus.yml", "--storage.tsdb.path=data"])
+        .arg(format!("--web.listen-address=127.0.0.1:{port}"))
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut process = Stopped { child, said: Vec::new() };
+    let pid = process.child.id();
+    while !get(port, "/-/ready").first().is_some_and(|l| l.contains(" 200 ")) {
+        assert!(process.child.try_wait().unwrap().is_none(), "it ended");
+        std::thread::yield_now();
+    }
+    let truth = settled_dump(port);
+    stop(pid);
+    assert!(truth.len() > 20, "{}", truth.len());
+    let memory = ProcessMemory::open(pid);
+    let binary = GoBinary::parse(&bytes).unwrap();
+    let version = binary.build_info().unwrap().go_version_text;
+    let bases = binary.module_bases().unwrap();
+    let first = memory.regions.iter().find(|r| r.executable).unwrap().start;
+    let bias = if binary.is_position_independent() { first - (bases.text & !0xfff) } else { 0 };
+    let tables = ModuleTables::read(&memory, bases.moved(bias)).unwrap();
+    let modules = [tables.functions().unwrap()];
+    let source = StackSource { memory: &memory, modules: &modules, arch: ARCH };
+    let layout = layout(&version);
+    let ids: BTreeSet<u64> = truth.keys().copied().collect();
+    let global = memory.regions.iter().find(|r| r.writable && r.start > first).unwrap().start;
+    let allgs = find_allgs(&memory, global, &layout, &ids);
+    let (mut same, mut other) = (0, Vec::new());
+    for g in goroutines(&memory, allgs, &layout) {
+        let mut walk = StackWalk::new(source, g.stack.clone(), g.start);
+        let frames: Vec<StackFrame<'_>> = walk.by_ref().collect();
+        assert_eq!(walk.end(), Some(StackEnd::Complete), "goroutine {}", g.id);
+        let found = scan_stack(source, g.stack.clone(), g.start, &g.more, |_| {});
+        assert_eq!(found.incomplete, 0, "goroutine {}", g.id);
+        if let Some(said) = truth.get(&g.id) {
+            let shown = shown_frames(&source, &frames);
+            if &shown == said { same += 1 } else { other.push((g.id, shown, said)) }
+        }
+    }
+    // One or the other may have gone on between the dump and the stop.
+    assert!(same + 3 >= truth.len(), "{same} of {}: {other:#?}", truth.len());
+}
+
+/// The goroutines and where they stand, once they stand still.
+fn settled_dump(port: u16) -> BTreeMap<u64, Vec<(String, String)>> {
+    let dump = || {
+        let mut found = read_dump(get(port, "/debug/pprof/goroutine?debug=2").iter());
+        // Those that serve the dump itself.
+        found.retain(|_, frames| !frames.iter().any(|f| f.0.starts_with("net/http.(*conn")));
+        found
+    };
+    let mut last = dump();
+    for _ in 0..1000 {
+        let next = dump();
+        if next == last {
+            return last;
+        }
+        last = next;
+    }
+    panic!("it never stands still: {last:#?}");
+}
+
+fn get(port: u16, path: &str) -> Vec<String> {
+    use std::io::{Read, Write};
+    let Ok(mut stream) = std::net::TcpStream::connect(("127.0.0.1", port)) else { return Vec::new() };
+    write!(stream, "GET {path} HTTP/1.0\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer.lines().map(|l| l.trim_end().to_owned()).collect()
 }

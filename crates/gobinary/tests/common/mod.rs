@@ -1,12 +1,17 @@
 //! Go toolchains at hand, and programs built with them.
 
-#![allow(dead_code, reason = "each test file uses a part")]
+#![allow(
+    dead_code,
+    clippy::print_stderr,
+    clippy::unwrap_used,
+    reason = "each test file uses a part; a skipped test says so"
+)]
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Name and arguments of the builds that are compared.
-pub const BUILDS: [(&str, &[&str]); 4] = [
+pub(crate) const BUILDS: [(&str, &[&str]); 4] = [
     ("plain", &[]),
     ("stripped", &["-ldflags=-s -w", "-trimpath"]),
     ("pie", &["-buildmode=pie"]),
@@ -14,14 +19,14 @@ pub const BUILDS: [(&str, &[&str]); 4] = [
 ];
 
 /// A Go toolchain.
-pub struct Go {
-    pub name: String,
+pub(crate) struct Go {
+    pub(crate) name: String,
     program: PathBuf,
 }
 
 impl Go {
     /// A command that takes no other toolchain.
-    pub fn command(&self) -> Command {
+    pub(crate) fn command(&self) -> Command {
         let mut command = Command::new(&self.program);
         command.env("GOTOOLCHAIN", "local").env("GOFLAGS", "-mod=mod").env_remove("GOROOT");
         command
@@ -29,7 +34,7 @@ impl Go {
 }
 
 /// `OOMPH_GO` or the `go` on the PATH, and what earlier runs fetched.
-pub fn toolchains() -> Vec<Go> {
+pub(crate) fn toolchains() -> Vec<Go> {
     let first = std::env::var_os("OOMPH_GO").map_or_else(|| PathBuf::from("go"), PathBuf::from);
     let cache = std::env::var_os("XDG_CACHE_HOME")
         .map(PathBuf::from)
@@ -56,7 +61,7 @@ pub fn toolchains() -> Vec<Go> {
 }
 
 /// Builds the program in `dir`.
-pub fn build(go: &Go, dir: &Path, name: &str, args: &[&str]) -> PathBuf {
+pub(crate) fn build(go: &Go, dir: &Path, name: &str, args: &[&str]) -> PathBuf {
     let exe = dir.join(format!("{}-{name}", go.name));
     let mut command = go.command();
     command.current_dir(dir).env("CGO_ENABLED", "0").args(["build", "-o"]).arg(&exe).args(args).arg(".");
@@ -66,7 +71,7 @@ pub fn build(go: &Go, dir: &Path, name: &str, args: &[&str]) -> PathBuf {
 }
 
 /// What a command prints.
-pub fn lines_of(command: &mut Command) -> Vec<String> {
+pub(crate) fn lines_of(command: &mut Command) -> Vec<String> {
     let out = command.output().unwrap();
     assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
     String::from_utf8(out.stdout).unwrap().lines().map(str::to_owned).collect()
