@@ -2,10 +2,7 @@
 package main
 
 import (
-	"context"
 	_ "embed"
-	"fmt"
-	"net/http"
 
 	"oomph.example/lab/boxing-storm/meter"
 	"oomph.example/lab/internal/service"
@@ -20,13 +17,11 @@ func main() {
 }
 
 func setup(env *service.Env) {
-
-	env.Mux.HandleFunc("/work", func(w http.ResponseWriter, _ *http.Request) {
+	env.Work(func() any {
 		var sum meter.Sum
 		meter.Feed(&sum, 4000)
-		fmt.Fprintln(w, sum.Total)
+		return sum.Total
 	})
-	env.Request = func(ctx context.Context, _ uint64) error { return env.Get(ctx, "/work") }
 	env.Counts = func() truth.Counts {
 		return truth.Counts{AllocatedBytes: meter.Boxed.Load() * truth.SizeOf[meter.Sample](), Phase: truth.Steady}
 	}

@@ -2,10 +2,7 @@
 package main
 
 import (
-	"context"
 	_ "embed"
-	"fmt"
-	"net/http"
 	"strconv"
 
 	"oomph.example/lab/internal/service"
@@ -25,10 +22,7 @@ func setup(env *service.Env) {
 	for i := range words {
 		words[i] = "word-" + strconv.Itoa(i)
 	}
-	env.Mux.HandleFunc("/work", func(w http.ResponseWriter, _ *http.Request) {
-		fmt.Fprintln(w, tally.Distinct(words))
-	})
-	env.Request = func(ctx context.Context, _ uint64) error { return env.Get(ctx, "/work") }
+	env.Work(func() any { return tally.Distinct(words) })
 	env.Counts = func() truth.Counts {
 		return truth.Counts{AllocatedBytes: tally.Calls.Load() * truth.MapBytes(3000, 16, 1), Phase: truth.Steady}
 	}

@@ -3,17 +3,13 @@
 package main
 
 import (
-	"context"
 	"fmt"
-	"net/http"
 	"os"
 	"runtime"
-	"sync/atomic"
 	"syscall"
 
 	"oomph.example/lab/internal/service"
 	"oomph.example/lab/internal/tree"
-	"oomph.example/lab/internal/truth"
 )
 
 func main() { service.Main(service.Spec{Name: "memory-limit", Rate: 200, Workers: 4, Setup: setup}) }
@@ -42,19 +38,5 @@ func setup(env *service.Env) {
 	if os.Getenv("GOMEMLIMIT") == "" {
 		restart()
 	}
-	var allocated atomic.Uint64
-	env.Mux.HandleFunc("/price", func(w http.ResponseWriter, r *http.Request) {
-		page := make([]byte, 0, 128<<10)
-		for i := uint64(0); i < 200; i++ {
-			page = append(page, byte(catalogue.Sum(i*2654435761)))
-		}
-		allocated.Add(uint64(cap(page)))
-		fmt.Fprintf(w, "%x\n", page[:16])
-	})
-	env.Request = func(ctx context.Context, _ uint64) error { return env.Get(ctx, "/price") }
-	env.Counts = func() truth.Counts {
-		nodes := tree.Nodes(depth)
-		return truth.Counts{Entries: nodes, HeldBytes: nodes * tree.NodeBytes, CulpritBytes: nodes * tree.NodeBytes,
-			AllocatedBytes: allocated.Load(), Phase: truth.Steady}
-	}
+	tree.Serve(env, catalogue, depth)
 }

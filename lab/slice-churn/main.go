@@ -2,10 +2,7 @@
 package main
 
 import (
-	"context"
 	_ "embed"
-	"fmt"
-	"net/http"
 
 	"oomph.example/lab/internal/service"
 	"oomph.example/lab/internal/truth"
@@ -20,12 +17,7 @@ func main() {
 }
 
 func setup(env *service.Env) {
-
-	env.Mux.HandleFunc("/work", func(w http.ResponseWriter, _ *http.Request) {
-		rows := report.Build(8000, 7)
-		fmt.Fprintln(w, len(rows))
-	})
-	env.Request = func(ctx context.Context, _ uint64) error { return env.Get(ctx, "/work") }
+	env.Work(func() any { return len(report.Build(8000, 7)) })
 	env.Counts = func() truth.Counts {
 		return truth.Counts{AllocatedBytes: report.Allocated.Load(), Phase: truth.Steady}
 	}

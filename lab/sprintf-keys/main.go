@@ -2,10 +2,7 @@
 package main
 
 import (
-	"context"
 	_ "embed"
-	"fmt"
-	"net/http"
 
 	"oomph.example/lab/internal/service"
 	"oomph.example/lab/internal/truth"
@@ -21,14 +18,13 @@ func main() {
 
 func setup(env *service.Env) {
 	cells := grid.New(300)
-	env.Mux.HandleFunc("/work", func(w http.ResponseWriter, _ *http.Request) {
+	env.Work(func() any {
 		sum := 0
 		for row := 0; row < 10; row++ {
 			sum += cells.Sum(row, 300)
 		}
-		fmt.Fprintln(w, sum)
+		return sum
 	})
-	env.Request = func(ctx context.Context, _ uint64) error { return env.Get(ctx, "/work") }
 	env.Counts = func() truth.Counts {
 		return truth.Counts{AllocatedBytes: grid.Lookups.Load() * 32, Phase: truth.Steady}
 	}

@@ -1,4 +1,4 @@
-//! Call targets for one profile and the executable it came from, when both are at hand as files.
+//! Call targets outside of a bundle: of an executable that is at hand as a file, or of the JSON of a capture.
 
 use crate::hints::Hints;
 use profile::{MechanismHints, Profile};
@@ -16,6 +16,17 @@ impl CallHints {
         let wanted = hints.unknown(profile);
         let _ = hints.look_up(&wanted, exe, &[]);
         Self(hints)
+    }
+
+    /// Reads an artifact of kind [`call-targets`](crate::ArtifactKind::CallTargets): the JSON that a
+    /// capture keeps of the executable.
+    ///
+    /// # Errors
+    /// A sentence: not that JSON, or of another schema.
+    pub fn of_json(json: &[u8]) -> Result<Self, String> {
+        let mut hints = Hints::default();
+        hints.add_json(json)?;
+        Ok(Self(hints))
     }
 }
 

@@ -4,6 +4,7 @@ use model::{
     TargetInfo, UnixMillis,
 };
 use profile::{GoroutineDump, HeapStacks};
+use std::collections::BTreeMap;
 
 /// Everything read from one bundle.
 #[derive(Clone, Debug, Default)]
@@ -94,6 +95,8 @@ pub struct SampleFacts {
     pub cgroup: Option<Sourced<Cgroup>>,
     /// Memory pressure (of the cgroup where there is one, else of the host).
     pub pressure: Option<Sourced<Pressure>>,
+    /// What the service counts of its own on `/metrics`: gauges, each summed over its label sets.
+    pub gauges: Option<Sourced<BTreeMap<String, f64>>>,
     /// User plus system CPU seconds of the process since its start.
     pub cpu_seconds: Option<Sourced<f64>>,
     /// Seconds since the process started.

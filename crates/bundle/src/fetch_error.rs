@@ -53,7 +53,8 @@ impl FetchError {
             Self::HostNotFound => "check the spelling of the host name, or use its address",
             Self::Unreachable(_) => "check the network and firewall between here and the host",
             Self::Tls(why) if why.contains("certificate") => {
-                "a self-signed certificate or one of a private authority: --insecure accepts it"
+                "--ca-file FILE names a private authority (or the self-signed certificate itself); \
+                 --insecure accepts any certificate"
             }
             Self::Tls(_) => "the port may speak plain HTTP: try http://",
             Self::Reset(_) => "if the port speaks TLS, use https://; else look into the service's own log",

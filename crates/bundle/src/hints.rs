@@ -69,9 +69,25 @@ impl Hints {
         Ok(())
     }
 
+    /// Adds the function called before `return_address`, unless one is known: the executable's word
+    /// stands.
+    pub(crate) fn add_callee(&mut self, return_address: u64, name: &str) {
+        if self.callee(return_address).is_none() && self.room() > 0 {
+            self.callees.insert(return_address, name.to_owned());
+        }
+    }
+
+    /// Whether any call target is known.
+    pub(crate) fn tells_callees(&self) -> bool {
+        self.callees.values().any(|name| !name.is_empty())
+    }
+
+    fn room(&self) -> usize {
+        MAX_ADDRESSES.saturating_sub(self.callees.len().saturating_add(self.functions.len()))
+    }
+
     fn add(&mut self, read: CallTargets) {
-        let known = self.callees.len() + self.functions.len();
-        let mut room = MAX_ADDRESSES.saturating_sub(known);
+        let mut room = self.room();
         for (from, to) in [(read.callees, &mut self.callees), (read.functions, &mut self.functions)] {
             let entries = from.into_iter().filter_map(|(a, name)| Some((address(&a)?, name)));
             for (a, name) in entries.take(room) {

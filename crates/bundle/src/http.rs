@@ -7,6 +7,7 @@
 
 use crate::address::Address;
 use crate::fetch_error::{FetchError, describe};
+use crate::trust::Authorities;
 use model::Bytes;
 use std::io::{self, Read};
 use std::sync::Arc;
@@ -23,13 +24,15 @@ const MAX_REDIRECTS: u32 = 5;
 const EXCERPT: usize = 4096;
 
 /// Bounds of one capture's requests.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct HttpLimits {
     pub connect: Duration,
     pub whole: Duration,
     pub retries: u32,
     /// Accept any TLS certificate.
     pub insecure: bool,
+    /// Whose TLS certificates are accepted; `None` for the public authorities.
+    pub authorities: Option<Authorities>,
 }
 
 /// Where the bytes of an answer go.
@@ -119,6 +122,8 @@ impl Client {
             .accept_encoding("identity");
         if limits.insecure {
             config = config.tls_config(ureq::tls::TlsConfig::builder().disable_verification(true).build());
+        } else if let Some(a) = &limits.authorities {
+            config = config.tls_config(ureq::tls::TlsConfig::builder().root_certs(a.roots()).build());
         }
         if address.is_loopback() {
             // A proxy's loopback is another one.

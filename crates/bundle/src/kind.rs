@@ -77,6 +77,8 @@ kinds! {
     BuildInfo = "build-info",
     /// Leaf return addresses and the functions they called, as JSON.
     CallTargets = "call-targets",
+    /// Answers of `/debug/pprof/symbol` for addresses of [`ArtifactKind::HeapText`].
+    Symbols = "symbols",
     /// An execution trace.
     Trace = "trace",
     /// A core file.

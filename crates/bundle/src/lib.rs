@@ -24,6 +24,8 @@ mod privacy;
 mod read;
 mod settings;
 mod store;
+mod symbols;
+mod trust;
 mod write;
 
 pub use address::Address;
@@ -35,4 +37,5 @@ pub use fetch_error::FetchError;
 pub use kind::ArtifactKind;
 pub use manifest::{Artifact, BUNDLE_SCHEMA, Failure, MANIFEST, Manifest, OptionsRecord, SampleRecord, TargetRecord};
 pub use open::{Bundle, Verification, pack};
+pub use trust::Authorities;
 pub use write::{ArtifactMeta, BundleWriter, PartFile, now};

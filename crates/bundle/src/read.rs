@@ -8,9 +8,10 @@
 use crate::hints::Hints;
 use crate::parse::{ParseResult, Parsed, is_read, parse};
 use crate::settings::{gogc, memory_limit};
+use crate::symbols;
 use crate::{Artifact, ArtifactKind, BuildFacts, Bundle, Facts, Failure, GoEnvironment, SampleFacts, Sourced};
 use model::{Bytes, GoVersion, MemStats, TargetInfo};
-use profile::ReadLimits;
+use profile::{Profile, ReadLimits};
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::OnceLock;
@@ -46,7 +47,44 @@ impl Bundle {
                 limits.push(format!("{} could not be read: {why}.", a.path));
             }
         }
+        self.symbol_hints(&mut hints, limits);
         hints
+    }
+
+    /// What the service itself named of its runtime: joined with the addresses of the last heap text,
+    /// which lists every stack that ever allocated.
+    fn symbol_hints(&self, hints: &mut Hints, limits: &mut Vec<String>) {
+        let artifacts = &self.manifest().artifacts;
+        let mut names = BTreeMap::new();
+        for a in artifacts.iter().filter(|a| a.kind == ArtifactKind::Symbols) {
+            let read = self.store.read(&a.path, symbols::MAX_ANSWER).map_err(|e| e.to_string());
+            match read.and_then(|b| profile::read_symbols(&b).map_err(|e| e.to_string())) {
+                Ok((more, _)) => symbols::merge(&mut names, more),
+                Err(why) => limits.push(format!("{} could not be read: {why}.", a.path)),
+            }
+        }
+        if names.is_empty() {
+            return;
+        }
+        if symbols::leaves_out_direct_calls(&names) {
+            limits.push(
+                "Which lines append to a slice is not visible: up to Go 1.25 a service's own stacks tell of maps \
+                 and strings alone, and its executable was not at hand. This hides whether growth without a map \
+                 is a slice that grows; run oomph on the host of the service to see it."
+                    .to_owned(),
+            );
+        }
+        let texts = || artifacts.iter().rev().filter(|a| symbols::is_heap_text(&a.kind));
+        // What cannot be read of a text is told where its counters are read.
+        let text = texts().find(|a| !a.cut).or_else(|| texts().next());
+        let bytes = text.and_then(|a| self.store.read(&a.path, MAX_ARTIFACT).ok());
+        if let Some(p) = bytes.and_then(|b| Profile::read(&b, &ReadLimits::default()).ok()) {
+            for call in symbols::hidden_calls(&p) {
+                if let Some(name) = names.get(&call.inside) {
+                    hints.add_callee(call.back, name);
+                }
+            }
+        }
     }
 
     /// Reads artifacts on a few threads; results in the order of `wanted`.
@@ -279,6 +317,7 @@ pub(crate) fn sample_fact(s: &mut SampleFacts, c: &mut Counters, a: &Artifact, p
                 let up = a.taken_at.0 as f64 / 1000.0 - start;
                 sourced(a, up.max(0.0))
             });
+            s.gauges = Some(sourced(a, m.gauges));
             c.gogc = m.gogc_percent;
             c.gomemlimit = m.gomemlimit;
             c.metrics = m.memstats.map(|m| sourced(a, m));

@@ -34,10 +34,7 @@ pub(crate) struct GcWindow {
 
 impl<'a> Context<'a> {
     pub(crate) fn new(facts: &'a Facts, thresholds: &'a Thresholds) -> Self {
-        let build = facts.build.as_ref().map(|b| &b.value);
-        let ledgers =
-            facts.samples.iter().enumerate().filter_map(|(i, s)| Some((i, crate::ledger::ledger(s, build)?))).collect();
-        Self { facts, thresholds, sites: SiteTable::of(facts), ledgers }
+        Self { facts, thresholds, sites: SiteTable::of(facts), ledgers: crate::ledger::ledgers(facts) }
     }
 
     /// Seconds from the first to the last sample with a profile or counters.
@@ -139,7 +136,7 @@ const FLOOR_IS_BELOW: u64 = 8 << 20;
 
 /// `goal = live + (live + stacks + globals) * GOGC/100`, solved for GOGC (`src/runtime/mgcpacer.go`). Globals
 /// are unknown and small.
-fn gogc_of(live: f64, m: &MemStats) -> Option<f64> {
+pub(crate) fn gogc_of(live: f64, m: &MemStats) -> Option<f64> {
     let told = m.next_gc.0 >= FLOOR_IS_BELOW && live > 0.0;
     told.then(|| ((m.next_gc.0 as f64 - live).max(0.0) / (live + m.stack_inuse.0 as f64) * 100.0).round())
 }

@@ -29,12 +29,13 @@ impl Case {
     }
 
     /// Adds a doubt that no other evidence of this case can lift: it weighs as much as brings the sum
-    /// down to `most`, and nothing when the sum is below.
-    pub(crate) fn at_most(&mut self, most: f64, artifact: &str, value: f64, unit: &str, statement: String) {
+    /// down to `most`. Not added, which the result tells, when the sum is below.
+    pub(crate) fn at_most(&mut self, most: f64, artifact: &str, value: f64, unit: &str, statement: String) -> bool {
         let sum: f64 = self.evidence.iter().map(|e| e.weight).sum();
         if sum > most {
             self.number(most - sum, artifact, value, unit, statement);
         }
+        sum > most
     }
 
     /// Sum of the weights so far.

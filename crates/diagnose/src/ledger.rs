@@ -10,21 +10,24 @@
 //! runtime is counted in `mspan_sys`, `mcache_sys`, `buck_hash_sys`, `gc_sys` and `other_sys`, so
 //! private anonymous memory beyond that is not the runtime's.
 
-use bundle::{BuildFacts, SampleFacts};
+mod live;
+
+use bundle::{BuildFacts, Facts, SampleFacts};
+use live::Live;
 use model::{Bytes, Ledger, LedgerRow, LedgerTerm, MappingKind, MemStats, Smap};
 
-/// `heapMinimum` of `src/runtime/mgcpacer.go` at GOGC=100: below it the goal says nothing of the live heap.
-const HEAP_MINIMUM: u64 = 4 << 20;
-/// A live heap from the goal is doubted when it is this many times the heap profile, or less than
-/// its inverse: GOGC is then not what was assumed, or a memory limit sets the goal.
-const GOAL_DOUBT: f64 = 1.5;
+/// What the runtime needs outside its arenas, at most, where no counter tells: 16 MiB (profiler buckets,
+/// work buffers, tables of an empty heap take 4 to 8) and an eighth of the arenas (mostly 2 to 4 %).
+const METADATA_BASE: u64 = 16 << 20;
+const METADATA_SHARE: u64 = 8;
 
-const TERMS: [LedgerTerm; 11] = [
+const TERMS: [LedgerTerm; 12] = [
     LedgerTerm::LiveHeap,
     LedgerTerm::Garbage,
     LedgerTerm::Fragmentation,
     LedgerTerm::IdleHeap,
     LedgerTerm::GoroutineStacks,
+    LedgerTerm::UndividedHeap,
     LedgerTerm::RuntimeMetadata,
     LedgerTerm::Binary,
     LedgerTerm::Libraries,
@@ -34,9 +37,23 @@ const TERMS: [LedgerTerm; 11] = [
 ];
 
 /// The ledger of one sample; `None` when nothing told the resident size. Rows are in the order of
-/// [`LedgerTerm`], all terms present, and add up to `rss`.
+/// [`LedgerTerm`] and add up to `rss`. All terms are present but for the Go heap: its five rows with
+/// the runtime's counters, one undivided row without.
 #[must_use]
 pub fn ledger(sample: &SampleFacts, build: Option<&BuildFacts>) -> Option<Ledger> {
+    divide(sample, build, live::least_gogc(std::slice::from_ref(sample)))
+}
+
+/// One ledger per sample that allows one, with the index of the sample. What all samples tell of GOGC
+/// serves each of them.
+pub(crate) fn ledgers(facts: &Facts) -> Vec<(usize, Ledger)> {
+    let build = facts.build.as_ref().map(|b| &b.value);
+    let gogc = live::least_gogc(&facts.samples);
+    facts.samples.iter().enumerate().filter_map(|(i, s)| Some((i, divide(s, build, gogc)?))).collect()
+}
+
+/// `least_gogc`: see [`live::least_gogc`].
+fn divide(sample: &SampleFacts, build: Option<&BuildFacts>, least_gogc: Option<f64>) -> Option<Ledger> {
     let resident = Resident::of(sample)?;
     let mut book = Book::new(resident.rss);
     let memstats = sample.memstats.as_ref().or(sample.memstats_after_gc.as_ref()).map(|m| &m.value);
@@ -48,11 +65,17 @@ pub fn ledger(sample: &SampleFacts, build: Option<&BuildFacts>) -> Option<Ledger
     book.take(LedgerTerm::NonGo, resident.shared, "shared memory");
     book.take(LedgerTerm::RuntimeMetadata, resident.named_metadata, "mappings that the runtime named");
     match memstats {
-        Some(m) if resident.exact => exact(&mut book, &resident, m, sample),
-        Some(m) => coarse(&mut book, &resident, m, sample, build),
-        None => without_counters(&mut book, &resident, build),
+        Some(m) => {
+            let live = Live::of(sample, m, resident.globals, least_gogc);
+            if resident.exact {
+                exact(&mut book, &resident, m, &live);
+            } else {
+                coarse(&mut book, &resident, m, &live, build);
+            }
+        }
+        None => without_counters(&mut book, &resident),
     }
-    Some(book.close(resident.rss, resident.source))
+    Some(book.close(resident.rss, resident.source, memstats.is_some()))
 }
 
 /// Resident bytes by what `/proc` tells of them.
@@ -74,6 +97,8 @@ struct Resident {
     swap: u64,
     /// Private anonymous memory outside arenas, of the runtime or of anyone.
     anonymous: u64,
+    /// The part of it in programs where no C code can have mapped any.
+    without_c: u64,
     named_metadata: u64,
     binary: u64,
     /// Data and bss of the executable: what the GC scans as globals, at most.
@@ -158,7 +183,10 @@ impl Resident {
                 MappingKind::GoMetadata if smap.mapping.path.starts_with('[') => {
                     add(&mut out.named_metadata);
                 }
-                MappingKind::GoMetadata => add(&mut out.anonymous),
+                MappingKind::GoMetadata => {
+                    add(&mut out.anonymous);
+                    add(&mut out.without_c);
+                }
                 MappingKind::Executable => {
                     add(&mut out.binary);
                     if smap.mapping.perms.starts_with("rw") {
@@ -179,7 +207,7 @@ impl Resident {
 }
 
 /// With `smaps`: arenas apart from everything else.
-fn exact(book: &mut Book, resident: &Resident, m: &MemStats, sample: &SampleFacts) {
+fn exact(book: &mut Book, resident: &Resident, m: &MemStats, live: &Live) {
     let counted = m.runtime_metadata().0.saturating_sub(resident.named_metadata);
     let metadata = resident.anonymous.min(counted);
     let mut foreign = resident.anonymous - metadata;
@@ -205,15 +233,14 @@ fn exact(book: &mut Book, resident: &Resident, m: &MemStats, sample: &SampleFact
         // Work buffers lie in arenas and are counted in gc_sys.
         work_buffers: (counted - metadata).min(m.gc_sys.0),
     };
-    let live = live_heap(sample, m, resident.globals);
-    let surplus = arena.divide(book, m, &live);
+    let surplus = arena.divide(book, m, live);
     if surplus > 0 {
         book.note(LedgerTerm::Unexplained, "arena pages that the counters, read a moment earlier, do not account for");
     }
 }
 
 /// Without `smaps`: one pool of anonymous memory for arenas, metadata and everything else.
-fn coarse(book: &mut Book, resident: &Resident, m: &MemStats, sample: &SampleFacts, build: Option<&BuildFacts>) {
+fn coarse(book: &mut Book, resident: &Resident, m: &MemStats, live: &Live, build: Option<&BuildFacts>) {
     let heap = m.heap_inuse.0.saturating_add(m.heap_retained_idle().0).saturating_add(m.stack_inuse.0);
     let metadata = m.runtime_metadata().0.min(resident.anonymous.saturating_sub(heap));
     book.take(
@@ -230,7 +257,7 @@ fn coarse(book: &mut Book, resident: &Resident, m: &MemStats, sample: &SampleFac
         work_buffers: 0,
     };
     let foreign = rest - arena.resident;
-    arena.divide(book, m, &live_heap(sample, m, 0));
+    arena.divide(book, m, live);
     if build.and_then(|b| b.cgo) == Some(true) {
         book.take(
             LedgerTerm::NonGo,
@@ -245,14 +272,26 @@ fn coarse(book: &mut Book, resident: &Resident, m: &MemStats, sample: &SampleFac
     }
 }
 
-/// Without the runtime's counters: by mapping alone.
-fn without_counters(book: &mut Book, resident: &Resident, build: Option<&BuildFacts>) {
-    book.note(LedgerTerm::Unexplained, "without MemStats the memory of the runtime is not divided");
-    if resident.exact && build.and_then(|b| b.cgo) == Some(false) {
-        book.take(
-            LedgerTerm::RuntimeMetadata,
-            resident.anonymous,
-            "anonymous memory outside arenas of a program without cgo; includes what it mapped itself",
+/// Without the runtime's counters: by mapping alone. Named mappings were taken already.
+fn without_counters(book: &mut Book, resident: &Resident) {
+    if !resident.exact {
+        book.note(LedgerTerm::Unexplained, "neither MemStats nor smaps tell what this memory is");
+        return;
+    }
+    book.take(
+        LedgerTerm::UndividedHeap,
+        resident.arenas,
+        "the runtime's arenas: live objects, garbage, idle spans and stacks, which only MemStats tells apart",
+    );
+    book.take(
+        LedgerTerm::RuntimeMetadata,
+        resident.without_c.min(METADATA_BASE.saturating_add(resident.arenas / METADATA_SHARE)),
+        "anonymous memory outside arenas of a program without C code, up to what the runtime needs for such a heap",
+    );
+    if book.left > 0 {
+        book.note(
+            LedgerTerm::Unexplained,
+            "anonymous memory outside arenas: of the runtime, of C code or mapped by the program, which only MemStats tells apart",
         );
     }
 }
@@ -369,69 +408,6 @@ impl HeapRows {
     }
 }
 
-/// The live heap and how it was found.
-struct Live {
-    bytes: u64,
-    note: String,
-}
-
-impl Live {
-    fn new(bytes: u64, m: &MemStats, note: impl Into<String>) -> Self {
-        Self { bytes: bytes.min(m.heap_alloc.0), note: note.into() }
-    }
-}
-
-/// Live bytes: `HeapAlloc` after a GC of ours, else from the goal, else from the heap profile.
-fn live_heap(sample: &SampleFacts, m: &MemStats, globals: u64) -> Live {
-    if let Some(after) = &sample.memstats_after_gc {
-        return Live::new(after.value.heap_alloc.0, m, "HeapAlloc right after a GC cycle");
-    }
-    let profile = sample.heap.as_ref().map(|h| {
-        let bytes: u64 =
-            h.value.stacks.iter().map(|s| u64::try_from(s.inuse_bytes).unwrap_or(0)).fold(0, u64::saturating_add);
-        bytes
-    });
-    let goal = live_from_goal(m, globals);
-    match (goal, profile) {
-        (Some(goal), Some(profile)) if profile > HEAP_MINIMUM && is_doubtful(goal, profile) => {
-            let percent = m.gogc_percent.unwrap_or(100);
-            let note = format!("in-use bytes of the heap profile (the GC goal does not fit GOGC={percent})");
-            Live::new(profile, m, note)
-        }
-        (Some(goal), _) => Live::new(
-            goal,
-            m,
-            match m.gogc_percent {
-                Some(p) => format!("from the GC goal (NextGC) at GOGC={p}"),
-                None => "from the GC goal (NextGC), taking GOGC as 100".to_owned(),
-            },
-        ),
-        (None, Some(profile)) => Live::new(profile, m, "in-use bytes of the heap profile"),
-        (None, None) => Live::new(m.heap_alloc.0, m, "HeapAlloc: live objects and garbage are not told apart"),
-    }
-}
-
-fn is_doubtful(goal: u64, profile: u64) -> bool {
-    let ratio = goal as f64 / profile as f64;
-    !(1.0 / GOAL_DOUBT..=GOAL_DOUBT).contains(&ratio)
-}
-
-/// `goal = live + (live + stacks + globals) * GOGC/100` (`src/runtime/mgcpacer.go`, Go 1.18+),
-/// solved for `live`. `None` where the goal does not depend on it: GOGC=off, or the heap minimum.
-fn live_from_goal(m: &MemStats, globals: u64) -> Option<u64> {
-    let percent = u64::try_from(m.gogc_percent.unwrap_or(100)).ok()?;
-    let minimum = HEAP_MINIMUM.saturating_mul(percent) / 100;
-    let goal = m.next_gc.0;
-    // A goal at the top of the number range is GOGC=off.
-    if percent == 0 || goal <= minimum.saturating_add(minimum / 16) || goal > 1 << 62 {
-        return None;
-    }
-    let roots = u128::from(m.stack_inuse.0) + u128::from(globals);
-    let percent = u128::from(percent);
-    let live = u128::from(goal).saturating_mul(100).saturating_sub(roots * percent) / (100 + percent);
-    u64::try_from(live).ok().filter(|&l| l > 0)
-}
-
 /// Rows under construction; no row can take more than is left.
 struct Book {
     left: u64,
@@ -466,13 +442,15 @@ impl Book {
         text.push_str(note);
     }
 
-    fn close(mut self, rss: u64, rss_source: String) -> Ledger {
+    /// `divided`: whether counters told the rows of the Go heap apart.
+    fn close(mut self, rss: u64, rss_source: String, divided: bool) -> Ledger {
         let left = self.left;
         self.take(LedgerTerm::Unexplained, left, "");
         let rows = TERMS
             .into_iter()
             .zip(self.bytes)
             .zip(self.notes)
+            .filter(|((term, _), _)| if divided { *term != LedgerTerm::UndividedHeap } else { !term.is_of_heap() })
             .map(|((term, bytes), note)| LedgerRow { term, bytes: Bytes(bytes), note })
             .collect();
         Ledger { rss: Bytes(rss), rss_source, rows }

@@ -7,6 +7,7 @@
 
 mod cluster;
 mod context;
+mod counted;
 mod evidence;
 mod ledger;
 mod recipes;

@@ -31,6 +31,11 @@ impl SiteValue {
         self.alloc_variance += s.alloc_variance;
     }
 
+    /// Standard deviation of the bytes in use by sampling alone.
+    pub(crate) fn inuse_sd(&self) -> f64 {
+        self.inuse_variance.max(0.0).sqrt()
+    }
+
     /// The two together.
     pub(crate) fn plus(mut self, o: &Self) -> Self {
         self.inuse_bytes += o.inuse_bytes;

@@ -13,6 +13,7 @@
 
 use bundle::{BuildFacts, SampleFacts, Sourced};
 use model::{Bytes, Ledger, LedgerTerm, MemStats, UnixMillis};
+use profile::{HeapStacks, Profile, ReadLimits};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
@@ -53,11 +54,7 @@ const fn scenario(mode: &'static str, term: LedgerTerm) -> Scenario {
 
 #[test]
 fn rows_hold_what_the_programs_hold() {
-    let go = std::env::var_os("OOMPH_GO").map_or_else(|| PathBuf::from("go"), PathBuf::from);
-    if Command::new(&go).arg("version").output().is_err() {
-        eprintln!("skipped: no Go toolchain (set OOMPH_GO or put go on the PATH)");
-        return;
-    }
+    let Some(go) = go() else { return };
     let dir = tempfile::tempdir().unwrap();
     for cgo in [false, true] {
         if cgo && Command::new("cc").arg("--version").output().is_err() {
@@ -69,6 +66,20 @@ fn rows_hold_what_the_programs_hold() {
             run(&exe, dir.path(), s, cgo);
         }
     }
+}
+
+fn go() -> Option<PathBuf> {
+    let go = std::env::var_os("OOMPH_GO").map_or_else(|| PathBuf::from("go"), PathBuf::from);
+    let found = Command::new(&go).arg("version").output().is_ok();
+    if !found {
+        eprintln!("skipped: no Go toolchain (set OOMPH_GO or put go on the PATH)");
+    }
+    found.then_some(go)
+}
+
+fn unhex(digits: &str) -> Vec<u8> {
+    let pairs = digits.as_bytes().chunks(2).map(|c| std::str::from_utf8(c).unwrap());
+    pairs.map(|p| u8::from_str_radix(p, 16).unwrap()).collect()
 }
 
 fn build(go: &Path, dir: &Path, cgo: bool) -> PathBuf {
@@ -160,6 +171,59 @@ fn run(exe: &Path, dir: &Path, s: &Scenario, cgo: bool) {
     let largest = ledger.rows.iter().max_by_key(|r| r.bytes).unwrap().term;
     assert_eq!(largest, s.term, "{name}: {ledger:#?}");
     without_smaps(&name, &facts, &build, s, held);
+    without_counters(&name, &facts, &build, s, held);
+}
+
+/// Of a process without pprof: its Go heap is one row, and what is unexplained is not the heap.
+fn without_counters(name: &str, facts: &SampleFacts, build: &BuildFacts, s: &Scenario, held: u64) {
+    let bare = SampleFacts { memstats: None, memstats_after_gc: None, ..facts.clone() };
+    let ledger = diagnose::ledger(&bare, Some(build)).unwrap();
+    print_row(&format!("  {name}, no counters"), &ledger, None);
+    assert_eq!(ledger.rows.iter().map(|r| r.bytes).sum::<Bytes>(), ledger.rss);
+    let runtime = ledger.get(LedgerTerm::RuntimeMetadata).0;
+    assert!(runtime * 8 < ledger.rss.0 + 160 * MIB, "{name}: memory that the program mapped is not the runtime's");
+    if matches!(s.term, LedgerTerm::NonGo | LedgerTerm::MappedFiles) {
+        return;
+    }
+    let heap = ledger.get(LedgerTerm::UndividedHeap).0;
+    let rest = ledger.get(LedgerTerm::Unexplained).0;
+    assert!(heap * 20 >= held * 19 && rest * 10 < ledger.rss.0, "{name}: {ledger:#?}");
+    assert!(build.cgo != Some(false) || rest == 0, "{name}: {ledger:#?}");
+}
+
+/// What was made between our collection and the reading of `HeapAlloc` is garbage, as in a service that
+/// makes much of it.
+#[test]
+fn what_was_made_after_our_collection_is_not_live() {
+    let Some(go) = go() else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let exe = build(&go, dir.path(), false);
+    let mut holder = Holder::start(&exe, dir.path(), &scenario("littered", LedgerTerm::LiveHeap));
+    let held: u64 = holder.line().strip_prefix("held ").unwrap().parse().unwrap();
+    let process = Process::open(holder.child.id()).unwrap();
+    assert_eq!(holder.ask("litter"), "done");
+    let mut facts = SampleFacts { memstats: Some(sourced(holder.memstats())), ..SampleFacts::default() };
+    let build = add_process(&mut facts, &process);
+    let profile = Profile::read(&unhex(&holder.ask("profile")), &ReadLimits::default()).unwrap();
+    facts.heap = Some(sourced(HeapStacks::of(&profile).unwrap()));
+    assert_eq!(holder.ask("litter"), "done");
+    let after = holder.memstats();
+    assert!(after.heap_alloc.0 > held + 14 * MIB, "{after:?}");
+    facts.memstats_after_gc = Some(sourced(after));
+    // With the profile, and by the counters alone: the first reading after a cycle shows GOGC.
+    for profiled in [true, false] {
+        if !profiled {
+            facts.heap = None;
+            assert_eq!(holder.ask("gc"), "done");
+            facts.memstats = Some(sourced(holder.memstats()));
+            add_process(&mut facts, &process);
+        }
+        let ledger = diagnose::ledger(&facts, Some(&build)).unwrap();
+        print_row("littered", &ledger, Some((LedgerTerm::LiveHeap, held)));
+        check_sum("littered", &ledger);
+        let live = ledger.get(LedgerTerm::LiveHeap).0;
+        assert!(live.abs_diff(held) * 20 <= held, "{live} of {held}: {ledger:#?}");
+    }
 }
 
 /// The coarser ledger still adds up, and does not put the program's bytes into another heap row.

@@ -177,6 +177,48 @@ fn growth_that_no_container_shows_is_a_risk_until_it_has_lasted() {
     assert!(named(&old, Verdict::Leak) >= 48, "{old:?}");
 }
 
+/// Verdicts of a list that grows by 2,048 entries of 1 KiB a second, in a service that publishes `gauge` as
+/// `what` at the given second; and how often the report names it.
+fn with_gauge(what: &str, gauge: impl Fn(f64) -> f64) -> (Vec<Verdict>, usize) {
+    let mut named = 0;
+    let verdicts = (0..50).map(|seed| {
+        let keep = |_| f64::MAX;
+        let mut loads = vec![Load {
+            line: 1,
+            mechanism: Mechanism::ListElement,
+            per_s: 2.0 * MIB,
+            size: 1024.0,
+            free: Box::new(keep),
+        }];
+        loads.extend(noise(2));
+        let times = window(60.0);
+        let mut facts = facts(&loads, &times, seed);
+        for (sample, t) in facts.samples.iter_mut().zip(&times) {
+            let value = [(what.to_owned(), gauge(*t)), ("workers".to_owned(), 8.0)].into_iter().collect();
+            sample.gauges = Some(Sourced { value, artifact: "stats/metrics.txt".to_owned(), at: sample.at });
+        }
+        let report = diagnose(&facts, &Thresholds::default(), "test");
+        let says =
+            |f: &model::Finding| f.evidence.iter().any(|e| e.statement.contains(&format!("growth: {what} went")));
+        named += usize::from(report.findings.first().is_some_and(says));
+        report.verdict
+    });
+    (verdicts.collect(), named)
+}
+
+#[test]
+fn growth_that_the_service_counts_is_a_risk_with_the_gauge_named() {
+    let (verdicts, named) = with_gauge("sessions", |t| 2048.0 * t);
+    let risks = verdicts.iter().filter(|v| **v == Verdict::Risk).count();
+    assert!(risks >= 47 && named == risks, "{risks} risks, {named} named: {verdicts:?}");
+    // A gauge that grows otherwise, one that tells the time, and one that stands still.
+    for (what, of) in [("jobs", [900.0, 1.0]), ("uptime_seconds", [0.0, 1.0]), ("sessions", [4096.0, 0.0])] {
+        let (verdicts, named) = with_gauge(what, |t| of[0] + of[1] * t);
+        let leaks = verdicts.iter().filter(|v| **v == Verdict::Leak).count();
+        assert!(leaks >= 48 && named == 0, "{what}: {leaks} leaks, {named} named: {verdicts:?}");
+    }
+}
+
 #[test]
 fn one_step_of_many_slices_is_no_leak() {
     // 30 MiB in 256-byte slices within one interval, then nothing more: a table that was loaded again.

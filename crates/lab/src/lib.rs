@@ -5,11 +5,17 @@
 //! are embedded. [`Toolchain::find_or_fetch`] finds a Go or fetches one, [`Specimen::build`]
 //! builds, [`Specimen::start`] runs, [`Running::truth`] asks, and nothing outlives [`Running`].
 //!
+//! A *heap program* ([`HeapProgram`], `lab/heap`) builds containers it knows all about and stands still,
+//! for readers of its memory to be compared with its own account ([`HeapTruth`]).
+//!
 //! Refuses: judging. What a diagnosis should say of a specimen is in its `truth.json`
 //! ([`Expectation`]); comparing is for tests.
 
 mod error;
 mod fetch;
+mod heap;
+mod heap_truth;
+mod process;
 mod run;
 mod sources;
 mod specimen;
@@ -18,8 +24,10 @@ mod truth;
 mod wheel;
 
 pub use error::LabError;
+pub use heap::{HeapBuild, HeapProgram, HeapRunning, Symbols};
+pub use heap_truth::{GoroutineGroup, HeapContainer, HeapMemStats, HeapTruth, MapShape};
 pub use run::Running;
 pub use sources::extract;
 pub use specimen::Specimen;
 pub use toolchain::{DEFAULT_GO, Progress, Toolchain, default_cache_dir};
-pub use truth::{Culprit, Expectation, Phase, Truth, TruthSite};
+pub use truth::{Culprit, Expectation, Leak, Phase, Truth, TruthSite};

@@ -185,14 +185,19 @@ impl Toolchain {
     /// # Errors
     /// When it cannot be started or fails, with what it wrote.
     pub fn run(&self, dir: &Path, args: &[&str]) -> Result<Vec<u8>, LabError> {
-        let what = format!("go {}", args.join(" "));
-        let output = self.command(dir).args(args).output();
-        let output = output.map_err(LabError::io(format!("running {what}")))?;
+        let mut command = self.command(dir);
+        command.args(args);
+        self.finish(command, &format!("go {}", args.join(" ")))
+    }
+
+    /// Runs a command of [`Self::command`] to its end; `what` names it in an error.
+    pub(crate) fn finish(&self, mut command: Command, what: &str) -> Result<Vec<u8>, LabError> {
+        let output = command.output().map_err(LabError::io(format!("running {what} with {}", self.go.display())))?;
         if output.status.success() {
             return Ok(output.stdout);
         }
         Err(LabError::Go {
-            command: what,
+            command: what.to_owned(),
             status: output.status.to_string(),
             stderr: String::from_utf8_lossy(&output.stderr).trim_end().to_owned(),
         })

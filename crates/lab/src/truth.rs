@@ -124,3 +124,16 @@ pub struct TruthSite {
     /// Line, from 1; 0 when the marker was not found.
     pub line: u32,
 }
+
+/// What one of several containers holds.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Leak {
+    /// Path from a global variable, or `goroutine FUNCTION`.
+    pub name: String,
+    /// `map`, `list`, `goroutine`.
+    pub kind: String,
+    /// Entries, elements, goroutines.
+    pub entries: u64,
+    /// Bytes on the heap, rounded to size classes.
+    pub held_bytes: u64,
+}

@@ -102,6 +102,29 @@ fn held_bytes_agree_with_the_heap() {
     }
 }
 
+/// Three leaks of different size grow at once; in the healthy twin nothing does.
+#[test]
+fn three_leaks_grow_and_their_twin_does_not() {
+    let running = start("three-leaks");
+    let held = |r: &Running| r.leaks().unwrap().iter().map(|l| l.held_bytes).collect::<Vec<u64>>();
+    wait_until(&running, |t| t.goroutines > 20);
+    let before = held(&running);
+    wait_until(&running, |t| t.goroutines > 60);
+    let after = held(&running);
+    assert!(before.iter().zip(&after).all(|(b, a)| b < a), "{before:?} {after:?}");
+    assert!(after.is_sorted_by(|a, b| a > b), "{after:?}");
+    drop(running);
+    let twin = start("healthy-three");
+    let full = |t: &Truth| t.phase == Phase::Steady && t.allocated_bytes > 3 * t.culprit_bytes;
+    wait_until(&twin, full);
+    let before = twin.leaks().unwrap();
+    wait_until(&twin, |t| t.allocated_bytes > 4 * t.culprit_bytes);
+    let after = twin.leaks().unwrap();
+    let entries = |l: &[lab::Leak]| l.iter().take(2).map(|l| l.entries).collect::<Vec<u64>>();
+    // A visit may be between its cart and the removal of the one before.
+    assert!(entries(&before).iter().zip(entries(&after)).all(|(b, a)| b.abs_diff(a) < 16), "{before:?} {after:?}");
+}
+
 #[test]
 fn a_warm_cache_levels_off() {
     let running = start("healthy-warm-cache");

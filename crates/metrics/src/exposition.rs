@@ -1,12 +1,13 @@
 //! The Prometheus text exposition (format 0.0.4) and OpenMetrics 1.0, read for the metrics of
 //! `client_golang`'s Go collector (`go_*`) and process collector (`process_*`).
 //!
-//! Lines of other metrics are skipped unread. Labels, escapes, timestamps and exemplars are
+//! Of other metrics only gauges are read (`gauges.rs`), as sums; their other lines are skipped. Labels, escapes, timestamps and exemplars are
 //! understood; a line that is too long or malformed is skipped and counted in a gap. Where one name
 //! comes with several label sets (a federated page shows many processes), the first is kept and a
 //! gap says so.
 
 use crate::MetricsError;
+use crate::gauges::Gauges;
 use crate::number::{memory_limit, percent, whole};
 use model::{Bytes, Gap, GoVersion, MemStats, MemStatsSource};
 use std::collections::BTreeMap;
@@ -44,6 +45,8 @@ pub struct Exposition {
     pub pauses: Option<PauseSummary>,
     /// `go_gc_heap_live_bytes`, where the service opted in to all runtime metrics.
     pub heap_live: Option<Bytes>,
+    /// The service's own gauges, each summed over its label sets; none of `go_*` and `process_*`.
+    pub gauges: BTreeMap<String, f64>,
     /// What had to be left out.
     pub gaps: Vec<Gap>,
 }
@@ -94,6 +97,7 @@ struct Scan {
     several: BTreeMap<String, u32>,
     quantiles: Vec<Quantile>,
     go_version: Option<GoVersion>,
+    gauges: Gauges,
     samples: u64,
     other_samples: u64,
     bad: u64,
@@ -103,14 +107,22 @@ struct Scan {
 impl Scan {
     fn line(&mut self, line: &[u8], offset: u64) {
         let line = line.trim_ascii();
-        if line.is_empty() || line.starts_with(b"#") {
+        if line.starts_with(b"#") {
+            if line.len() <= MAX_LINE {
+                self.gauges.comment(line);
+            }
+            return;
+        }
+        if line.is_empty() {
             return;
         }
         let ours = line.starts_with(b"go_") || line.starts_with(b"process_");
         if !ours {
-            // Enough to tell an exposition from an HTML page or JSON, at no cost per line.
-            if self.other_samples == 0 && line.len() <= MAX_LINE && sample(line).is_some() {
-                self.other_samples += 1;
+            // One sample is enough to tell an exposition from an HTML page or JSON.
+            let wanted = self.other_samples == 0 || self.gauges.wants(line);
+            if let Some(s) = (wanted && line.len() <= MAX_LINE).then(|| sample(line)).flatten() {
+                self.other_samples = 1;
+                self.gauges.sample(s.name, s.value);
             }
             return;
         }
@@ -202,6 +214,7 @@ impl Scan {
             start_time_seconds: self.get("process_start_time_seconds").filter(|s| s.is_finite()),
             pauses,
             heap_live: self.bytes("go_gc_heap_live_bytes"),
+            gauges: std::mem::take(&mut self.gauges).finish(),
             gaps,
         };
         self.memstats(&mut out);

@@ -152,7 +152,7 @@ impl RawMemStats {
             }
         };
         let num_gc = count("NumGC", &self.num_gc);
-        let stats = MemStats {
+        let mut stats = MemStats {
             source: MemStatsSource::Expvar,
             heap_alloc: Bytes(count("HeapAlloc", &self.heap_alloc)),
             heap_sys: Bytes(count("HeapSys", &self.heap_sys)),
@@ -178,13 +178,16 @@ impl RawMemStats {
             num_forced_gc: self.num_forced_gc.as_ref().and_then(whole),
             gc_cpu_fraction: self.gc_cpu_fraction.as_ref().and_then(Number::as_f64).filter(|f| (0.0..=1.0).contains(f)),
             pause_total_ns: self.pause_total_ns.as_ref().and_then(whole),
-            recent_pauses_ns: newest_first(&self.pause_ns, num_gc),
-            recent_pause_ends_ns: newest_first(&self.pause_end, num_gc),
+            recent_pauses_ns: Vec::new(),
+            recent_pause_ends_ns: Vec::new(),
             last_gc_ns: count("LastGC", &self.last_gc),
             max_rss: None,
             gogc_percent: None,
             gomemlimit: None,
         };
+        // An entry that is no count leaves its buffer out.
+        let ring = |r: &[Number]| r.iter().map(whole).collect::<Option<Vec<u64>>>().unwrap_or_default();
+        stats.set_recent(&ring(&self.pause_ns), &ring(&self.pause_end));
         if missing.is_empty() {
             out.memstats = Some(stats);
         } else {
@@ -196,20 +199,6 @@ impl RawMemStats {
 
 fn whole(n: &Number) -> Option<u64> {
     n.as_u64().or_else(|| n.as_f64().and_then(crate::number::whole))
-}
-
-/// The runtime's circular buffers hold the most recent entry at `(NumGC+255)%256`.
-fn newest_first(ring: &[Number], num_gc: u64) -> Vec<u64> {
-    const RING: u64 = 256;
-    if ring.len() as u64 != RING {
-        return Vec::new();
-    }
-    (0..num_gc.min(RING))
-        .filter_map(|back| {
-            let at = num_gc.wrapping_add(RING - 1).wrapping_sub(back) % RING;
-            ring.get(at as usize).and_then(whole)
-        })
-        .collect()
 }
 
 #[cfg(test)]

@@ -4,11 +4,12 @@
 //! exposition (`/metrics`, as `client_golang`'s Go and process collectors print it, and
 //! OpenMetrics 1.0). Both come from outside and are read as hostile: no panic, no allocation by a
 //! length the text claims, lines and labels bounded, whatever is readable kept and the rest named
-//! in [`model::Gap`]s. This crate does no I/O and keeps only the counters of the Go runtime and
-//! the process; a service's own variables are skipped.
+//! in [`model::Gap`]s. This crate does no I/O and keeps the counters of the Go runtime and the
+//! process, and the sums of a service's own gauges; its other variables are skipped.
 
 mod exposition;
 mod expvar;
+mod gauges;
 mod number;
 
 pub use exposition::{Exposition, PauseSummary, Quantile, read_exposition};

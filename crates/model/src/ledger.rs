@@ -18,6 +18,8 @@ pub enum LedgerTerm {
     IdleHeap,
     /// Goroutine stacks.
     GoroutineStacks,
+    /// The Go heap as a whole, stacks included: the five rows above where nothing tells them apart.
+    UndividedHeap,
     /// The runtime's own structures: mspan, mcache, profiler buckets, GC metadata.
     RuntimeMetadata,
     /// Resident pages of the executable and its data.
@@ -30,6 +32,14 @@ pub enum LedgerTerm {
     NonGo,
     /// What no row explains.
     Unexplained,
+}
+
+impl LedgerTerm {
+    /// Whether it is one of the five rows that divide the Go heap.
+    #[must_use]
+    pub const fn is_of_heap(self) -> bool {
+        matches!(self, Self::LiveHeap | Self::Garbage | Self::Fragmentation | Self::IdleHeap | Self::GoroutineStacks)
+    }
 }
 
 /// One row.

@@ -86,6 +86,19 @@ pub struct MemStats {
 }
 
 impl MemStats {
+    /// Sets the latest pauses and their ends from the runtime's circular buffers of 256, in which the most
+    /// recent entry is at `(NumGC+255)%256`; buffers of another length are left out. Needs `num_gc`.
+    pub fn set_recent(&mut self, pauses_ns: &[u64], ends_ns: &[u64]) {
+        const RING: u64 = 256;
+        let newest_first = |ring: &[u64]| -> Vec<u64> {
+            let at = |back| (self.num_gc % RING + RING - 1 - back) % RING;
+            let whole = ring.len() as u64 == RING;
+            let count = if whole { self.num_gc.min(RING) } else { 0 };
+            (0..count).filter_map(|back| ring.get(at(back) as usize).copied()).collect()
+        };
+        (self.recent_pauses_ns, self.recent_pause_ends_ns) = (newest_first(pauses_ns), newest_first(ends_ns));
+    }
+
     /// Heap memory neither in use nor returned: `heap_idle - heap_released`.
     #[must_use]
     pub const fn heap_retained_idle(&self) -> Bytes {

@@ -61,9 +61,15 @@ pub(crate) struct Collect {
     /// Header for each request, e.g. 'Authorization: Bearer ...' (never stored)
     #[arg(long = "header", short = 'H', value_name = "NAME: VALUE")]
     pub(crate) headers: Vec<String>,
+    /// Certificate authorities (PEM) to trust in place of the public ones
+    #[arg(long, value_name = "FILE", conflicts_with = "insecure")]
+    pub(crate) ca_file: Option<PathBuf>,
     /// Accept any TLS certificate, self-signed ones too
     #[arg(long)]
     pub(crate) insecure: bool,
+    /// Ask the URL alone, not the process behind it on this host (its /proc and executable)
+    #[arg(long)]
+    pub(crate) url_only: bool,
     /// Longest time for one request
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
     pub(crate) timeout: Duration,
@@ -178,6 +184,25 @@ pub(crate) struct Select {
     pub(crate) ignore: Option<String>,
 }
 
+/// A table of what a profile holds.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Table {
+    #[command(flatten)]
+    pub(crate) select: Select,
+    /// What a row stands for
+    #[arg(long, short, value_enum, default_value_t = Granularity::Functions)]
+    pub(crate) by: Granularity,
+    /// Sort by cumulative value
+    #[arg(long)]
+    pub(crate) cum: bool,
+    /// Rows; 0 for all
+    #[arg(long, short = 'n', default_value_t = 30)]
+    pub(crate) rows: usize,
+    /// Form of the table
+    #[arg(long, short, value_enum, default_value_t = TableFormat::Text)]
+    pub(crate) format: TableFormat,
+}
+
 /// What a row of `top` stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Granularity {
@@ -204,22 +229,10 @@ pub(crate) enum PprofCommand {
         #[arg(required = true)]
         files: Vec<PathBuf>,
         #[command(flatten)]
-        select: Select,
-        /// What a row stands for
-        #[arg(long, short, value_enum, default_value_t = Granularity::Functions)]
-        by: Granularity,
-        /// Sort by cumulative value
-        #[arg(long)]
-        cum: bool,
-        /// Rows; 0 for all
-        #[arg(long, short = 'n', default_value_t = 30)]
-        rows: usize,
+        table: Table,
         /// Executable of the service, to tell mechanisms (map growth, boxing, ...) by the code
         #[arg(long, value_name = "FILE")]
         binary: Option<PathBuf>,
-        /// Form of the table
-        #[arg(long, short, value_enum, default_value_t = TableFormat::Text)]
-        format: TableFormat,
     },
     /// What changed from one profile to another
     #[command(after_help = "Examples:
@@ -231,22 +244,10 @@ pub(crate) enum PprofCommand {
         /// Later profile
         new: PathBuf,
         #[command(flatten)]
-        select: Select,
-        /// What a row stands for
-        #[arg(long, short, value_enum, default_value_t = Granularity::Functions)]
-        by: Granularity,
-        /// Sort by cumulative value
-        #[arg(long)]
-        cum: bool,
-        /// Rows; 0 for all
-        #[arg(long, short = 'n', default_value_t = 30)]
-        rows: usize,
+        table: Table,
         /// Write the difference as a profile
         #[arg(long, short, value_name = "FILE")]
         output: Option<PathBuf>,
-        /// Form of the table
-        #[arg(long, short, value_enum, default_value_t = TableFormat::Text)]
-        format: TableFormat,
     },
     /// Add profiles up into one
     #[command(after_help = "Example:

@@ -5,6 +5,8 @@
 
 use profile::{GoroutineDump, Granularity, Merger, Profile, ReadLimits, TopOptions, render_top};
 use std::error::Error;
+use std::fs::File;
+use std::io::Read;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut args: Vec<String> = std::env::args().skip(1).collect();
@@ -38,8 +40,11 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
         ("merge", files) => {
             let mut m = Merger::new();
+            let mut bytes = Vec::new();
             for f in files {
-                m.add_bytes(&std::fs::read(f)?, &limits)?;
+                bytes.clear();
+                File::open(f)?.read_to_end(&mut bytes)?;
+                m.add_bytes(&bytes, &limits)?;
             }
             m.finish()?.write()
         }

@@ -106,24 +106,38 @@ impl Columns {
         Self { strings: vec![StrRef::default()], stack_start: vec![0], label_start: vec![0], ..Self::default() }
     }
 
-    /// No samples, no rows, in the memory of `spare`'s sample columns.
-    pub(crate) fn reusing(mut spare: Self) -> Self {
-        spare.stack.clear();
-        spare.values.clear();
-        spare.labels.clear();
-        spare.stack_start.clear();
-        spare.stack_start.push(0);
-        spare.label_start.clear();
-        spare.label_start.push(0);
-        Self {
-            strings: vec![StrRef::default()],
-            stack_start: spare.stack_start,
-            stack: spare.stack,
-            values: spare.values,
-            label_start: spare.label_start,
-            labels: spare.labels,
+    /// Forgets all rows and keeps the memory of the larger tables.
+    pub(crate) fn clear(&mut self) {
+        let mut old = std::mem::replace(self, Self::empty());
+        old.functions.clear();
+        old.locations.clear();
+        old.lines.clear();
+        old.strings.clear();
+        old.strings.push(StrRef::default());
+        old.clear_samples();
+        *self = Self {
+            strings: old.strings,
+            functions: old.functions,
+            locations: old.locations,
+            lines: old.lines,
+            stack_start: old.stack_start,
+            stack: old.stack,
+            values: old.values,
+            label_start: old.label_start,
+            labels: old.labels,
             ..Self::default()
-        }
+        };
+    }
+
+    /// Forgets the samples and keeps their memory.
+    pub(crate) fn clear_samples(&mut self) {
+        self.stack.clear();
+        self.values.clear();
+        self.labels.clear();
+        self.stack_start.clear();
+        self.stack_start.push(0);
+        self.label_start.clear();
+        self.label_start.push(0);
     }
 
     pub(crate) fn samples(&self) -> usize {
@@ -166,6 +180,13 @@ impl Columns {
             .get(location as usize)
             .and_then(|l| self.lines.get(l.lines.0 as usize..l.lines.1 as usize))
             .unwrap_or_default()
+    }
+
+    /// Whether the location has this mapping, address, foldedness and lines.
+    #[inline]
+    pub(crate) fn is_location(&self, l: u32, mapping: u32, address: u64, folded: bool, lines: &[Line]) -> bool {
+        (self.locations.get(l as usize)).is_some_and(|l| (l.address, l.mapping, l.folded) == (address, mapping, folded))
+            && self.lines_of(l) == lines
     }
 
     pub(crate) fn function(&self, line: &Line) -> Function {

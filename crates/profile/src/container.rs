@@ -79,7 +79,13 @@ fn inflate_whole(input: &[u8], max: usize, mut out: Vec<u8>) -> Whole {
     let mut decompressor = Decompressor::new();
     loop {
         out.resize(size, 0);
-        match decompressor.gzip_decompress(input, &mut out) {
+        // Behind a header without options (Go writes these ten bytes) only DEFLATE is asked for: the
+        // checksum is then taken once.
+        let result = match input {
+            [0x1f, 0x8b, 8, 0, _, _, _, _, _, _, deflated @ ..] => decompressor.deflate_decompress(deflated, &mut out),
+            _ => decompressor.gzip_decompress(input, &mut out),
+        };
+        match result {
             Ok(n) => {
                 out.truncate(n);
                 // libdeflate stops at the end of the first member: was that all?

@@ -5,7 +5,7 @@
 use crate::ProfileError;
 use crate::columns::{Columns, Function, Line, Location, Mapping, NONE, Sid, StrRef};
 use hashbrown::{DefaultHashBuilder, HashTable};
-use std::hash::{BuildHasher, Hash};
+use std::hash::{BuildHasher, Hasher};
 
 #[derive(Clone, Default)]
 pub(crate) struct Builder {
@@ -26,6 +26,12 @@ impl Builder {
         b
     }
 
+    /// The string's row, if it is there.
+    pub(crate) fn find_string(&self, text: &[u8]) -> Option<Sid> {
+        let hash = self.hasher.hash_one(text);
+        self.strings.find(hash, |s| self.c.bytes(*s) == text).copied()
+    }
+
     pub(crate) fn string(&mut self, text: &[u8]) -> Result<Sid, ProfileError> {
         let hash = self.hasher.hash_one(text);
         let c = &self.c;
@@ -44,6 +50,13 @@ impl Builder {
         let h = &self.hasher;
         self.strings.insert_unique(hash, s, |s| h.hash_one(c.bytes(*s)));
         Ok(s)
+    }
+
+    /// The function's row, if it is there.
+    pub(crate) fn find_function(&self, f: &Function) -> Option<u32> {
+        let key = function_key(f);
+        let hash = self.hasher.hash_one(key);
+        self.functions.find(hash, |i| function_key(&self.c.functions[*i as usize]) == key).copied()
     }
 
     /// `f.id` is ignored: rows are numbered from 1.
@@ -68,29 +81,30 @@ impl Builder {
         i
     }
 
+    /// The location's row, if it is there; as [`Builder::location`] has it.
+    pub(crate) fn find_location(&self, mapping: u32, address: u64, folded: bool, lines: &[Line]) -> Option<u32> {
+        let hash = location_hash(&self.hasher, mapping, address, folded, lines);
+        self.locations.find(hash, |l| self.c.is_location(*l, mapping, address, folded, lines)).copied()
+    }
+
     /// Same location: same mapping, address, lines and foldedness (as pprof's merge has it; the
     /// address must be relative to the mapping's first sight already).
     pub(crate) fn location(&mut self, mapping: u32, address: u64, folded: bool, lines: &[Line]) -> u32 {
-        let first = self.c.lines.len() as u32;
-        self.c.lines.extend_from_slice(lines);
-        let i = self.c.locations.len() as u32;
-        self.c.locations.push(Location {
-            id: u64::from(i) + 1,
-            address,
-            mapping,
-            lines: (first, self.c.lines.len() as u32),
-            folded,
-        });
-        let c = &self.c;
-        let h = &self.hasher;
-        let hash = location_hash(h, c, i);
-        let found = self.locations.find(hash, |l| same_location(c, *l, i)).copied();
-        if let Some(l) = found {
-            self.c.locations.pop();
-            self.c.lines.truncate(first as usize);
-            return l;
+        let hash = location_hash(&self.hasher, mapping, address, folded, lines);
+        let c = &mut self.c;
+        if let Some(l) = self.locations.find(hash, |l| c.is_location(*l, mapping, address, folded, lines)) {
+            return *l;
         }
-        self.locations.insert_unique(hash, i, |l| location_hash(h, c, *l));
+        let first = c.lines.len() as u32;
+        c.lines.extend_from_slice(lines);
+        let i = c.locations.len() as u32;
+        let lines = (first, c.lines.len() as u32);
+        c.locations.push(Location { id: u64::from(i) + 1, address, mapping, lines, folded });
+        let h = &self.hasher;
+        self.locations.insert_unique(hash, i, |l| {
+            let at = &c.locations[*l as usize];
+            location_hash(h, at.mapping, at.address, at.folded, c.lines_of(*l))
+        });
         i
     }
 }
@@ -99,18 +113,16 @@ fn function_key(f: &Function) -> (Sid, Sid, Sid, i64) {
     (f.name, f.system_name, f.file, f.start_line)
 }
 
-fn location_hash(h: &DefaultHashBuilder, c: &Columns, i: u32) -> u64 {
-    use std::hash::Hasher;
-    let l = &c.locations[i as usize];
+fn location_hash(h: &DefaultHashBuilder, mapping: u32, address: u64, folded: bool, lines: &[Line]) -> u64 {
     let mut s = h.build_hasher();
-    (l.mapping, l.address, l.folded).hash(&mut s);
-    for line in c.lines_of(i) {
-        s.write_u64(u64::from(line.function) << 32 ^ line.line as u64);
+    s.write_u64(address);
+    s.write_u64(u64::from(mapping) << 1 | u64::from(folded));
+    for line in lines {
+        s.write_u64(u64::from(line.function));
+        s.write_u64(line.line as u64);
+        if line.column != 0 {
+            s.write_u64(line.column as u64);
+        }
     }
     s.finish()
-}
-
-fn same_location(c: &Columns, a: u32, b: u32) -> bool {
-    let (x, y) = (&c.locations[a as usize], &c.locations[b as usize]);
-    x.mapping == y.mapping && x.address == y.address && x.folded == y.folded && c.lines_of(a) == c.lines_of(b)
 }

@@ -45,7 +45,7 @@ pub use merge::Merger;
 pub use profile::{LabelRef, LineRef, LocationRef, MappingRef, Profile, SampleRef};
 pub use render::render_top;
 pub use std_packages::is_standard;
-pub use text::read_memstats;
+pub use text::{read_memstats, read_symbols};
 pub use top::{Granularity, Inlined, SortBy, Top, TopOptions, TopRow};
 pub use units::{percentage, scaled_label};
 

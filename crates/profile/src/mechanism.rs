@@ -5,16 +5,17 @@
 //! function that allocated, and the profile alone says nothing of *how*. Three things still do:
 //! frames of the standard library between the runtime and the user (`strings.(*Builder).grow`,
 //! `container/list.(*List).insertValue`, `math/big.nat.make`, `fmt.Sprintf`); runtime frames in stacks that
-//! have nothing else; and the leaf's address, behind a CALL whose target the executable names
-//! ([`MechanismHints`]). Where none of them speaks, the answer is `Mechanism::Other`, not a guess.
+//! have nothing else; and the leaf's address, behind a CALL whose target the executable names, or the
+//! service itself ([`MechanismHints`]). Where none of them speaks, the answer is `Mechanism::Other`, not a guess.
 
 use crate::std_packages::package_of;
 use model::{Frame, Mechanism};
 
 /// What an upper floor with the executable or with `/debug/pprof/symbol` knows of addresses.
 pub trait MechanismHints {
-    /// The function called by the instruction that ends at `return_address` (see
-    /// [`crate::call_target`]), e.g. `runtime.mapassign_faststr`.
+    /// The function called by the instruction that ends at `return_address`, e.g.
+    /// `runtime.mapassign_faststr`: out of the executable ([`crate::call_target`]) or out of a heap text
+    /// and [`crate::read_symbols`].
     fn callee(&self, return_address: u64) -> Option<&str>;
 
     /// The function that holds the code at `address`, e.g. `runtime.growslice`. Asked for addresses

@@ -2,9 +2,10 @@
 //! containers have modules of their own. Refuses what is no profile, with a reason.
 
 use crate::columns::{Columns, Function, Line, NONE};
+use crate::decode::Message;
 use crate::gaps::Gaps;
 use crate::kind::{ProfileKind, ValueType};
-use crate::{ProfileError, ReadLimits, container, decode, encode, error, text};
+use crate::{ProfileError, ReadLimits, container, encode, error, text};
 use model::Gap;
 use std::borrow::Cow;
 
@@ -15,6 +16,45 @@ pub struct Profile {
     pub(crate) gaps: Vec<Gap>,
 }
 
+/// What was found in a file.
+#[expect(clippy::large_enum_variant, reason = "one at a time, taken apart where it is made")]
+pub(crate) enum Opened {
+    /// One of the text forms, read.
+    Text(Columns),
+    /// profile.proto, without its samples.
+    Proto(Message),
+}
+
+/// Opens what [`Profile::read`] reads, in the memory of `spare`, whose rows are lost.
+pub(crate) fn open(
+    bytes: &[u8],
+    limits: &ReadLimits,
+    gaps: &mut Gaps,
+    mut spare: Message,
+) -> Result<Opened, ProfileError> {
+    let data = container::open(bytes, limits, gaps, std::mem::take(&mut spare.c.buf))?;
+    if data.is_empty() {
+        return Err(ProfileError::Empty);
+    }
+    if let Some(c) = text::read(&data, gaps)? {
+        return Ok(Opened::Text(c));
+    }
+    // A Profile message starts with a length-delimited or varint field; text, HTML, JSON and
+    // traces are told apart before their bytes are taken for one.
+    if let known @ (ProfileError::HtmlPage
+    | ProfileError::Json
+    | ProfileError::ExecutionTrace { .. }
+    | ProfileError::OtherFile { .. }) = error::describe(&data)
+    {
+        return Err(known);
+    }
+    let message = Message::read(data.into_owned(), gaps, spare);
+    if message.c.sample_types.is_empty() || message.c.sample_types.iter().all(|t| t.kind == 0) {
+        return Err(error::describe(&message.c.buf));
+    }
+    Ok(Opened::Proto(message))
+}
+
 impl Profile {
     /// Reads gzip, zstd or plain profile.proto, or the text of `heap?debug=1`, `allocs?debug=1`,
     /// `goroutine?debug=1`, `threadcreate?debug=1`, `mutex?debug=1` and `block?debug=1`.
@@ -23,33 +63,11 @@ impl Profile {
     /// When the bytes are no profile at all, or inflate beyond the limit. Damage that leaves
     /// something to read is told by [`Profile::gaps`].
     pub fn read(bytes: &[u8], limits: &ReadLimits) -> Result<Self, ProfileError> {
-        Self::read_reusing(bytes, limits, Columns::default())
-    }
-
-    /// Reads into the memory of `spare`, whose rows are lost.
-    pub(crate) fn read_reusing(bytes: &[u8], limits: &ReadLimits, mut spare: Columns) -> Result<Self, ProfileError> {
         let mut gaps = Gaps::default();
-        let buf = std::mem::take(&mut spare.buf);
-        let data = container::open(bytes, limits, &mut gaps, buf)?;
-        if data.is_empty() {
-            return Err(ProfileError::Empty);
-        }
-        if let Some(c) = text::read(&data, &mut gaps)? {
-            return Ok(Self { c, gaps: gaps.finish() });
-        }
-        // A Profile message starts with a length-delimited or varint field; text, HTML, JSON and
-        // traces are told apart before their bytes are taken for one.
-        if let known @ (ProfileError::HtmlPage
-        | ProfileError::Json
-        | ProfileError::ExecutionTrace { .. }
-        | ProfileError::OtherFile { .. }) = error::describe(&data)
-        {
-            return Err(known);
-        }
-        let c = decode::decode(data.into_owned(), &mut gaps, spare);
-        if c.sample_types.is_empty() || c.sample_types.iter().all(|t| t.kind == 0) {
-            return Err(error::describe(&c.buf));
-        }
+        let c = match open(bytes, limits, &mut gaps, Message::default())? {
+            Opened::Text(c) => c,
+            Opened::Proto(message) => message.into_columns(&mut gaps),
+        };
         Ok(Self { c, gaps: gaps.finish() })
     }
 

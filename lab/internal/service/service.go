@@ -149,6 +149,12 @@ func exitWithParent() {
 	os.Exit(0)
 }
 
+// Work answers /work with what do returns, and makes that the request of the load generator.
+func (e *Env) Work(do func() any) {
+	e.Mux.HandleFunc("/work", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, do()) })
+	e.Request = func(ctx context.Context, _ uint64) error { return e.Get(ctx, "/work") }
+}
+
 // Get requests path and reads the answer to its end.
 func (e *Env) Get(ctx context.Context, path string) error {
 	return e.do(ctx, http.MethodGet, path, nil)

@@ -16,6 +16,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 pub(crate) struct Ask {
     /// Path with query, from the root of the host.
     pub url: String,
+    /// Sent behind `url`, but recorded nowhere: too long to be read.
+    pub tail: String,
+    /// Largest answer, below the cap of all artifacts.
+    pub max: Bytes,
     /// Path inside the bundle.
     pub path: String,
     pub kind: ArtifactKind,
@@ -44,6 +48,9 @@ pub(crate) struct Context<'a> {
     pub stop: Arc<AtomicBool>,
 }
 
+/// For an [`Ask`] that only the cap of all artifacts bounds.
+pub(crate) const ANY_SIZE: Bytes = Bytes(u64::MAX);
+
 impl Context<'_> {
     pub(crate) fn stopped(&self) -> bool {
         self.stop.load(Ordering::Relaxed)
@@ -63,7 +70,12 @@ impl Context<'_> {
             return Ok(Asked::Useless);
         }
         let mut part = self.writer.begin(&ask.path)?;
-        let answer = match client.get(&ask.url, &mut part, self.room(), retry_timeouts) {
+        let answer = match client.get(
+            &format!("{}{}", ask.url, ask.tail),
+            &mut part,
+            self.room().min(ask.max),
+            retry_timeouts,
+        ) {
             Ok(a) => a,
             Err(e) => {
                 part.discard();

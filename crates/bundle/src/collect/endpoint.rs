@@ -1,10 +1,11 @@
 //! The web side of a sample: which endpoints are asked for, in which order, and when to give up.
 
-use super::context::{Ask, Asked, Context};
+use super::context::{ANY_SIZE, Ask, Asked, Context};
 use super::options::CollectError;
 use crate::http::Client;
-use crate::{Address, ArtifactKind, BundleError, FetchError};
+use crate::{Address, ArtifactKind, BundleError, FetchError, symbols};
 use model::Bytes;
+use profile::{Profile, ReadLimits};
 use std::collections::HashSet;
 use std::net::IpAddr;
 
@@ -27,6 +28,8 @@ pub(crate) struct Endpoint {
     /// Timed out before: asked once from now on.
     slow: HashSet<&'static str>,
     failures_in_a_row: u32,
+    /// Addresses that `symbol` was asked for.
+    symbols_asked: HashSet<u64>,
     /// GC cycles forced so far, those of failed requests included.
     pub forced_gcs: u32,
 }
@@ -72,6 +75,7 @@ impl Endpoint {
             absent: HashSet::new(),
             slow: HashSet::new(),
             failures_in_a_row: 0,
+            symbols_asked: HashSet::new(),
             forced_gcs: 0,
         }
     }
@@ -137,6 +141,8 @@ impl Endpoint {
             kind,
             sample: Some(sample),
             gc: false,
+            tail: String::new(),
+            max: ANY_SIZE,
             hides: if after_gc {
                 "how much of the heap is live right after a GC cycle"
             } else {
@@ -154,6 +160,8 @@ impl Endpoint {
             kind: ArtifactKind::HeapProfile,
             sample: Some(sample),
             gc,
+            tail: String::new(),
+            max: ANY_SIZE,
             hides: "which lines of code hold memory at that time",
         };
         let before = self.failures_in_a_row;
@@ -184,6 +192,8 @@ impl Endpoint {
             kind: ArtifactKind::AllocsProfile,
             sample: Some(sample),
             gc: false,
+            tail: String::new(),
+            max: ANY_SIZE,
             // The heap profile holds the same columns.
             hides: "",
         };
@@ -198,6 +208,8 @@ impl Endpoint {
             kind: ArtifactKind::GoroutineDump,
             sample: Some(sample),
             gc: false,
+            tail: String::new(),
+            max: ANY_SIZE,
             hides: "what the goroutines wait for, how long, and who created them",
         };
         let proto = Ask {
@@ -220,6 +232,8 @@ impl Endpoint {
             kind: ArtifactKind::Expvar,
             sample: Some(sample),
             gc: false,
+            tail: String::new(),
+            max: ANY_SIZE,
             hides: "",
         };
         self.ask(cx, "expvar", &vars)?;
@@ -230,6 +244,36 @@ impl Endpoint {
             ..vars
         };
         self.ask(cx, "metrics", &metrics).map(drop)
+    }
+
+    /// Names of the runtime functions that the stacks of sample `sample`'s heap text end in, as far as
+    /// they were not asked for yet: at most [`symbols::MAX_REQUESTS`] requests.
+    pub(crate) fn symbols(&mut self, cx: &mut Context<'_>, sample: u32) -> Result<(), BundleError> {
+        let text = ["after", "before"].iter().find_map(|when| {
+            let path = cx.writer.dir().join(format!("profiles/heap-{sample}-{when}.txt"));
+            Profile::read(&std::fs::read(path).ok()?, &ReadLimits::default()).ok()
+        });
+        let Some(text) = text else {
+            return Ok(());
+        };
+        let unknown = symbols::hidden_calls(&text).into_iter().map(|c| c.inside);
+        let unknown = unknown.filter(|a| !self.symbols_asked.contains(a)).collect();
+        for (i, batch) in symbols::batches(unknown).into_iter().enumerate() {
+            let ask = Ask {
+                url: self.pprof_url("symbol"),
+                tail: symbols::query(&batch),
+                max: symbols::MAX_ANSWER,
+                path: format!("profiles/symbols-{sample}-{}.txt", i + 1),
+                kind: ArtifactKind::Symbols,
+                sample: Some(sample),
+                gc: false,
+                hides: "how memory is asked for (map insert, append, boxing): a growing map or slice \
+                        shows as a risk, not as a leak",
+            };
+            self.pprof_ask(cx, "symbol", &ask)?;
+            self.symbols_asked.extend(batch);
+        }
+        Ok(())
     }
 
     fn pprof_url(&self, tail: &str) -> String {

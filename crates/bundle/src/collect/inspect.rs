@@ -75,6 +75,7 @@ fn wrong_document(kind: &ArtifactKind, content_type: &str, head: &[u8]) -> Optio
         ArtifactKind::HeapText | ArtifactKind::HeapTextAfterGc => &[b"heap profile:"],
         ArtifactKind::GoroutineDump => &[b"goroutine "],
         ArtifactKind::Expvar => &[b"{"],
+        ArtifactKind::Symbols => &[b"num_symbols:"],
         _ => return None,
     };
     if expected_start.iter().any(|s| start.starts_with(s)) {
@@ -92,6 +93,7 @@ fn expected(kind: &ArtifactKind) -> &'static str {
         ArtifactKind::GoroutineDump => "a goroutine dump",
         ArtifactKind::Expvar => "the JSON of expvar",
         ArtifactKind::Prometheus => "the Prometheus text format",
+        ArtifactKind::Symbols => "the names of addresses",
         _ => "the artifact",
     }
 }

@@ -28,8 +28,13 @@ use std::sync::mpsc::sync_channel;
 use std::time::{Duration, Instant};
 
 /// Bounds of a probe of a port that may be anything.
-const PROBE: HttpLimits =
-    HttpLimits { connect: Duration::from_millis(500), whole: Duration::from_secs(2), retries: 0, insecure: false };
+const PROBE: HttpLimits = HttpLimits {
+    connect: Duration::from_millis(500),
+    whole: Duration::from_secs(2),
+    retries: 0,
+    insecure: false,
+    authorities: None,
+};
 /// Above this share of its control group's limit a process gets no forced GC cycle.
 const GC_HEADROOM: f64 = 0.9;
 
@@ -152,12 +157,13 @@ impl Sources {
             whole: options.timeout,
             retries: options.retries,
             insecure: options.insecure,
+            authorities: options.authorities.clone(),
         };
         match target {
             CollectTarget::Url(address) => {
                 progress(Progress::Asking { source: address.to_string(), sample: None });
                 let web = client(address.clone(), limits).map_err(CollectError::Option)?;
-                Ok(Self::with_process(Endpoint::resolve(web)?, address))
+                Ok(Self::with_process(Endpoint::resolve(web)?, address, options.join_process))
             }
             CollectTarget::Pid(pid) => {
                 progress(Progress::Asking { source: format!("/proc/{pid}"), sample: None });
@@ -183,11 +189,13 @@ impl Sources {
     }
 
     /// Joins `/proc` when the address is a loopback one and the listener is provably the service.
-    fn with_process(web: Endpoint, address: &Address) -> Self {
+    fn with_process(web: Endpoint, address: &Address, join: bool) -> Self {
         let hides = "the resident memory by mapping, so no full RSS ledger, and the limits of its \
                      control group";
         let mut out = Self { web: None, process: None, missing: Vec::new() };
-        let found = if !address.is_loopback() {
+        let found = if !join {
+            Err("not looked at, as asked".to_owned())
+        } else if !address.is_loopback() {
             Err("the service runs on another host or behind one".to_owned())
         } else {
             process::listening_on(address.port).and_then(|p| {
@@ -306,10 +314,12 @@ impl Sources {
         if ends {
             w.allocs(cx, index)?;
         }
-        match &mut self.process {
-            Some(p) if !cx.stopped() => p.call_targets(cx, index),
-            _ => Ok(()),
-        }
+        let told = match &mut self.process {
+            Some(p) if !cx.stopped() => p.call_targets(cx, index)?,
+            _ => false,
+        };
+        // The executable tells more than the service does: the service is asked in its place.
+        if ends && !told { w.symbols(cx, index) } else { Ok(()) }
     }
 }
 

@@ -1,6 +1,6 @@
 //! What a collection is told and what it tells: target, options, progress, errors.
 
-use crate::{Address, BundleError, FetchError};
+use crate::{Address, Authorities, BundleError, FetchError};
 use model::Bytes;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -65,6 +65,11 @@ pub struct CollectOptions {
     pub headers: Vec<(String, String)>,
     /// Accept any TLS certificate: self-signed ones, those of a private authority.
     pub insecure: bool,
+    /// Authorities that TLS certificates must come from, in place of the public ones.
+    pub authorities: Option<Authorities>,
+    /// Whether the process behind a loopback URL is looked for on this host, to read its `/proc` and
+    /// executable. Of no meaning for a pid.
+    pub join_process: bool,
 }
 
 impl Default for CollectOptions {
@@ -80,6 +85,8 @@ impl Default for CollectOptions {
             max_total: Bytes::mib(4096),
             headers: Vec::new(),
             insecure: false,
+            authorities: None,
+            join_process: true,
         }
     }
 }

@@ -132,20 +132,20 @@ impl ProcSource {
     }
 
     /// Keeps which functions the leaves of sample `index`'s heap profile call, as far as they are
-    /// not kept yet.
-    pub(crate) fn call_targets(&mut self, cx: &mut Context<'_>, index: u32) -> Result<(), BundleError> {
+    /// not kept yet. Whether the executable told of any, now or before.
+    pub(crate) fn call_targets(&mut self, cx: &mut Context<'_>, index: u32) -> Result<bool, BundleError> {
         let path = cx.writer.dir().join(format!("profiles/heap-{index}.pb.gz"));
         let Some(profile) = std::fs::read(path).ok().and_then(|b| Profile::read(&b, &ReadLimits::default()).ok())
         else {
-            return Ok(());
+            return Ok(self.hints.tells_callees());
         };
         let wanted = self.hints.unknown(&profile);
         if wanted.is_empty() {
-            return Ok(());
+            return Ok(self.hints.tells_callees());
         }
         // The executable may be large: it is read when there is something to look up, and dropped.
         let (Ok(exe), Ok(maps)) = (self.process.exe(), self.process.read(ProcFile::Maps)) else {
-            return Ok(());
+            return Ok(self.hints.tells_callees());
         };
         let (maps, _) = procfs::maps(&maps);
         if let Some(json) = self.hints.look_up(&wanted, &exe, &maps) {
@@ -153,7 +153,7 @@ impl ProcSource {
             let meta = ArtifactMeta::new(ArtifactKind::CallTargets, Some(index), source);
             cx.store(&format!("profiles/call-targets-{index}.json"), &json, meta)?;
         }
-        Ok(())
+        Ok(self.hints.tells_callees())
     }
 
     fn cgroup(&self, cx: &mut Context<'_>, index: u32) -> Result<Option<f64>, BundleError> {

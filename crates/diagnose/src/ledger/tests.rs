@@ -2,7 +2,8 @@
 
 use super::*;
 use bundle::Sourced;
-use model::{Mapping, ProcStatus, SmapsRollup, UnixMillis};
+use model::{Mapping, Mechanism, ProcStatus, SmapsRollup, UnixMillis};
+use profile::{HeapStack, HeapStacks};
 use proptest::prelude::*;
 
 fn sourced<T>(value: T) -> Sourced<T> {
@@ -114,6 +115,73 @@ fn the_live_heap_has_three_sources() {
     // live = (88 - 2 * 8) / 3 = 24 MiB.
     s.memstats = Some(sourced(m));
     assert_eq!(rows(&s)[..2], [24, 36]);
+}
+
+/// A heap profile of one stack.
+fn profile(inuse: Bytes, sd: f64) -> Option<Sourced<HeapStacks>> {
+    let stack = HeapStack {
+        frames: Vec::new(),
+        mechanism: Mechanism::Other,
+        user: None,
+        alloc_objects: 0,
+        alloc_bytes: 0,
+        inuse_objects: 0,
+        inuse_bytes: i64::try_from(inuse.0).unwrap(),
+        alloc_variance: 0.0,
+        inuse_variance: sd * sd,
+    };
+    Some(sourced(HeapStacks { frames: Vec::new(), stacks: vec![stack], ..HeapStacks::default() }))
+}
+
+#[test]
+fn what_was_made_after_the_cycle_is_garbage() {
+    // The goal says 40 MiB, HeapAlloc after the cycle 60 MiB.
+    let mut s = sample(98, 3);
+    s.memstats_after_gc = Some(sourced(counters()));
+    let live_and_garbage = |s: &SampleFacts| rows(s)[..2].to_vec();
+    assert_eq!(live_and_garbage(&s), [60, 0], "nothing to hold it against");
+    s.heap = profile(Bytes::mib(42), 0.0);
+    assert_eq!(live_and_garbage(&s), [40, 20]);
+    let l = ledger(&s, None).unwrap();
+    assert!(l.rows[0].note.contains("HeapAlloc read after the GC cycle (60.0 MiB) holds garbage made since"), "{l:?}");
+    // The profile sides with HeapAlloc, or with neither.
+    s.heap = profile(Bytes::mib(55), 0.0);
+    assert_eq!(live_and_garbage(&s), [60, 0]);
+    s.heap = profile(Bytes::mib(20), 0.0);
+    assert_eq!(live_and_garbage(&s), [60, 0]);
+    s.heap = profile(Bytes::mib(26), 8.0 * MIB as f64);
+    assert_eq!(live_and_garbage(&s), [40, 20], "26 MiB give or take 16 allow for 40");
+    s.heap = profile(Bytes::mib(42), 0.0);
+    // Without a profile: another reading, right after a cycle, shows that GOGC is 100.
+    s.heap = None;
+    s.memstats.as_mut().unwrap().value.heap_alloc = Bytes::mib(42);
+    s.memstats.as_mut().unwrap().value.heap_inuse = Bytes::mib(52);
+    assert_eq!(live_and_garbage(&s), [40, 2]);
+    s = sample(98, 3);
+    s.heap = profile(Bytes::mib(42), 0.0);
+    // A memory limit this near may have set the goal.
+    let after = |change: fn(&mut MemStats)| {
+        let mut m = counters();
+        m.sys = Bytes::mib(116);
+        change(&mut m);
+        Some(sourced(m))
+    };
+    s.memstats_after_gc = after(|m| m.gomemlimit = Some(Bytes::mib(110)));
+    assert_eq!(live_and_garbage(&s), [60, 0]);
+    s.memstats_after_gc = after(|m| m.gomemlimit = Some(Bytes::mib(1024)));
+    assert_eq!(live_and_garbage(&s), [40, 20]);
+    s.memstats_after_gc = after(|m| m.gogc_percent = Some(-1));
+    assert_eq!(live_and_garbage(&s), [60, 0], "GOGC=off: the goal says nothing");
+}
+
+#[test]
+fn without_counters_the_go_heap_is_one_row() {
+    let mut s = sample(98, 3);
+    s.memstats = None;
+    assert_eq!(rows(&s), [98, 3, 0, 0, 0, 0, 0]);
+    // What may be of C code is not claimed.
+    s.smaps.as_mut().unwrap().value.push(smap(5 * MIB, 5 * MIB, MappingKind::AnonymousOther, 0, 0));
+    assert_eq!(rows(&s), [98, 3, 0, 0, 0, 0, 5]);
 }
 
 #[test]

@@ -23,14 +23,23 @@
 //! the growth is younger than ten minutes, it may be a log or buffer that has not met its bound
 //! yet: that is a risk, not a leak.
 //!
+//! Where the service publishes gauges on `/metrics` and one of them rises in each interval in
+//! proportion to the memory (what it leaves unexplained is at most a quarter of the growth, or what
+//! two standard deviations of sampling noise allow, and never more than half), the service itself
+//! counts what it keeps. The gauge is named, and the growth is a risk, not a leak, until it has
+//! lasted for longer than three hours, in which most stores have expired, compacted or flushed once.
+//! Gauges of time and of memory itself, and names on `_total`, are left out.
+//!
 //! ## What to do
 //! Bound the container: delete on expiry, cap it, or clear it when the request ends. If the growth
 //! is a cache warming up, look again when it should be full: a bounded cache levels off. If it is a
-//! store doing what it is for, compare its growth with the data it was given.
+//! store doing what it is for, compare its growth with the data it was given; when a gauge is named, watch
+//! whether anything takes it down again.
 
 use super::{Check, Rule};
 use crate::cluster::{Cluster, clusters};
 use crate::context::{Context, live_heap};
+use crate::counted::{Counted, counted};
 use crate::evidence::{Case, duration, percent, plural, rate, round3};
 use crate::recipes::growth_fix;
 use crate::sites::{Site, SiteTable, SiteValue};
@@ -126,7 +135,7 @@ fn judge(cx: &Context<'_>, c: &Cluster<'_>) -> (Verdict, Finding) {
         case.number(0.0, &last_memstats_artifact(cx), scale, "ratio", note);
     }
     let grows = case.confidence() >= cx.thresholds.verdict_confidence;
-    let doubts = Doubts::of(c, per_s);
+    let doubts = Doubts::of(cx, c, per_s);
     let last_artifact = last_memstats_artifact(cx);
     doubts.weigh(&mut case, if last_artifact.is_empty() { artifact } else { &last_artifact });
     let sure = case.confidence() >= cx.thresholds.verdict_confidence;
@@ -146,6 +155,12 @@ fn judge(cx: &Context<'_>, c: &Cluster<'_>) -> (Verdict, Finding) {
     f.sites = sites(table, c);
     f.forecast = forecast;
     f.fix = growth_fix(lead.mechanism);
+    if let Some(gauge) = &doubts.counted {
+        f.fix.summary = format!(
+            "see what takes {} down again (expiry, compaction); if nothing does, {}",
+            gauge.name, f.fix.summary
+        );
+    }
     (if sure { Verdict::Leak } else { Verdict::Risk }, f)
 }
 
@@ -210,6 +225,8 @@ struct Doubts {
     container: bool,
     /// Seconds the growth can have lasted at this rate: what is in use divided by the rate.
     lasted_s: f64,
+    /// A gauge of the service that rises in proportion.
+    counted: Option<Counted>,
 }
 
 impl Doubts {
@@ -219,10 +236,18 @@ impl Doubts {
     const MOST: f64 = 2.2;
     /// Log-odds of 0.62.
     const MOST_UNHELD: f64 = 0.5;
+    /// The same: a service that counts what it keeps more probably means to keep it.
+    const MOST_COUNTED: f64 = 0.5;
+    /// Stores are emptied in periods of hours (Prometheus truncates its head block every two to three).
+    const COUNTED_YOUNG_S: f64 = 3.0 * 3600.0;
 
-    fn of(c: &Cluster<'_>, per_s: f64) -> Self {
+    fn of(cx: &Context<'_>, c: &Cluster<'_>, per_s: f64) -> Self {
         let last = c.values.last().map_or(0.0, |v| v.inuse_bytes);
-        Self { container: c.container.is_some(), lasted_s: if per_s > 0.0 { last / per_s } else { 0.0 } }
+        Self {
+            container: c.container.is_some(),
+            lasted_s: if per_s > 0.0 { last / per_s } else { 0.0 },
+            counted: counted(cx, c),
+        }
     }
 
     fn weigh(&self, case: &mut Case, artifact: &str) {
@@ -237,6 +262,13 @@ impl Doubts {
         } else {
             let s = format!("{lasted}; a store that is meant to keep what it is given looks the same");
             case.at_most(most, artifact, age, "s", s);
+        }
+        if let Some(gauge) = &self.counted {
+            let most = Self::MOST_COUNTED + (age / Self::COUNTED_YOUNG_S).max(1.0).ln();
+            let s = format!("the service itself counts this growth: {}, in proportion to the memory", gauge.text());
+            if !case.at_most(most, &gauge.artifact, gauge.per_second, "1/s", s.clone()) {
+                case.number(0.0, &gauge.artifact, gauge.per_second, "1/s", s);
+            }
         }
     }
 }

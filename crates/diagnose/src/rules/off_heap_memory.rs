@@ -13,7 +13,8 @@
 //! Look for `C.malloc`/`C.CString` without `C.free`, libraries with caches of their own (RocksDB, SQLite,
 //! image codecs), `syscall.Mmap` without `Munmap`. Count them in the service and leave room in the limit.
 
-use super::{Check, Rule, rss_part};
+use super::rss_part::Part;
+use super::{Check, Rule};
 use crate::context::Context;
 use crate::evidence::rate;
 use model::{Fix, LedgerTerm, Severity, Verdict};
@@ -24,15 +25,16 @@ pub(super) const RULE: Rule = Rule { id: "off-heap-memory", source: include_str!
 /// Mappings of the runtime and of C libraries come and go by this much.
 const LEAST_GROWTH: f64 = 8.0 * 1024.0 * 1024.0;
 
+const PART: Part = Part {
+    rule: RULE.id,
+    term: LedgerTerm::NonGo,
+    name: "memory outside Go (cgo, mmap)",
+    share: |t| t.off_heap_share,
+    fix,
+};
+
 fn check(cx: &Context<'_>) -> Check {
-    let part = rss_part::Part {
-        rule: RULE.id,
-        term: LedgerTerm::NonGo,
-        name: "memory outside Go (cgo, mmap)",
-        share: cx.thresholds.off_heap_share,
-        fix,
-    };
-    let mut check = rss_part::check(cx, &part);
+    let mut check = PART.check(cx);
     let all = cx.term(LedgerTerm::NonGo);
     let Some(start) = all.first().map(|a| a.0.at) else { return check };
     let points: Vec<Measured> = all

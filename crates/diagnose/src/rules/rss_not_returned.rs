@@ -15,22 +15,24 @@
 //! so that the runtime scavenges towards it; call `debug.FreeOSMemory()` once after a known one-time
 //! spike (loading at start).
 
-use super::{Check, Rule, rss_part};
+use super::rss_part::Part;
+use super::{Check, Rule};
 use crate::context::Context;
 use crate::evidence::add;
 use model::{Fix, LedgerTerm};
 
 pub(super) const RULE: Rule = Rule { id: "rss-not-returned", source: include_str!("rss_not_returned.rs"), check };
 
+const PART: Part = Part {
+    rule: RULE.id,
+    term: LedgerTerm::IdleHeap,
+    name: "idle heap not returned to the system",
+    share: |t| t.idle_share,
+    fix,
+};
+
 fn check(cx: &Context<'_>) -> Check {
-    let part = rss_part::Part {
-        rule: RULE.id,
-        term: LedgerTerm::IdleHeap,
-        name: "idle heap not returned to the system",
-        share: cx.thresholds.idle_share,
-        fix,
-    };
-    let mut check = rss_part::check(cx, &part);
+    let mut check = PART.check(cx);
     let environment = cx.facts.environment.as_ref();
     let lazy = environment.filter(|e| e.value.godebug.as_deref().is_some_and(|g| g.contains("madvdontneed=0")));
     if let Some(e) = lazy {

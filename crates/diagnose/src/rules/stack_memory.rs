@@ -13,22 +13,19 @@
 //! Fewer goroutines (a bounded pool), or shallower stacks (iteration instead of recursion, no large arrays
 //! as local variables).
 
-use super::{Check, Rule, rss_part};
+use super::rss_part::Part;
+use super::{Check, Rule};
 use crate::context::Context;
 use crate::evidence::plural;
 use model::{Fix, LedgerTerm};
 
 pub(super) const RULE: Rule = Rule { id: "stack-memory", source: include_str!("stack_memory.rs"), check };
 
+const PART: Part =
+    Part { rule: RULE.id, term: LedgerTerm::GoroutineStacks, name: "goroutine stacks", share: |t| t.stack_share, fix };
+
 fn check(cx: &Context<'_>) -> Check {
-    let part = rss_part::Part {
-        rule: RULE.id,
-        term: LedgerTerm::GoroutineStacks,
-        name: "goroutine stacks",
-        share: cx.thresholds.stack_share,
-        fix,
-    };
-    let mut check = rss_part::check(cx, &part);
+    let mut check = PART.check(cx);
     let count = cx.facts.samples.iter().rev().find_map(|s| s.goroutine_count.as_ref());
     if let Some(c) = count {
         check.detail = format!("{}, {}", check.detail, plural(c.value, "goroutine"));

@@ -51,19 +51,16 @@ fn check(cx: &Context<'_>) -> Check {
     let (Some(first), Some(last)) = (profiles.first(), profiles.last()) else {
         return Check::no_evidence("no heap profile could be read");
     };
-    let before = reads(cx.facts, &first.value);
-    let after = reads(cx.facts, &last.value);
+    let read: Vec<_> = profiles.iter().map(|p| reads(cx.facts, &p.value)).collect();
+    let (before, after) = (&read[0], &read[read.len() - 1]);
     let seconds = last.at.seconds_since(first.at);
     let mut total = 0.0;
     let mut found = Vec::new();
-    for (frame, b) in &after {
+    for (frame, b) in after {
         let a = if profiles.len() > 1 { before.get(frame).copied().unwrap_or_default() } else { Read::default() };
         let per_s = if seconds > 0.0 { (b.alloc_bytes - a.alloc_bytes).max(0.0) / seconds } else { 0.0 };
         total += per_s;
-        let inuse = profiles
-            .iter()
-            .map(|p| reads(cx.facts, &p.value).get(frame).map_or(0.0, |r| r.inuse_bytes))
-            .fold(0.0, f64::max);
+        let inuse = read.iter().filter_map(|r| r.get(frame)).map(|r| r.inuse_bytes).fold(0.0, f64::max);
         found.extend(judge(cx, frame, b, per_s, inuse, &last.artifact));
     }
     found.sort_by(|a: &(Verdict, Finding), b| {

@@ -105,6 +105,25 @@ fn malformed_lines_are_counted_where_they_are() {
 }
 
 #[test]
+fn gauges_of_the_service_are_summed() {
+    let text = "# HELP sessions Open sessions.\n# TYPE sessions gauge\nsessions{shard=\"a\"} 3\nsessions{shard=\"b\"} 4.5 1700000000000\n\
+                # TYPE requests_total counter\nrequests_total 9\nsessions 100\n\
+                # TYPE sessions_peak gauge\nsessions_peak_other 1\nsessions_peak 8\n\
+                # TYPE broken gauge\nbroken{a=\"1\"} NaN\nbroken{a=\"2\"} 2\n\
+                # TYPE go_goroutines gauge\ngo_goroutines 7\n";
+    let e = read_exposition(text.as_bytes()).unwrap();
+    let gauges: Vec<_> = e.gauges.iter().map(|(n, v)| (n.as_str(), *v)).collect();
+    assert_eq!(gauges, [("sessions", 7.5), ("sessions_peak", 8.0)]);
+    assert_eq!(e.goroutines, Some(7));
+    // No page makes oomph keep more than a bounded number of names, or long ones.
+    let mut text = format!("# TYPE {0} gauge\n{0} 1\n", "x".repeat(10_000));
+    for i in 0..10_000 {
+        text.push_str(&format!("# TYPE g{i} gauge\ng{i} 1\n"));
+    }
+    assert_eq!(read_exposition(text.as_bytes()).unwrap().gauges.len(), 4096);
+}
+
+#[test]
 fn refuses_what_is_no_exposition() {
     for bad in ["", "<!DOCTYPE html>\n<p>x</p>", "{\"a\": 1}", "404 page not found\n"] {
         assert!(read_exposition(bad.as_bytes()).is_err(), "{bad}");
@@ -135,6 +154,7 @@ proptest! {
     #[test]
     fn never_panics_on_near_misses(tail in "[a-z{}\"\\\\=, 0-9.eE+#-]{0,60}") {
         let _ = read_exposition(format!("go_info{tail}\ngo_memstats{tail}\ngo_gc_duration_seconds{tail}").as_bytes());
+        let _ = read_exposition(format!("# TYPE a{tail}\n# TYPE a gauge\na{tail}\na 1{tail}").as_bytes());
     }
 
     #[test]

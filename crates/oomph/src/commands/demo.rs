@@ -39,7 +39,9 @@ pub(super) fn run(a: &Demo) -> Result<Outcome, Failure> {
         samples: 4,
         no_gc: false,
         headers: Vec::new(),
+        ca_file: None,
         insecure: false,
+        url_only: false,
         timeout: Duration::from_secs(30),
         quiet: false,
     };

@@ -4,12 +4,16 @@ use crate::args::Collect;
 use crate::progress::Reporter;
 use crate::target_arg::TargetArg;
 use crate::{Failure, output, stop};
-use bundle::{Address, CollectError, CollectOptions, CollectTarget, Collected, GcPolicy};
+use bundle::{Address, Authorities, CollectError, CollectOptions, CollectTarget, Collected, GcPolicy};
 use std::path::Path;
 
 /// Collects from `target` into `to`.
 pub(super) fn collect(target: &CollectTarget, to: &Path, c: &Collect) -> Result<Collected, Failure> {
     let options = options(c)?;
+    if c.url_only && matches!(target, CollectTarget::Pid(_)) {
+        return Err(Failure::new("--url-only leaves nothing to read of a process")
+            .hint("name the address of its pprof: oomph diagnose http://localhost:6060 --url-only"));
+    }
     let stop = stop::flag();
     let mut reporter = Reporter::new(c.quiet);
     let result = bundle::collect(target, to, &options, &mut |p| reporter.event(&p), &stop);
@@ -34,7 +38,16 @@ fn options(c: &Collect) -> Result<CollectOptions, Failure> {
         timeout: c.timeout,
         headers,
         insecure: c.insecure,
+        authorities: c.ca_file.as_deref().map(authorities).transpose()?,
+        join_process: !c.url_only,
         ..CollectOptions::default()
+    })
+}
+
+fn authorities(file: &Path) -> Result<Authorities, Failure> {
+    Authorities::from_pem(&output::read(file)?).map_err(|why| {
+        Failure::new(format!("--ca-file {}: {why}", file.display()))
+            .hint("the certificate of the authority that signed the service's own")
     })
 }
 

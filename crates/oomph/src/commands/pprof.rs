@@ -1,6 +1,6 @@
 //! `oomph pprof top|diff|merge|flame|raw`.
 
-use crate::args::{FlameFormat, Granularity, PprofCommand, Select, TableFormat};
+use crate::args::{FlameFormat, Granularity, PprofCommand, Select, Table, TableFormat};
 use crate::{Failure, Outcome, output};
 use profile::{
     Filter, HeapStacks, Merger, Profile, ProfileError, ProfileKind, ReadLimits, SortBy, Top, TopOptions, TopRow,
@@ -14,20 +14,17 @@ use std::path::{Path, PathBuf};
 
 pub(super) fn run(c: &PprofCommand) -> Result<Outcome, Failure> {
     match c {
-        PprofCommand::Top { files, select, by, cum, rows, binary, format } => {
+        PprofCommand::Top { files, table, binary } => {
             let p = read_all(files)?;
-            let table = Table { select, by: *by, cum: *cum, rows: *rows, binary: binary.as_deref(), format: *format };
-            table.print(&p).map_err(|e| e.of(files))
+            print_table(&p, table, binary.as_deref()).map_err(|e| e.of(files))
         }
-        PprofCommand::Diff { base, new, select, by, cum, rows, output: to, format } => {
+        PprofCommand::Diff { base, new, table, output: to } => {
             let both = [new.clone(), base.clone()];
             let p = read(new)?.diff(&read(base)?).map_err(|e| explained(&e).of(&both))?;
             if let Some(path) = to {
                 output::write(Some(path), &p.write())?;
             }
-            Table { select, by: *by, cum: *cum, rows: *rows, binary: None, format: *format }
-                .print(&p)
-                .map_err(|e| e.of(&both))
+            print_table(&p, table, None).map_err(|e| e.of(&both))
         }
         PprofCommand::Merge { files, output: to } => {
             let p = read_all(files)?;
@@ -125,83 +122,72 @@ fn filter(select: &Select) -> Result<Filter, Failure> {
     Filter::new(select.focus.as_deref(), select.ignore.as_deref(), None, None, None).map_err(|e| explained(&e))
 }
 
-struct Table<'a> {
-    select: &'a Select,
-    by: Granularity,
-    cum: bool,
-    rows: usize,
-    binary: Option<&'a Path>,
-    format: TableFormat,
+fn print_table(p: &Profile, t: &Table, binary: Option<&Path>) -> Result<Outcome, Failure> {
+    let mut top = match t.by {
+        Granularity::Sites => sites(p, t, binary)?,
+        by => nodes(p, t, by)?,
+    };
+    let text = match t.format {
+        TableFormat::Text => {
+            // A line break in a name would break the row.
+            for row in &mut top.rows {
+                if let Cow::Owned(clean) = output::plain(&row.name) {
+                    row.name = clean;
+                }
+            }
+            output::visible(&profile::render_top(p, &top, t.rows, "")).into_owned()
+        }
+        TableFormat::Json => json(&top, t.rows)?,
+    };
+    output::stdout(text.as_bytes()).map(|()| Outcome::Fine)
 }
 
-impl Table<'_> {
-    fn print(&self, p: &Profile) -> Result<Outcome, Failure> {
-        let mut top = match self.by {
-            Granularity::Sites => self.sites(p)?,
-            by => self.nodes(p, by)?,
-        };
-        let text = match self.format {
-            TableFormat::Text => {
-                // A line break in a name would break the row.
-                for row in &mut top.rows {
-                    if let Cow::Owned(clean) = output::plain(&row.name) {
-                        row.name = clean;
-                    }
-                }
-                output::visible(&profile::render_top(p, &top, self.rows, "")).into_owned()
-            }
-            TableFormat::Json => json(&top, self.rows)?,
-        };
-        output::stdout(text.as_bytes()).map(|()| Outcome::Fine)
-    }
+fn nodes(p: &Profile, t: &Table, by: Granularity) -> Result<Top, Failure> {
+    let granularity = match by {
+        Granularity::Lines => profile::Granularity::Line,
+        Granularity::Packages => profile::Granularity::Package,
+        Granularity::Functions | Granularity::Sites => profile::Granularity::Function,
+    };
+    let sort = if t.cum { SortBy::Cum } else { SortBy::Flat };
+    let sample_type = t.select.sample_type.clone().unwrap_or_default();
+    p.top(&TopOptions { sample_type, granularity, sort, filter: filter(&t.select)? }).map_err(|e| explained(&e))
+}
 
-    fn nodes(&self, p: &Profile, by: Granularity) -> Result<Top, Failure> {
-        let granularity = match by {
-            Granularity::Lines => profile::Granularity::Line,
-            Granularity::Packages => profile::Granularity::Package,
-            Granularity::Functions | Granularity::Sites => profile::Granularity::Function,
-        };
-        let sort = if self.cum { SortBy::Cum } else { SortBy::Flat };
-        let sample_type = self.select.sample_type.clone().unwrap_or_default();
-        p.top(&TopOptions { sample_type, granularity, sort, filter: filter(self.select)? }).map_err(|e| explained(&e))
-    }
-
-    /// By user line and mechanism.
-    fn sites(&self, p: &Profile) -> Result<Top, Failure> {
-        p.expect_kind(ProfileKind::Heap).map_err(|e| explained(&e))?;
-        let sample_type = self.select.sample_type.clone().unwrap_or_else(|| p.default_sample_type());
-        let index = p.sample_index(&sample_type).map_err(|e| explained(&e))?;
-        let filtered = p.filtered(&filter(self.select)?)?;
-        let stacks = match self.binary {
-            Some(path) => {
-                let exe = output::read(path)?;
-                if !exe.starts_with(b"\x7fELF") {
-                    return Err(Failure::new(format!("--binary {} is no ELF executable", path.display()))
-                        .hint("name the service's own executable, for example /proc/PID/exe"));
-                }
-                HeapStacks::with_hints(&filtered, &bundle::CallHints::of_executable(&filtered, &exe))?
+/// By user line and mechanism.
+fn sites(p: &Profile, t: &Table, binary: Option<&Path>) -> Result<Top, Failure> {
+    p.expect_kind(ProfileKind::Heap).map_err(|e| explained(&e))?;
+    let sample_type = t.select.sample_type.clone().unwrap_or_else(|| p.default_sample_type());
+    let index = p.sample_index(&sample_type).map_err(|e| explained(&e))?;
+    let filtered = p.filtered(&filter(&t.select)?)?;
+    let stacks = match binary {
+        Some(path) => {
+            let exe = output::read(path)?;
+            if !exe.starts_with(b"\x7fELF") {
+                return Err(Failure::new(format!("--binary {} is no ELF executable", path.display()))
+                    .hint("name the service's own executable, for example /proc/PID/exe"));
             }
-            None => HeapStacks::of(&filtered)?,
-        };
-        let mut sums: HashMap<(u32, model::Mechanism), i64> = HashMap::new();
-        for s in &stacks.stacks {
-            let values = [s.alloc_objects, s.alloc_bytes, s.inuse_objects, s.inuse_bytes];
-            let frame = s.frames.get(s.user.unwrap_or(0) as usize).copied().unwrap_or(0);
-            let sum = sums.entry((frame, s.mechanism)).or_default();
-            *sum = sum.saturating_add(values.get(index).copied().unwrap_or(0));
+            HeapStacks::with_hints(&filtered, &bundle::CallHints::of_executable(&filtered, &exe))?
         }
-        let mut rows: Vec<TopRow> = sums
-            .into_iter()
-            .filter(|(_, v)| *v != 0)
-            .map(|((frame, mechanism), v)| {
-                let name = stacks.frames.get(frame as usize).map_or_else(String::new, ToString::to_string);
-                TopRow { name: format!("{mechanism}: {name}"), flat: v, cum: v, ..TopRow::default() }
-            })
-            .collect();
-        rows.sort_by(|a, b| b.flat.abs().cmp(&a.flat.abs()).then_with(|| a.name.cmp(&b.name)));
-        let unit = if sample_type.ends_with("objects") { "count" } else { "bytes" };
-        Ok(Top { sample_type, unit: unit.to_owned(), total: p.total(index), rows })
+        None => HeapStacks::of(&filtered)?,
+    };
+    let mut sums: HashMap<(u32, model::Mechanism), i64> = HashMap::new();
+    for s in &stacks.stacks {
+        let values = [s.alloc_objects, s.alloc_bytes, s.inuse_objects, s.inuse_bytes];
+        let frame = s.frames.get(s.user.unwrap_or(0) as usize).copied().unwrap_or(0);
+        let sum = sums.entry((frame, s.mechanism)).or_default();
+        *sum = sum.saturating_add(values.get(index).copied().unwrap_or(0));
     }
+    let mut rows: Vec<TopRow> = sums
+        .into_iter()
+        .filter(|(_, v)| *v != 0)
+        .map(|((frame, mechanism), v)| {
+            let name = stacks.frames.get(frame as usize).map_or_else(String::new, ToString::to_string);
+            TopRow { name: format!("{mechanism}: {name}"), flat: v, cum: v, ..TopRow::default() }
+        })
+        .collect();
+    rows.sort_by(|a, b| b.flat.abs().cmp(&a.flat.abs()).then_with(|| a.name.cmp(&b.name)));
+    let unit = if sample_type.ends_with("objects") { "count" } else { "bytes" };
+    Ok(Top { sample_type, unit: unit.to_owned(), total: p.total(index), rows })
 }
 
 fn json(top: &Top, rows: usize) -> Result<String, Failure> {

@@ -33,7 +33,7 @@ pub fn read_memstats(text: &[u8]) -> Result<(MemStats, Vec<Gap>), ProfileError> 
             gaps.push(Gap::at((start + at) as u64, format!("MemStats field {name} is unreadable")));
         }
     }
-    rings.into_stats(&mut m);
+    m.set_recent(&rings.pauses, &rings.ends);
     let missing: Vec<_> = (REQUIRED.iter().zip(seen)).filter(|(_, s)| !s).map(|(n, _)| *n).collect();
     if !missing.is_empty() {
         gaps.push(Gap::at(
@@ -79,21 +79,6 @@ fn parts(line: &[u8]) -> Option<(&str, &str)> {
 struct Rings {
     pauses: Vec<u64>,
     ends: Vec<u64>,
-}
-
-impl Rings {
-    /// The most recent pause is at `[(NumGC+255)%256]`.
-    fn into_stats(self, m: &mut MemStats) {
-        let newest_first = |ring: &[u64]| -> Vec<u64> {
-            if ring.len() != 256 {
-                return Vec::new();
-            }
-            (0..m.num_gc.min(256)).filter_map(|k| ring.get(((m.num_gc + 255 - k) % 256) as usize).copied()).collect()
-        };
-        let (p, e) = (newest_first(&self.pauses), newest_first(&self.ends));
-        m.recent_pauses_ns = p;
-        m.recent_pause_ends_ns = e;
-    }
 }
 
 /// False when the value is unreadable.

@@ -6,10 +6,12 @@
 mod heap;
 mod memstats;
 mod records;
+mod symbols;
 
 pub(crate) use records::{Quoted, split_place};
 
 pub use memstats::read_memstats;
+pub use symbols::read_symbols;
 
 use crate::ProfileError;
 use crate::columns::Columns;

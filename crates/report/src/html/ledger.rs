@@ -17,6 +17,7 @@ const fn class(t: LedgerTerm) -> &'static str {
         LedgerTerm::Fragmentation => "t-frag",
         LedgerTerm::IdleHeap => "t-idle",
         LedgerTerm::GoroutineStacks => "t-stacks",
+        LedgerTerm::UndividedHeap => "t-heap",
         LedgerTerm::RuntimeMetadata => "t-runtime",
         LedgerTerm::Binary => "t-binary",
         LedgerTerm::Libraries => "t-libs",

@@ -13,6 +13,7 @@ pub(crate) const fn term(t: LedgerTerm) -> &'static str {
         LedgerTerm::Fragmentation => "fragmentation",
         LedgerTerm::IdleHeap => "idle heap",
         LedgerTerm::GoroutineStacks => "stacks",
+        LedgerTerm::UndividedHeap => "Go heap, undivided",
         LedgerTerm::RuntimeMetadata => "runtime",
         LedgerTerm::Binary => "binary",
         LedgerTerm::Libraries => "libraries",

@@ -1,0 +1,121 @@
+//! `oomph diagnose URL --url-only`: what a service says of itself over HTTP must name the same map,
+//! at the same lines, with the same verdict, as its executable does. Asserts on the specimen's own
+//! source lines. Runs with each Go of the list that is at hand, at least one (found or fetched).
+
+#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "tests")]
+
+use lab::{Running, Specimen, Toolchain};
+use serde_json::{Value, json};
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+/// Bucket maps and shortened stacks, Swiss maps and shortened stacks, Swiss maps and whole stacks (twice).
+const RELEASES: [&str; 4] = ["1.23.9", "1.25.5", "1.26.6", "1.27.3"];
+
+/// A map grows by tables of some 30 KiB, of which one in twenty is sampled: a shorter window may see none.
+const WINDOW: &str = "24s";
+
+fn toolchains() -> Vec<Toolchain> {
+    let cache = lab::default_cache_dir();
+    let find = |release: &&str| {
+        let want = model::GoVersion::parse(&format!("go{release}")).unwrap();
+        let found = Toolchain::find(Some(&want), &cache).unwrap();
+        if found.is_none() {
+            eprintln!("Go {release} is not at hand: left out");
+        }
+        found
+    };
+    let mut found: Vec<_> = RELEASES.iter().filter_map(find).collect();
+    if found.is_empty() {
+        found.push(Toolchain::find_or_fetch(None, &cache, &mut |p| eprintln!("{p}")).unwrap());
+    }
+    found
+}
+
+/// Starts a specimen and waits until it holds something.
+fn start(name: &str, go: &Toolchain, dir: &Path) -> Running {
+    let specimen = Specimen::by_name(name).unwrap();
+    let binary = specimen.build(go, dir).unwrap();
+    let running = specimen.start(&binary, &["-max-seconds", "240"]).unwrap();
+    let begin = Instant::now();
+    while running.truth().unwrap().uptime_seconds < 2.0 {
+        assert!(begin.elapsed() < Duration::from_secs(90), "{name} does not get going");
+        // A pace for asking; nothing depends on it.
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    running
+}
+
+/// The report of `oomph diagnose ARGS`.
+fn diagnose(args: &[&str]) -> Value {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_oomph"));
+    let out = command.arg("diagnose").args(args).args(["-q", "-f", "json"]).output().unwrap();
+    let errors = String::from_utf8_lossy(&out.stderr);
+    assert_eq!(out.status.code(), Some(1), "{errors}");
+    serde_json::from_slice(&out.stdout).unwrap()
+}
+
+fn growth(report: &Value) -> &Value {
+    let found = report["findings"].as_array().unwrap().iter().find(|f| f["rule"] == "growing-allocation-site");
+    found.unwrap_or_else(|| panic!("no growth was found: {report:#}"))
+}
+
+/// Kinds of the artifacts of a bundle.
+fn kinds(bundle: &str) -> Vec<String> {
+    let bundle = bundle::Bundle::open(Path::new(bundle)).unwrap();
+    bundle.manifest().artifacts.iter().map(|a| a.kind.to_string()).collect()
+}
+
+#[test]
+fn a_map_is_named_without_the_executable() {
+    let dir = tempfile::tempdir().unwrap();
+    let lines: Vec<u32> = Specimen::by_name("map-cache").unwrap().site_lines().unwrap().iter().map(|s| s.1).collect();
+    for go in toolchains() {
+        let running = start("map-cache", &go, dir.path());
+        let bundle = dir.path().join(format!("{}.oomph", go.release()));
+        let bundle = bundle.to_str().unwrap();
+        let url = running.url();
+        let (afar, near) = std::thread::scope(|s| {
+            let near = s.spawn(|| diagnose(&[url, "--for", WINDOW]));
+            let afar = diagnose(&[url, "--url-only", "--for", WINDOW, "--save", bundle]);
+            (afar, near.join().unwrap())
+        });
+        running.stop().unwrap();
+
+        for report in [&afar, &near] {
+            assert_eq!(report["verdict"], "leak", "{}: {report:#}", go.release());
+            let f = growth(report);
+            assert_eq!(f["subject"], json!({"kind": "map", "mechanism": "map-insert"}), "{}", go.release());
+            let found: Vec<_> = f["sites"].as_array().unwrap().iter().filter_map(|s| s["line"].as_u64()).collect();
+            assert!(lines.iter().all(|l| found.contains(&u64::from(*l))), "{}: {found:?}", go.release());
+        }
+        assert_eq!(afar["target"]["pid"], Value::Null);
+
+        let kinds = kinds(bundle);
+        assert!(!kinds.iter().any(|k| k == "call-targets" || k.starts_with("proc-")), "{kinds:?}");
+        let asked = kinds.iter().filter(|k| *k == "symbols").count();
+        assert!((1..=2).contains(&asked), "{asked} questions to /debug/pprof/symbol");
+        let offline = diagnose(&[bundle]);
+        for part in ["verdict", "summary", "findings", "checked", "limits"] {
+            assert_eq!(offline[part], afar[part], "{part} differs offline");
+        }
+    }
+}
+
+/// Up to Go 1.25 the stacks do not hold `growslice`: what cannot be seen must not be a leak.
+#[test]
+fn a_slice_is_named_from_go_1_26_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let all = toolchains();
+    let old = all.iter().find(|go| !go.version().at_least(26));
+    let new = all.iter().find(|go| go.version().at_least(26));
+    for (go, verdict, mechanism) in [(old, "risk", "other"), (new, "leak", "slice-growth")] {
+        let Some(go) = go else { continue };
+        let running = start("slice-grow", go, dir.path());
+        let report = diagnose(&[running.url(), "--url-only", "--for", WINDOW]);
+        running.stop().unwrap();
+        assert_eq!(report["verdict"], verdict, "{}: {report:#}", go.release());
+        assert_eq!(growth(&report)["subject"]["mechanism"], mechanism, "{}", go.release());
+    }
+}
