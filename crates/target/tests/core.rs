@@ -118,7 +118,7 @@ fn salvages_what_is_there(dumped: &Dumped) {
     let bytes = fs::read(&dumped.core).unwrap();
     let whole = CoreFile::open(&dumped.core).unwrap();
     let path = dumped.dir.path().join("cut");
-    for tenth in 1..10 {
+    for tenth in [1, 5, 9] {
         let len = bytes.len() * tenth / 10;
         fs::write(&path, &bytes[..len]).unwrap();
         let cut = CoreFile::open(&path).unwrap();

@@ -1,7 +1,7 @@
 //! x86-64: a system call in a thread of another process that mends itself, whoever dies meanwhile.
 //! Owns the code, the frame and the registers; moves nothing.
 //!
-//! The thread is set to `CODE`, which makes the call and then `rt_sigreturn`, with the stack
+//! The thread is set to code which makes the call and then `rt_sigreturn`, with the stack
 //! pointer at a signal frame that holds the thread's own registers and signal mask. Normally the
 //! tracer takes over at the end of the call and puts the registers back itself. If the tracer dies
 //! first, the thread runs on, and the kernel restores it from the frame.
@@ -11,13 +11,28 @@ use super::registers::amd64::*;
 use super::sys::Tid;
 use std::io;
 
+/// Length of either code.
+const CODE_LEN: usize = 32;
+
 /// `syscall; mov eax, 15 (rt_sigreturn); syscall; ud2`.
-pub(super) const CODE: [u8; 16] = [0x0f, 0x05, 0xb8, 15, 0, 0, 0, 0x0f, 0x05, 0x0f, 0x0b, 0x90, 0x90, 0x90, 0x90, 0x90];
+const PLAIN: [u8; 11] = [0x0f, 0x05, 0xb8, 15, 0, 0, 0, 0x0f, 0x05, 0x0f, 0x0b];
+/// `syscall; test eax, eax; jz child; mov eax, 15; syscall; child: xor edi, edi; mov eax, 60 (exit);
+/// syscall; ud2`.
+const FORKING: [u8; 24] = [
+    0x0f, 0x05, 0x85, 0xc0, 0x74, 0x07, 0xb8, 15, 0, 0, 0, 0x0f, 0x05, 0x31, 0xff, 0xb8, 60, 0, 0, 0, 0x0f, 0x05, 0x0f,
+    0x0b,
+];
+
+/// The code for a call. After `clone` the child, should it ever run, exits at once; after another
+/// call a result of 0 means nothing of the kind.
+pub(super) const fn code(number: u64) -> &'static [u8] {
+    if number == SYS_CLONE { &FORKING } else { &PLAIN }
+}
 
 /// Code, `struct rt_sigframe` up to its `siginfo` (`arch/x86/include/asm/sigframe.h`), a reserve.
-pub(super) const ROOM: usize = 16 + 8 + 304 + 8;
+pub(super) const ROOM: usize = CODE_LEN + 8 + 304 + 8;
 
-pub(super) const SYS_GETPID: u64 = 39;
+const SYS_GETPID: u64 = 39;
 pub(super) const SYS_CLONE: u64 = 56;
 pub(super) const SYS_WAIT4: u64 = 61;
 
@@ -61,9 +76,10 @@ fn resumed(words: &[u64; MOST_WORDS]) -> [u64; MOST_WORDS] {
 }
 
 /// The code and the frame, to be written at the site.
-pub(super) fn image(_tid: Tid, words: &[u64; MOST_WORDS], blocked: u64) -> io::Result<[u8; ROOM]> {
+pub(super) fn image(_tid: Tid, words: &[u64; MOST_WORDS], blocked: u64, number: u64) -> io::Result<[u8; ROOM]> {
     let mut out = [0; ROOM];
-    out[..CODE.len()].copy_from_slice(&CODE);
+    let code = code(number);
+    out[..code.len()].copy_from_slice(code);
     let r = resumed(words);
     // struct sigcontext_64: r8 to r15, di, si, bp, bx, dx, ax, cx, sp, ip, flags, then cs and ss.
     let context = [
@@ -90,7 +106,7 @@ pub(super) fn image(_tid: Tid, words: &[u64; MOST_WORDS], blocked: u64) -> io::R
     // UC_SIGCONTEXT_SS and UC_STRICT_RESTORE_SS. A stack of size 0 leaves the alternate one as it
     // is, a null fpstate clears the vector registers.
     const FLAGS: u64 = 0x6;
-    let ucontext = CODE.len() + 8;
+    let ucontext = CODE_LEN + 8;
     let mut put = |at: usize, word: u64| {
         if let Some(to) = out.get_mut(ucontext + at..ucontext + at + 8) {
             to.copy_from_slice(&word.to_le_bytes());
@@ -112,7 +128,7 @@ pub(super) fn harmless(words: &[u64; MOST_WORDS], base: u64) -> [u64; MOST_WORDS
     // Not in a system call: nothing for the kernel to restart.
     out[ORIG_RAX] = u64::MAX;
     // rt_sigreturn looks for its frame 8 bytes below the stack pointer.
-    out[RSP] = base + CODE.len() as u64 + 8;
+    out[RSP] = base + CODE_LEN as u64 + 8;
     out[EFLAGS] &= !TRAP_FLAG;
     out
 }
@@ -159,12 +175,12 @@ mod tests {
         words[CS] = 0x33;
         words[SS] = 0x2b;
         assert_eq!(suits(&words), Some(0));
-        let image = image(1, &words, 0xabcd).unwrap();
+        let image = image(1, &words, 0xabcd, SYS_WAIT4).unwrap();
         let word = |at: usize| u64::from_le_bytes(image[at..at + 8].try_into().unwrap());
-        let context = 16 + 8 + 40;
+        let context = CODE_LEN + 8 + 40;
         assert_eq!((word(context + 13 * 8), word(context + 15 * 8), word(context + 16 * 8)), (202, 0x7000, 0x1000));
         assert_eq!(word(context + 18 * 8), 0x2b << 48 | 0x33);
-        assert_eq!(word(16 + 8 + 296), 0xabcd);
+        assert_eq!(word(CODE_LEN + 8 + 296), 0xabcd);
         words[ORIG_RAX] = u64::MAX;
         assert_eq!(suits(&words), None);
     }

@@ -9,10 +9,23 @@ use super::registers::arm64::{PC, PSTATE, SP};
 use super::sys::{self, Tid};
 use std::io;
 
+/// Length of either code; the stack pointer behind it is aligned to 16.
+const CODE_LEN: u64 = 32;
+
 /// `svc #0; mov x8, #139 (rt_sigreturn); svc #0; brk #0`.
-pub(super) const CODE: [u8; 16] =
+const PLAIN: [u8; 16] =
     [0x01, 0x00, 0x00, 0xd4, 0x68, 0x11, 0x80, 0xd2, 0x01, 0x00, 0x00, 0xd4, 0x00, 0x00, 0x20, 0xd4];
-const CODE_LEN: u64 = 16;
+/// `svc #0; cbz x0, child; mov x8, #139; svc #0; child: mov x8, #93 (exit); svc #0; brk #0`.
+const FORKING: [u8; 28] = [
+    0x01, 0x00, 0x00, 0xd4, 0x60, 0x00, 0x00, 0xb4, 0x68, 0x11, 0x80, 0xd2, 0x01, 0x00, 0x00, 0xd4, 0xa8, 0x0b, 0x80,
+    0xd2, 0x01, 0x00, 0x00, 0xd4, 0x00, 0x00, 0x20, 0xd4,
+];
+
+/// The code for a call. After `clone` the child, should it ever run, exits at once; after another
+/// call a result of 0 means nothing of the kind.
+pub(super) const fn code(number: u64) -> &'static [u8] {
+    if number == SYS_CLONE { &FORKING } else { &PLAIN }
+}
 
 /// Of `struct rt_sigframe` (`arch/arm64/kernel/signal.c`): siginfo of 128 bytes, ucontext.
 const UCONTEXT: usize = 128;
@@ -42,12 +55,13 @@ pub(super) fn suits(_words: &[u64; MOST_WORDS]) -> Option<u8> {
 }
 
 /// The code and the frame, to be written at the site.
-pub(super) fn image(tid: Tid, words: &[u64; MOST_WORDS], blocked: u64) -> io::Result<[u8; ROOM]> {
+pub(super) fn image(tid: Tid, words: &[u64; MOST_WORDS], blocked: u64, number: u64) -> io::Result<[u8; ROOM]> {
     // struct user_fpsimd_state: 32 registers, fpsr, fpcr.
     let mut vectors = [0_u8; 528];
     sys::get_set(tid, NT_PRFPREG, &mut vectors)?;
     let mut out = [0; ROOM];
-    out[..CODE.len()].copy_from_slice(&CODE);
+    let code = code(number);
+    out[..code.len()].copy_from_slice(code);
     let mut put = |at: usize, bytes: &[u8]| {
         let at = CODE_LEN as usize + at;
         if let Some(to) = out.get_mut(at..at + bytes.len()) {

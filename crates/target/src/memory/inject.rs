@@ -7,8 +7,8 @@
 //! 2. Registers: a harmless call (getpid) by that code. *It makes the call and is restored from the
 //!    frame, registers and signal mask.*
 //! 3. It runs to the entry of that call; now all signals are blocked. *As 2.*
-//! 4. Registers: the wanted call instead. *It makes that call, then as 2. A child made by it has no
-//!    stack: its first step faults, and with SIGSEGV blocked the kernel ends it.*
+//! 4. Registers: the wanted call instead. *It makes that call, then as 2. A child made by it
+//!    exits at once, without a stack and with all signals blocked.*
 //! 5. It runs to the end of the call. *As 2.*
 //! 6. A stop is requested, the signal mask and then the registers are put back, and it runs into
 //!    that stop, where the kernel restarts the call that the first stop interrupted. *It goes on
@@ -99,7 +99,8 @@ fn slot(tail: &[u8]) -> Option<(usize, bool)> {
     let is_zero = |bytes: &[u8]| bytes.iter().all(|&b| b == 0);
     let usable = |at: usize| {
         let bytes = tail.get(at..at.checked_add(SLOT)?)?;
-        (is_zero(bytes) || bytes.starts_with(&call::CODE)).then_some(is_zero(bytes))
+        let ours = [SYS_CLONE, SYS_WAIT4].iter().any(|n| bytes.starts_with(call::code(*n)));
+        (is_zero(bytes) || ours).then_some(is_zero(bytes))
     };
     let places = (1..=SLOTS).filter_map(|k| tail.len().checked_sub(k * SLOT));
     let mut found: Vec<(usize, bool)> = places.map_while(|at| Some((at, usable(at)?))).collect();
@@ -145,7 +146,7 @@ pub(super) fn call(
 }
 
 fn attempt(thread: &mut Tracee, site: &Site, number: u64, arguments: [u64; 5]) -> io::Result<Attempt> {
-    let image = call::image(thread.tid, &thread.registers, thread.blocked)?;
+    let image = call::image(thread.tid, &thread.registers, thread.blocked, number)?;
     site.write(thread, &image)?;
     // On an error the thread may still need the frame, so it stays: once let go, the thread mends itself.
     let outcome = steps(thread, site.base, number, arguments)?;
@@ -227,10 +228,11 @@ mod tests {
         let mut tail = vec![0; len];
         assert_eq!(slot(&tail), Some((len - SLOT, true)));
         // Left by a tracer that was killed: the next one.
-        tail[len - SLOT..][..call::CODE.len()].copy_from_slice(&call::CODE);
+        let (clone, wait4) = (call::code(SYS_CLONE), call::code(SYS_WAIT4));
+        tail[len - SLOT..][..clone.len()].copy_from_slice(clone);
         assert_eq!(slot(&tail), Some((len - 2 * SLOT, true)));
         for k in 2..=SLOTS {
-            tail[len - k * SLOT..][..call::CODE.len()].copy_from_slice(&call::CODE);
+            tail[len - k * SLOT..][..wait4.len()].copy_from_slice(wait4);
         }
         assert_eq!(slot(&tail), Some((len - SLOT, false)));
         // The image reaches into the last slot; or ends right before it.

@@ -5,8 +5,8 @@
 //! The child has no exit signal, so the process gets no SIGCHLD and its `wait4(-1)` does not see it;
 //! it shares the table of open files instead of copying it, so no socket, pipe or lock is held
 //! longer. It is traced and stopped from its birth and never runs an instruction. It dies with this
-//! program (`PTRACE_O_EXITKILL`); in the instant before that is set, it dies of its first step, for
-//! it has no stack and blocks all signals. It is the first to go when memory is short.
+//! program (`PTRACE_O_EXITKILL`); if this program dies in the instant before that is set, all the
+//! child does is exit. It is the first to go when memory is short.
 //!
 //! Not frozen: memory shared with other processes. Absent: what was marked `MADV_DONTFORK`.
 
@@ -381,7 +381,7 @@ impl Child {
 }
 
 /// Children of a process that are dead copies of it, by the pid it knows them by: zombies without
-/// an exit signal, ended by SIGKILL or SIGSEGV. Go itself starts no children without exit signal.
+/// an exit signal, ended by SIGKILL or by exit(0). Go itself starts no children without exit signal.
 fn dead_copies(process: &Process) -> Vec<u64> {
     let pid = process.pid();
     let tids = threads_of(pid).unwrap_or_default();
@@ -395,7 +395,7 @@ fn dead_copies(process: &Process) -> Vec<u64> {
         // proc(5): state is field 3, exit_signal 38, exit_code 52; a name comes before.
         let name = head.split_once('(')?.1 == process.name();
         let is_copy = name && fields.first() == Some(&"Z") && fields.get(35) == Some(&"0");
-        let killed = matches!(fields.get(49)?.parse::<i32>().ok()? & 0x7f, libc::SIGKILL | libc::SIGSEGV);
+        let killed = matches!(fields.get(49)?.parse::<i32>().ok()?, 0 | libc::SIGKILL);
         let status = fs::read_to_string(format!("/proc/{child}/status")).ok()?;
         let numbers = status.lines().find_map(|l| l.strip_prefix("NSpid:"))?;
         (is_copy && killed).then(|| numbers.split_whitespace().last()?.parse().ok())?
