@@ -18,6 +18,9 @@ const WINDOW: u64 = 1 << 20;
 /// Most groups of one array that are followed.
 const MOST_REPEATS: u64 = 1 << 32;
 
+/// Objects that wait to be followed from which on they are sorted by address.
+const SORTED_FROM: usize = 256;
+
 /// How much of the heap has a type, and by what.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TypingStats {
@@ -322,25 +325,36 @@ impl<'a> Typer<'a> {
     /// Follows typed pointers until nothing new is learnt. Ends: every step makes an object's shape better,
     /// and there are finitely many.
     fn spread(&mut self) {
-        while let Some(object) = self.queue.pop() {
-            let Some(found) = self.place(object) else { continue };
-            match self.shapes.of(object) {
-                Shape::Unknown | Shape::Text | Shape::Goroutine => {}
-                Shape::Value(id) => self.values(found, id, false),
-                Shape::Array(id) => self.values(found, id, true),
-                Shape::MapHeader(map) => self.map_header(found.1, map),
-                Shape::MapDirectory(map) => self.map_directory(found, map),
-                Shape::MapTable(map) => self.map_table(found.1, map),
-                Shape::MapGroups(map) => {
-                    if let Some(group) = self.slots_type(map) {
-                        self.values(found, group, true);
-                    }
-                }
-                Shape::MapBuckets(map) => self.map_buckets(found, map),
-                Shape::MapExtra(map) => self.map_extra(found.1, map),
-                Shape::Channel(chan) => self.channel(found.1, chan),
-                Shape::Closure(_) => {}
+        let mut batch = Vec::new();
+        while !self.queue.is_empty() {
+            std::mem::swap(&mut batch, &mut self.queue);
+            // Neighbours in memory follow each other: fewer cache misses, fewer reads of a frozen copy.
+            if batch.len() > SORTED_FROM {
+                batch.sort_unstable();
             }
+            for object in batch.drain(..) {
+                self.spread_from(object);
+            }
+        }
+    }
+
+    fn spread_from(&mut self, object: ObjectId) {
+        let Some(found) = self.place(object) else { return };
+        match self.shapes.of(object) {
+            Shape::Unknown | Shape::Text | Shape::Goroutine | Shape::Closure(_) => {}
+            Shape::Value(id) => self.values(found, id, false),
+            Shape::Array(id) => self.values(found, id, true),
+            Shape::MapHeader(map) => self.map_header(found.1, map),
+            Shape::MapDirectory(map) => self.map_directory(found, map),
+            Shape::MapTable(map) => self.map_table(found.1, map),
+            Shape::MapGroups(map) => {
+                if let Some(group) = self.slots_type(map) {
+                    self.values(found, group, true);
+                }
+            }
+            Shape::MapBuckets(map) => self.map_buckets(found, map),
+            Shape::MapExtra(map) => self.map_extra(found.1, map),
+            Shape::Channel(chan) => self.channel(found.1, chan),
         }
     }
 
