@@ -1,5 +1,7 @@
 //! Objects of real Go programs, counted from outside, against the runtime's own count.
 
+#![allow(clippy::unwrap_used, reason = "tests")]
+
 mod common;
 
 use common::{Parked, toolchains};

@@ -1,6 +1,8 @@
 //! The heap profile and the goroutines of real Go programs, read from outside, against what the
 //! programs say themselves.
 
+#![allow(clippy::unwrap_used, reason = "tests")]
+
 mod common;
 
 use common::{Parked, toolchains};

@@ -35,6 +35,10 @@ pub struct Expectation {
     pub observe_seconds: u32,
     /// A healthy specimen that looks like it.
     pub healthy_twin: Option<String>,
+    /// It has several faults at once, and its own count is of all of them: it is left out where specimens
+    /// are held against one culprit.
+    #[serde(default)]
+    pub several: bool,
 }
 
 /// A line of a specimen's source, found by the comment at its end.
