@@ -2,7 +2,7 @@
 #![no_main]
 
 use gobinary::{
-    BuildInfo, FrameArch, FuncKind, Functions, GoBinary, Memory, ModuleBases, ModuleTables, Slices, StackSource, StackStart,
+    BuildInfo, FuncKind, Functions, GoBinary, Memory, ModuleBases, ModuleTables, Slices, StackSource, StackStart,
     callers_frames, printable_name, scan_stack,
 };
 use libfuzzer_sys::fuzz_target;
@@ -46,7 +46,7 @@ fuzz_target!(|data: &[u8]| {
         let bases = binary.module_bases().unwrap_or_default();
         // As if it were the memory of a program: code, tables and stack are the input.
         let memory = Slices::new([(0x10000, data, true, true)]);
-        for arch in [FrameArch::Amd64, FrameArch::Arm64] {
+        for arch in [gobinary::layout::Arch::Amd64, gobinary::layout::Arch::Arm64] {
             stack(&functions, &memory, arch, &addresses);
         }
         from_memory(&memory, bases);
@@ -88,7 +88,7 @@ fn code(functions: &Functions<'_>, addresses: &[u64]) {
 }
 
 /// Unwinds what the input holds as if it were a stack.
-fn stack(functions: &Functions<'_>, memory: &dyn Memory, arch: FrameArch, addresses: &[u64]) {
+fn stack(functions: &Functions<'_>, memory: &dyn Memory, arch: addresses: &[u64]) {
     let Some(region) = memory.regions().first() else { return };
     let source = StackSource { memory, modules: std::slice::from_ref(functions), arch };
     for (i, &pc) in addresses.iter().enumerate().take(16) {

@@ -31,7 +31,7 @@ pub use pclntab::{
 };
 pub use types::{RuntimeTypes, TypeId};
 pub use unwind::{
-    FrameArch, FrameSlots, ObjectAt, ObjectMask, StackEnd, StackFrame, StackSource, StackStart, StackWalk, StackWord,
-    StackWords, frame_slots, scan_stack,
+    FrameSlots, ObjectAt, ObjectMask, StackEnd, StackFrame, StackSource, StackStart, StackWalk, StackWord, StackWords,
+    frame_slots, scan_stack,
 };
 pub use variables::Variables;

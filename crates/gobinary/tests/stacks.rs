@@ -8,8 +8,8 @@ mod common;
 
 use common::{Go, build};
 use gobinary::{
-    FrameArch, Functions, GoBinary, Memory, ModuleTables, Region, StackEnd, StackFrame, StackSource, StackStart,
-    StackWalk, StackWord, Unreadable, printable_name, scan_stack,
+    Functions, GoBinary, Memory, ModuleTables, Region, StackEnd, StackFrame, StackSource, StackStart, StackWalk,
+    StackWord, Unreadable, printable_name, scan_stack,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -135,7 +135,8 @@ fn layout(version: &str) -> GLayout {
     }
 }
 
-const ARCH: FrameArch = if cfg!(target_arch = "aarch64") { FrameArch::Arm64 } else { FrameArch::Amd64 };
+const ARCH: gobinary::layout::Arch =
+    if cfg!(target_arch = "aarch64") { gobinary::layout::Arch::Arm64 } else { gobinary::layout::Arch::Amd64 };
 
 fn hex(s: &str) -> u64 {
     u64::from_str_radix(s, 16).unwrap()

@@ -3,8 +3,7 @@
 
 use crate::graph::Roots;
 use crate::pointers::HeapView;
-use gobinary::layout::Arch;
-use gobinary::{FrameArch, Functions, StackEnd, StackSource, StackStart, scan_stack};
+use gobinary::{Functions, StackEnd, StackSource, StackStart, scan_stack};
 use goruntime::{Goroutine, Goroutines, Says, Specials, Status};
 
 /// Most bytes of one stack that are scanned.
@@ -150,10 +149,7 @@ fn precise_stack(heap: &HeapView<'_>, g: &Goroutine, functions: &[Functions<'_>]
     if !stands || functions.is_empty() {
         return false;
     }
-    let arch = match heap.types.layout().arch {
-        Arch::Amd64 => FrameArch::Amd64,
-        Arch::Arm64 => FrameArch::Arm64,
-    };
+    let arch = heap.types.layout().arch;
     let start = StackStart {
         pc: g.stands_at.0,
         sp: g.stands_at.1,

@@ -3,6 +3,7 @@
 //! parts of the type where the bitmap is not at hand.
 
 use super::{RuntimeTypes, Type, TypeId};
+use crate::gcprog;
 
 /// Most words of a value whose mask is made: 1 GiB of value, 16 MiB of mask.
 const MOST_WORDS: u64 = 1 << 27;
@@ -116,7 +117,7 @@ impl RuntimeTypes<'_> {
         Some(PointerMask { words, len })
     }
 
-    /// `runGCProg`, `src/runtime/mbitmap.go` (Go 1.19 to 1.23): literal bits and repetitions.
+    /// A GC program (Go 1.19 to 1.23), behind its length in bytes.
     fn run_gc_program(&self, address: u64, len: u64) -> Option<PointerMask> {
         let size = u64::from(self.memory.u32(address).ok()?);
         if size > MOST_PROGRAM {
@@ -125,52 +126,11 @@ impl RuntimeTypes<'_> {
         let mut scratch = Vec::new();
         let program = self.memory.view(address.checked_add(4)?, size as usize, &mut scratch).ok()?;
         let mut program = program.iter().copied();
+        let bytes = gcprog::expand(|| program.next(), len as usize);
         let mut mask = PointerMask::new(len);
-        let mut at = 0_u64;
-        while at < len {
-            let Some(op) = program.next().filter(|&op| op != 0) else { break };
-            let n = u64::from(op & 0x7f);
-            if op & 0x80 == 0 {
-                let mut byte = 0;
-                for i in 0..n {
-                    if i % 8 == 0 {
-                        byte = program.next()?;
-                    }
-                    if byte >> (i % 8) & 1 == 1 {
-                        mask.set(at + i);
-                    }
-                }
-                at += n;
-                continue;
-            }
-            let n = if n == 0 { varint(&mut program)? } else { n };
-            let count = varint(&mut program)?;
-            // What is repeated was written before; what lies behind the last pointer is not kept.
-            let start = at.checked_sub(n)?;
-            let end = at.saturating_add(n.saturating_mul(count)).min(len);
-            for to in at..end {
-                if mask.is_pointer(start + (to - at) % n.max(1)) {
-                    mask.set(to);
-                }
-            }
-            at = at.saturating_add(n.saturating_mul(count));
-            if n == 0 {
-                break;
-            }
+        for (word, chunk) in mask.words.iter_mut().zip(bytes.chunks(8)) {
+            *word = chunk.iter().rev().fold(0, |word, &byte| word << 8 | u64::from(byte));
         }
         Some(mask)
     }
-}
-
-/// A length of a GC program: seven bits a byte, the lowest first.
-fn varint(program: &mut dyn Iterator<Item = u8>) -> Option<u64> {
-    let mut value = 0_u64;
-    for shift in (0..63).step_by(7) {
-        let byte = program.next()?;
-        value |= u64::from(byte & 0x7f) << shift;
-        if byte < 0x80 {
-            return Some(value);
-        }
-    }
-    None
 }

@@ -12,6 +12,7 @@ mod words;
 pub use objects::{StackWord, StackWords, scan_stack};
 pub use slots::{FrameSlots, ObjectAt, ObjectMask, frame_slots};
 
+use crate::layout::Arch;
 use crate::pclntab::find_in;
 use crate::{Func, FuncKind, Functions, LogicalFrames, Memory};
 use std::ops::Range;
@@ -20,36 +21,27 @@ use words::Words;
 /// Most frames of one stack: Go's limit of 1 GB for a stack allows far fewer.
 const MOST_FRAMES: u32 = 1 << 26;
 
-/// The processor, as far as stack frames differ.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FrameArch {
-    /// A call pushes the return address.
-    Amd64,
-    /// A call leaves the return address in a register, and the callee saves it at its stack pointer.
-    Arm64,
+/// `sys.MinFrameSize`: the word for the link register at the bottom of each frame.
+const fn min_frame(arch: Arch) -> u64 {
+    match arch {
+        Arch::Amd64 => 0,
+        Arch::Arm64 => 8,
+    }
 }
 
-impl FrameArch {
-    /// `sys.MinFrameSize`: the word for the link register at the bottom of each frame.
-    const fn min_frame(self) -> u64 {
-        match self {
-            Self::Amd64 => 0,
-            Self::Arm64 => 8,
-        }
+/// `alignUp(sys.MinFrameSize, sys.StackAlign)`: what a signal handler puts onto the stack below a call
+/// that it makes up.
+const fn injected_frame(arch: Arch) -> u64 {
+    match arch {
+        Arch::Amd64 => 0,
+        Arch::Arm64 => 16,
     }
+}
 
-    /// `alignUp(sys.MinFrameSize, sys.StackAlign)`: what a signal handler puts onto the stack below a call
-    /// that it makes up.
-    const fn injected_frame(self) -> u64 {
-        match self {
-            Self::Amd64 => 0,
-            Self::Arm64 => 16,
-        }
-    }
-
-    const fn uses_lr(self) -> bool {
-        matches!(self, Self::Arm64)
-    }
+/// Whether a call leaves the return address in a register, which the callee saves at its stack pointer;
+/// else the call pushes it.
+const fn uses_lr(arch: Arch) -> bool {
+    matches!(arch, Arch::Arm64)
 }
 
 /// Where a walk starts.
@@ -78,7 +70,7 @@ pub struct StackSource<'t, 'a> {
     /// Functions of its modules, in the addresses of the running program.
     pub modules: &'t [Functions<'a>],
     /// The processor.
-    pub arch: FrameArch,
+    pub arch: Arch,
 }
 
 /// One physical frame (`stkframe`).
@@ -189,7 +181,7 @@ impl<'t, 'a> StackWalk<'t, 'a> {
         let mut next = Next {
             pc: start.pc,
             sp: start.sp,
-            lr: if source.arch.uses_lr() { start.lr } else { 0 },
+            lr: if uses_lr(source.arch) { start.lr } else { 0 },
             callee: FuncKind::Normal,
             at_instruction: start.at_instruction,
             innermost: true,
@@ -209,7 +201,7 @@ impl<'t, 'a> StackWalk<'t, 'a> {
             // A call of a nil function: start in the caller.
             next.pc = self.word(next.sp)?;
             next.lr = 0;
-            if !self.source.arch.uses_lr() {
+            if !uses_lr(self.source.arch) {
                 next.sp = next.sp.saturating_add(8);
             }
             next.at_instruction = false;
@@ -258,7 +250,7 @@ impl<'t, 'a> StackWalk<'t, 'a> {
         let kind = functions.kind(&func);
         let delta = func.sp_delta(next.pc);
         let known = func.has_frame_info().then_some(delta).flatten();
-        let pushed = if arch.uses_lr() { 0 } else { 8 };
+        let pushed = if uses_lr(arch) { 0 } else { 8 };
         let fp = known
             .and_then(|d| next.sp.checked_add(u64::try_from(d).ok()?)?.checked_add(pushed))
             .filter(|fp| *fp <= self.stack.end);
@@ -289,7 +281,7 @@ impl<'t, 'a> StackWalk<'t, 'a> {
             sp: next.sp,
             fp,
             varp,
-            argp: fp.saturating_add(arch.min_frame()),
+            argp: fp.saturating_add(min_frame(arch)),
             innermost: next.innermost,
             at_instruction: next.at_instruction,
         };
@@ -311,7 +303,7 @@ impl<'t, 'a> StackWalk<'t, 'a> {
         if flags.writes_sp() && !known_safe && !at_start {
             return Err(StackEnd::SwitchesStack);
         }
-        let lr = if !arch.uses_lr() {
+        let lr = if !uses_lr(arch) {
             self.word(frame.fp.saturating_sub(8))?
         } else if (next.innermost && frame.sp < frame.fp) || next.lr == 0 {
             self.word(frame.sp)?
@@ -334,10 +326,10 @@ impl<'t, 'a> StackWalk<'t, 'a> {
             innermost: false,
             syscall: false,
         };
-        if arch.uses_lr() && frame.kind.is_injected() {
+        if uses_lr(arch) && frame.kind.is_injected() {
             // The handler saved the link register on the stack before it made up the call.
             let saved = self.word(caller.sp)?;
-            caller.sp = caller.sp.saturating_add(arch.injected_frame());
+            caller.sp = caller.sp.saturating_add(injected_frame(arch));
             match find_in(self.source.modules, caller.pc) {
                 None => caller.pc = saved,
                 Some((_, f)) if f.sp_delta(caller.pc) == Some(0) => caller.lr = saved,

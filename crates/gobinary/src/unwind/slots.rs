@@ -2,7 +2,8 @@
 //! `scanframeworker` of `src/runtime/mgcmark.go`, Go 1.18 to 1.27). It owns the reading of stack maps
 //! against a frame; which stack objects are reached is the business of `objects`.
 
-use super::{FrameArch, StackFrame, StackSource};
+use super::{Arch, StackFrame, StackSource};
+use super::{injected_frame, min_frame, uses_lr};
 use crate::pclntab::PCDATA_STACK_MAP_INDEX;
 use crate::{ArgsSize, Bitmap, Functions, Memory, gcprog};
 use std::ops::Range;
@@ -131,7 +132,7 @@ impl Reading<'_, '_, '_> {
         let frame = self.frame;
         let mut end = frame.varp;
         if frame.kind.is_injected() {
-            end = end.saturating_add(self.source.arch.injected_frame());
+            end = end.saturating_add(injected_frame(self.source.arch));
         }
         let args = match frame.func.args() {
             ArgsSize::Bytes(n) => u64::from(n),
@@ -165,8 +166,8 @@ impl Reading<'_, '_, '_> {
     fn locals(&self, index: u32, out: &mut FrameSlots) -> Option<()> {
         let frame = self.frame;
         let least = match self.source.arch {
-            FrameArch::Amd64 => 0,
-            FrameArch::Arm64 => 16,
+            Arch::Amd64 => 0,
+            Arch::Arm64 => 16,
         };
         if frame.varp.saturating_sub(frame.sp) <= least {
             return Some(());
@@ -219,7 +220,7 @@ impl Reading<'_, '_, '_> {
     /// *bitvector, argLen} at the bottom of the frame, and four words on whether the results are there.
     fn reflect_args(&self, out: &mut FrameSlots) -> Option<()> {
         let (frame, memory) = (self.frame, self.source.memory);
-        let place = frame.sp.checked_add(self.source.arch.min_frame())?;
+        let place = frame.sp.checked_add(min_frame(self.source.arch))?;
         if !self.reflect_started() {
             return Some(());
         }
@@ -243,8 +244,8 @@ impl Reading<'_, '_, '_> {
     }
 
     fn reflect_started(&self) -> bool {
-        let pushed = if self.source.arch.uses_lr() { 0 } else { 8 };
-        self.frame.sp.saturating_add(self.source.arch.min_frame()) < self.frame.fp.saturating_sub(pushed)
+        let pushed = if uses_lr(self.source.arch) { 0 } else { 8 };
+        self.frame.sp.saturating_add(min_frame(self.source.arch)) < self.frame.fp.saturating_sub(pushed)
     }
 
     fn objects(&self, out: &mut FrameSlots) {
@@ -281,8 +282,8 @@ impl Reading<'_, '_, '_> {
     /// `abi.RegArgs` at the end of the locals: Ints, Floats, Ptrs, then a bitmap of two bytes.
     fn reflect_object(&self) -> Option<ObjectAt> {
         let (ints, floats) = match self.source.arch {
-            FrameArch::Amd64 => (9, 15),
-            FrameArch::Arm64 => (16, 16),
+            Arch::Amd64 => (9, 15),
+            Arch::Arm64 => (16, 16),
         };
         let size = (2 * ints + floats) * 8 + 8;
         let address = self.frame.varp.checked_sub(u64::from(size))?;

@@ -72,10 +72,7 @@ fn open_core(path: &Path, exe: Option<&Path>) -> Result<Opened, Failure> {
         Failure::new(format!("{}: its executable was not found", path.display()))
             .hint("core files leave out code and types: name the executable with --exe")
     })?;
-    let arch = match core.arch() {
-        target::memory::Arch::Amd64 => Arch::Amd64,
-        target::memory::Arch::Arm64 => Arch::Arm64,
-    };
+    let arch = core.arch();
     let target = path.display().to_string();
     Ok(Opened {
         memory: Box::new(core),

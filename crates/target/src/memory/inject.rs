@@ -19,12 +19,13 @@
 //! the attempt: the thread is put back and keeps the signal, and another thread is taken.
 //! Between steps 2 and 6 nothing here allocates or panics.
 
-#[cfg(target_arch = "x86_64")]
 use super::call_amd64 as call;
 #[cfg(target_arch = "aarch64")]
 use super::call_arm64 as call;
 use super::plan::failed;
 use super::registers::MOST_WORDS;
+#[cfg(target_arch = "x86_64")]
+use super::registers::words_of;
 use super::stop::{ARCH, State, Stopped, Tracee};
 use super::sys::{self, Status};
 use super::{MemoryError, Refusal};
@@ -215,7 +216,7 @@ fn ended(thread: &mut Tracee) -> io::Result<Attempt> {
 }
 
 fn put(tid: sys::Tid, words: &[u64; MOST_WORDS]) -> io::Result<()> {
-    sys::set_registers(tid, &words[..ARCH.words()])
+    sys::set_registers(tid, &words[..words_of(ARCH)])
 }
 
 #[cfg(test)]

@@ -39,6 +39,6 @@ pub use executable::Executable;
 pub use live::LiveMemory;
 pub use notes::{CoreProcess, MappedFile};
 pub use plan::SnapshotPlan;
-pub use registers::{Arch, ThreadRegisters};
+pub use registers::ThreadRegisters;
 pub use segments::{CoreCoverage, CoreSegment};
 pub use snapshot::{Pause, Snapshot, SnapshotOptions};

@@ -1,7 +1,8 @@
 //! The notes of a core file: registers, process, mapped files, auxiliary vector. Reads what the
 //! kernel (`fs/binfmt_elf.c`), gdb's gcore and Delve write; unknown notes are skipped.
 
-use super::registers::{Arch, ThreadRegisters, amd64};
+use super::registers::{ThreadRegisters, amd64, words_of};
+use gobinary::layout::Arch;
 use model::Gap;
 use object::LittleEndian;
 use object::elf::FileHeader64;
@@ -119,7 +120,7 @@ impl Notes {
 fn prstatus(arch: Arch, desc: &[u8]) -> Option<ThreadRegisters> {
     let tid = u32::from_le_bytes(desc.get(32..36)?.try_into().ok()?);
     let signal = u16::from_le_bytes(desc.get(12..14)?.try_into().ok()?);
-    let registers = desc.get(PRSTATUS_REGISTERS..PRSTATUS_REGISTERS + 8 * arch.words())?;
+    let registers = desc.get(PRSTATUS_REGISTERS..PRSTATUS_REGISTERS + 8 * words_of(arch))?;
     let words: Vec<u64> = registers.chunks_exact(8).filter_map(|c| word(c, 0)).collect();
     let mut thread = ThreadRegisters::new(tid, arch, &words);
     thread.set_signal(signal);

@@ -2,31 +2,13 @@
 //! `PTRACE_GETREGSET` both lay them out. Floating-point and vector registers are left out: Go keeps
 //! no pointer there.
 
-/// Architecture of a program.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Arch {
-    /// x86-64.
-    Amd64,
-    /// AArch64.
-    Arm64,
-}
+use gobinary::layout::Arch;
 
-impl Arch {
-    /// Words of the kernel's register set: `user_regs_struct` (x86-64), `user_pt_regs` (AArch64).
-    pub(crate) const fn words(self) -> usize {
-        match self {
-            Self::Amd64 => 27,
-            Self::Arm64 => 34,
-        }
-    }
-
-    /// The name Go gives it.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Amd64 => "amd64",
-            Self::Arm64 => "arm64",
-        }
+/// Words of the kernel's register set: `user_regs_struct` (x86-64), `user_pt_regs` (AArch64).
+pub(crate) const fn words_of(arch: Arch) -> usize {
+    match arch {
+        Arch::Amd64 => 27,
+        Arch::Arm64 => 34,
     }
 }
 
@@ -83,7 +65,7 @@ impl ThreadRegisters {
     /// Registers from the kernel's layout; words that are not there are zero.
     pub(crate) fn new(tid: u32, arch: Arch, from: &[u64]) -> Self {
         let mut words = [0; MOST_WORDS];
-        for (to, from) in words.iter_mut().zip(from).take(arch.words()) {
+        for (to, from) in words.iter_mut().zip(from).take(words_of(arch)) {
             *to = *from;
         }
         let tls = (arch == Arch::Amd64).then(|| words[amd64::FS_BASE]);
@@ -191,7 +173,7 @@ impl ThreadRegisters {
     /// The register set as the kernel lays it out.
     #[must_use]
     pub fn words(&self) -> &[u64] {
-        &self.words[..self.arch.words()]
+        &self.words[..words_of(self.arch)]
     }
 }
 

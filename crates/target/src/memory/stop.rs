@@ -5,10 +5,11 @@
 //! thread ends the kernel lets all its tracees go.
 
 use super::plan::failed;
-use super::registers::{Arch, MOST_WORDS, ThreadRegisters};
+use super::registers::{MOST_WORDS, ThreadRegisters, words_of};
 use super::sys::{self, Status, Tid};
 use super::{MemoryError, Refusal};
 use crate::Process;
+use gobinary::layout::Arch;
 use std::fs;
 use std::io;
 use std::time::{Duration, Instant};
@@ -136,7 +137,7 @@ impl Stopped {
         for t in self.threads.iter_mut().filter(|t| t.state != State::Gone) {
             let saved = sys::registers(t.tid).and_then(|r| Ok((r, sys::blocked(t.tid)?)));
             match saved {
-                Ok(((words, n), blocked)) if n == ARCH.words() => {
+                Ok(((words, n), blocked)) if n == words_of(ARCH) => {
                     t.registers = words;
                     t.blocked = blocked;
                 }
