@@ -6,13 +6,14 @@
 mod support;
 
 use gobinary::Memory;
+use gobinary::layout::Arch;
 use std::fs;
 use std::io::Write;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use support::{Running, check_pattern};
-use target::memory::{Arch, CoreFile, CoreOptions, MemoryError};
+use target::memory::{CoreFile, CoreOptions, MemoryError};
 
 struct Dumped {
     dir: tempfile::TempDir,
