@@ -141,7 +141,9 @@ impl<'r> HeapGraph<'r> {
             let (edges, gaps) = view.edges()?;
             let roots = RootSet::read(&view, goroutines, &specials);
             step(Step::Types);
-            (Typer::new(view, &|pc| names.is_function_start(pc)).run(goroutines, &specials), edges, roots, gaps)
+            let is_entry = |pc| names.is_function_start(pc);
+            let typer = Typer::new(view, &is_entry).with_places(names.places());
+            (typer.run(goroutines, &specials), edges, roots, gaps)
         };
         step(Step::Dominators);
         let tree = {

@@ -7,14 +7,18 @@
 
 use crate::pointers::HeapView;
 use crate::shapes::{Shape, Shapes};
-use gobinary::TypeId;
 use gobinary::layout::Layout;
 use gobinary::types::{Detail, MapSlots, PointerKind};
+use gobinary::{Contents, TypeId, TypedPlace};
 use goruntime::{Fields, Found, Goroutines, ObjectId, PointerBits, Says, Span, Specials};
 use rustc_hash::FxHashMap;
 
 /// Bytes of an object that are looked at in one piece.
 const WINDOW: u64 = 1 << 20;
+/// Most bytes of variables that are followed: they lie beside each other in no more memory than that.
+const MOST_PLACES: u64 = 8 << 30;
+/// Most bytes of one variable, or one element of an array.
+const MOST_VALUE: u64 = 64 << 20;
 /// Most groups of one array that are followed.
 const MOST_REPEATS: u64 = 1 << 32;
 
@@ -37,6 +41,7 @@ pub struct Typer<'a> {
     maps: FxHashMap<TypeId, TypeId>,
     data: Vec<u8>,
     is_code_entry: &'a dyn Fn(u64) -> bool,
+    places: &'a [TypedPlace],
 }
 
 impl<'a> Typer<'a> {
@@ -63,7 +68,15 @@ impl<'a> Typer<'a> {
             maps,
             data: Vec::new(),
             is_code_entry,
+            places: &[],
         }
+    }
+
+    /// Also starts from places outside the heap whose types are known.
+    #[must_use]
+    pub const fn with_places(mut self, places: &'a [TypedPlace]) -> Self {
+        self.places = places;
+        self
     }
 
     /// Types all that can be typed.
@@ -82,6 +95,8 @@ impl<'a> Typer<'a> {
             }
         }
         self.headers();
+        self.spread();
+        self.typed_places();
         self.spread();
         self.globals();
         self.spread();
@@ -131,6 +146,33 @@ impl<'a> Typer<'a> {
 
     fn map_slots(&self, map: TypeId) -> Shape {
         if self.layout.swiss_maps { Shape::MapGroups(map) } else { Shape::MapBuckets(map) }
+    }
+
+    /// What variables of known types point to.
+    fn typed_places(&mut self) {
+        let mut left = MOST_PLACES;
+        for place in self.places {
+            match place.contents {
+                Contents::Values { typ, count } => {
+                    // A long array is followed element by element.
+                    let (typ, count) = match self.heap.types.get(typ).map(|t| &t.detail) {
+                        Some(Detail::Array { elem, len }) => (*elem, count.saturating_mul(*len)),
+                        _ => (typ, count),
+                    };
+                    let size = self.heap.types.get(typ).map_or(0, |t| t.size);
+                    let rest = count.checked_mul(size).and_then(|n| left.checked_sub(n));
+                    if let Some(rest) = rest.filter(|_| size <= MOST_VALUE) {
+                        left = rest;
+                        self.values_at(place.address, typ, count);
+                    }
+                }
+                Contents::Pointer(kind) => {
+                    let word = |i: u64| place.address.checked_add(8 * i).and_then(|a| self.heap.memory.u64(a).ok());
+                    let words = [0, 1, 2].map(|i| word(i).unwrap_or(0));
+                    self.follow(kind, words);
+                }
+            }
+        }
     }
 
     /// Interface values among the program's globals.
@@ -364,11 +406,20 @@ impl<'a> Typer<'a> {
         if span.pointers == PointerBits::NoScan {
             return;
         }
+        self.values_at(start, id, if many { len / size } else { 1 });
+    }
+
+    /// Follows the pointers of values behind each other.
+    fn values_at(&mut self, start: u64, id: TypeId, count: u64) {
+        let types = self.heap.types;
+        let Some(size) = types.get(id).map(|t| t.size).filter(|&s| s > 0) else { return };
+        if count.checked_mul(size).and_then(|n| start.checked_add(n)).is_none() {
+            return;
+        }
         let Some(program) = types.program(id) else { return };
         if program.slots.is_empty() && program.repeats.is_empty() {
             return;
         }
-        let count = if many { len / size } else { 1 };
         let mut data = std::mem::take(&mut self.data);
         // Whole values at a time, as many as fit a window.
         let per_window = (WINDOW / size).max(1);
