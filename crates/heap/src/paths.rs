@@ -4,7 +4,7 @@ use crate::program::HeapGraph;
 use crate::roots::RootGroup;
 use crate::shapes::Shape;
 use gobinary::types::Detail;
-use gobinary::{RuntimeTypes, TypeId, TypedPlace};
+use gobinary::{DebugInfo, RuntimeTypes, TypeId};
 use goruntime::PointerBits;
 
 /// Bytes of an object that are searched for the pointer that leads on.
@@ -22,9 +22,9 @@ pub trait Names {
     fn is_function_start(&self, address: u64) -> bool;
     /// Name of the variable that holds the address, and bytes from its start.
     fn variable(&self, address: u64) -> Option<(String, u64)>;
-    /// Places in the program's variables and stacks whose types are known, where it has debug information.
-    fn places(&self) -> &[TypedPlace] {
-        &[]
+    /// Types of its variables, where it has debug information.
+    fn debug(&self) -> Option<&DebugInfo<'_>> {
+        None
     }
 }
 

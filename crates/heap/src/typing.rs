@@ -9,9 +9,10 @@ use crate::pointers::HeapView;
 use crate::shapes::{Shape, Shapes};
 use gobinary::layout::Layout;
 use gobinary::types::{Detail, MapSlots, PointerKind};
-use gobinary::{Contents, TypeId, TypedPlace};
+use gobinary::{Contents, DebugInfo, TypeId, TypedPlace};
 use goruntime::{Fields, Found, Goroutines, ObjectId, PointerBits, Says, Span, Specials};
 use rustc_hash::FxHashMap;
+use std::rc::Rc;
 
 /// Bytes of an object that are looked at in one piece.
 const WINDOW: u64 = 1 << 20;
@@ -42,6 +43,11 @@ pub struct Typer<'a> {
     data: Vec<u8>,
     is_code_entry: &'a dyn Fn(u64) -> bool,
     places: &'a [TypedPlace],
+    debug: Option<&'a DebugInfo<'a>>,
+    /// What closures capture, by their code.
+    captured: FxHashMap<u64, Rc<[TypedPlace]>>,
+    /// The type that a `reflect.Value` names its type by.
+    descriptor: Option<TypeId>,
 }
 
 impl<'a> Typer<'a> {
@@ -60,6 +66,9 @@ impl<'a> Typer<'a> {
                 maps.entry(slots).or_insert(id);
             }
         }
+        let mut ids = (0..heap.types.len()).map(|i| TypeId(i as u32));
+        // `reflect.rtype` up to Go 1.20.
+        let descriptor = ids.find(|&id| matches!(heap.types.name(id).as_str(), "abi.Type" | "reflect.rtype"));
         Self {
             heap,
             layout: heap.types.layout(),
@@ -69,12 +78,16 @@ impl<'a> Typer<'a> {
             data: Vec::new(),
             is_code_entry,
             places: &[],
+            debug: None,
+            captured: FxHashMap::default(),
+            descriptor,
         }
     }
 
-    /// Also starts from places outside the heap whose types are known.
+    /// Also starts from places outside the heap whose types are known, and follows what closures capture.
     #[must_use]
-    pub const fn with_places(mut self, places: &'a [TypedPlace]) -> Self {
+    pub const fn with_debug(mut self, debug: &'a DebugInfo<'a>, places: &'a [TypedPlace]) -> Self {
+        self.debug = Some(debug);
         self.places = places;
         self
     }
@@ -152,26 +165,58 @@ impl<'a> Typer<'a> {
     fn typed_places(&mut self) {
         let mut left = MOST_PLACES;
         for place in self.places {
-            match place.contents {
-                Contents::Values { typ, count } => {
-                    // A long array is followed element by element.
-                    let (typ, count) = match self.heap.types.get(typ).map(|t| &t.detail) {
-                        Some(Detail::Array { elem, len }) => (*elem, count.saturating_mul(*len)),
-                        _ => (typ, count),
-                    };
-                    let size = self.heap.types.get(typ).map_or(0, |t| t.size);
-                    let rest = count.checked_mul(size).and_then(|n| left.checked_sub(n));
-                    if let Some(rest) = rest.filter(|_| size <= MOST_VALUE) {
-                        left = rest;
-                        self.values_at(place.address, typ, count);
-                    }
-                }
-                Contents::Pointer(kind) => {
-                    let word = |i: u64| place.address.checked_add(8 * i).and_then(|a| self.heap.memory.u64(a).ok());
-                    let words = [0, 1, 2].map(|i| word(i).unwrap_or(0));
-                    self.follow(kind, words);
+            self.typed_place(*place, &mut left);
+        }
+    }
+
+    /// Follows what lies at a place, unless it has more than `left` bytes.
+    fn typed_place(&mut self, place: TypedPlace, left: &mut u64) {
+        match place.contents {
+            Contents::Values { typ, count } => {
+                // A long array is followed element by element.
+                let (typ, count) = match self.heap.types.get(typ).map(|t| &t.detail) {
+                    Some(Detail::Array { elem, len }) => (*elem, count.saturating_mul(*len)),
+                    _ => (typ, count),
+                };
+                let size = self.heap.types.get(typ).map_or(0, |t| t.size);
+                let rest = count.checked_mul(size).and_then(|n| left.checked_sub(n));
+                if let Some(rest) = rest.filter(|_| size <= MOST_VALUE) {
+                    *left = rest;
+                    self.values_at(place.address, typ, count);
                 }
             }
+            Contents::Pointer(kind) => {
+                let word = |i: u64| place.address.checked_add(8 * i).and_then(|a| self.heap.memory.u64(a).ok());
+                let words = [0, 1, 2].map(|i| word(i).unwrap_or(0));
+                self.follow(kind, words);
+            }
+        }
+    }
+
+    /// Follows what a closure captures.
+    fn closure(&mut self, (_, start, len): (Span, u64, u64), code: u64) {
+        let Some(debug) = self.debug else { return };
+        let types = self.heap.types;
+        let places = self.captured.entry(code).or_insert_with(|| debug.captured(types, code).into());
+        let places = Rc::clone(places);
+        for place in places.iter().filter(|p| p.address < len) {
+            let mut left = len - place.address;
+            self.typed_place(TypedPlace { address: start + place.address, contents: place.contents }, &mut left);
+        }
+    }
+
+    /// Follows a `reflect.Value`: type, pointer, flags (`src/reflect/value.go`).
+    fn reflect_value(&mut self, typ: u64, pointer: u64, flags: u64) {
+        const FLAG_INDIR: u64 = 1 << 7;
+        let types = self.heap.types;
+        let id = types.id(typ);
+        if types.get(id).is_none() {
+            return;
+        }
+        if flags & FLAG_INDIR != 0 {
+            self.propose(pointer, Shape::Value(id));
+        } else {
+            self.interface(id, pointer);
         }
     }
 
@@ -381,7 +426,7 @@ impl<'a> Typer<'a> {
                 Shape::MapBuckets(map) => self.map_buckets(found, map),
                 Shape::MapExtra(map) => self.map_extra(found.1, map),
                 Shape::Channel(chan) => self.channel(found.1, chan),
-                Shape::Closure(_) => {}
+                Shape::Closure(code) => self.closure(found, code),
             }
         }
     }
@@ -442,12 +487,21 @@ impl<'a> Typer<'a> {
         let types = self.heap.types;
         let Some(program) = types.program(id) else { return };
         let f = Fields(value);
+        let mut before = None;
         for slot in &program.slots {
             let at = 8 * slot.word;
             let word = f.u64(at + 8 * slot.kind.pointer_word());
             if word == 0 {
                 continue;
             }
+            if slot.kind == PointerKind::Unsafe
+                && before.is_some_and(|b: (u32, PointerKind)| {
+                    b.0 + 1 == slot.word && self.descriptor.is_some_and(|d| b.1 == PointerKind::Ptr(d))
+                })
+            {
+                self.reflect_value(f.u64(at - 8), word, f.u64(at + 8));
+            }
+            before = Some((slot.word, slot.kind));
             self.follow(slot.kind, [f.u64(at), f.u64(at + 8), f.u64(at + 16)]);
         }
         if deep > 32 {

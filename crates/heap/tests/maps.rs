@@ -5,13 +5,13 @@ use lab::{HeapBuild, Symbols};
 
 mod common;
 
-use common::{read_heap, toolchains, typed_share, untyped, wrong_maps};
+use common::{read_heap, some_toolchains, typed_share, untyped, wrong_maps};
 
 #[test]
 fn with_debug_information_every_map_is_what_the_program_says() {
     let out = tempfile::tempdir().unwrap();
     let mut failed = Vec::new();
-    for go in toolchains() {
+    for go in some_toolchains() {
         for program in ["maps", "mixed", "roots", "types"] {
             for how in [HeapBuild::default(), HeapBuild { pie: true, ..HeapBuild::default() }] {
                 if how.pie && program != "maps" {
@@ -33,7 +33,7 @@ fn with_debug_information_every_map_is_what_the_program_says() {
 fn with_debug_information_nearly_all_bytes_have_a_type() {
     let out = tempfile::tempdir().unwrap();
     let mut failed = Vec::new();
-    for go in toolchains() {
+    for go in some_toolchains() {
         for program in ["maps", "mixed", "slices", "texts", "lists", "values"] {
             read_heap(&go, out.path(), program, &HeapBuild::default(), |graph, _, _| {
                 let share = typed_share(graph);
@@ -52,7 +52,7 @@ fn with_debug_information_nearly_all_bytes_have_a_type() {
 fn without_symbols_the_maps_that_are_known_are_what_the_program_says() {
     let out = tempfile::tempdir().unwrap();
     let how = HeapBuild { symbols: Symbols::Stripped, pie: true, ..HeapBuild::default() };
-    for go in toolchains() {
+    for go in some_toolchains() {
         read_heap(&go, out.path(), "maps", &how, |graph, _, running| {
             let (compared, wrong) = wrong_maps(graph, running);
             // Those without a type are for whom the program has nothing that names it.

@@ -1,9 +1,11 @@
-//! Debug information (DWARF 4 up to Go 1.24, 5 from 1.25), where the linker left it in: the program's
-//! global variables with their names and types, tied to the runtime's own types.
+//! Debug information (DWARF 4 up to Go 1.24, 5 from 1.25), where the linker left it in: the variables of
+//! packages, closures and stack frames, with their types tied to the runtime's own.
 //!
 //! Reads what Go's compiler wrote and no other. Hostile input costs time linear in its size: entries are
 //! read once in order, and following types from a variable is bounded.
 
+mod functions;
+mod locals;
 mod sections;
 mod types;
 mod units;
@@ -12,14 +14,16 @@ pub use sections::DwarfSections;
 pub use types::{Contents, TypedPlace};
 
 use crate::RuntimeTypes;
-use gimli::{Attribute, EntriesRaw};
+use functions::{Captured, Function};
+use gimli::{Abbreviation, EntriesRaw};
 use sections::Bytes;
 use std::borrow::Cow;
 use types::Places;
 use units::{Unit, Units, reference};
 
-/// Most global variables. The largest real programs have some 500,000.
-const MOST_VARIABLES: usize = 4 << 20;
+/// Most global variables, functions, and variables of closures, of each. The largest real programs have
+/// some 500,000.
+const MOST: usize = 4 << 20;
 
 /// A variable of a package.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,29 +35,46 @@ struct Global<'d> {
     typ: u64,
 }
 
-/// The debug information of a Go program.
+/// What stands in the units, besides types.
+#[derive(Debug, Default)]
+struct Found<'d> {
+    globals: Vec<Global<'d>>,
+    functions: Vec<Function>,
+    captured: Vec<Captured>,
+}
+
+/// The debug information of a Go program. Addresses are those of the program as it runs.
 #[derive(Debug)]
 pub struct DebugInfo<'d> {
     units: Units<'d>,
     /// By address.
     globals: Vec<Global<'d>>,
+    /// By address.
+    functions: Vec<Function>,
+    /// By function.
+    captured: Vec<Captured>,
+    bias: u64,
 }
 
 impl<'d> DebugInfo<'d> {
-    /// Reads the units and global variables. What is damaged is left out: see [`DebugInfo::damaged`].
+    /// Reads what there is of a program that runs `bias` bytes behind the addresses of its file. What is
+    /// damaged is left out: see [`DebugInfo::damaged`].
     #[must_use]
-    pub fn read(sections: &'d DwarfSections<'_>) -> Self {
+    pub fn read(sections: &'d DwarfSections<'_>, bias: u64) -> Self {
         let mut units = Units::read(sections);
-        let mut globals = Vec::new();
+        let mut found = Found::default();
         let mut damaged = 0;
         for unit in &units.list {
-            if unit_globals(&units, unit, &mut globals).is_err() {
+            if found.unit(&units, unit).is_err() {
                 damaged += 1;
             }
         }
         units.damaged += damaged;
-        globals.sort_by_key(|g: &Global<'_>| g.address);
-        Self { units, globals }
+        let Found { mut globals, mut functions, mut captured } = found;
+        globals.sort_by_key(|g| g.address);
+        functions.sort_by_key(|f| f.low);
+        captured.sort_by_key(|c| (c.function, c.offset));
+        Self { units, globals, functions, captured, bias }
     }
 
     /// Units that could not be read to their end.
@@ -62,16 +83,10 @@ impl<'d> DebugInfo<'d> {
         self.units.damaged
     }
 
-    /// How many global variables there are.
-    #[must_use]
-    pub fn globals(&self) -> usize {
-        self.globals.len()
-    }
-
-    /// The part of a global variable at `address` (as in the file, before relocation): `main.app.cache`,
-    /// and bytes from its start.
+    /// The part of a global variable at `address`: `main.app.cache`, and bytes from its start.
     #[must_use]
     pub fn variable(&self, address: u64) -> Option<(String, u64)> {
+        let address = address.wrapping_sub(self.bias);
         let i = self.globals.partition_point(|g| g.address <= address).checked_sub(1)?;
         let global = self.globals.get(i)?;
         let offset = address - global.address;
@@ -83,46 +98,62 @@ impl<'d> DebugInfo<'d> {
         Some((format!("{}{path}", global.name), rest))
     }
 
-    /// What lies in the global variables of the program that runs `bias` bytes behind the addresses of its
-    /// file.
+    /// Names and addresses of the global variables, by address.
+    pub fn globals(&self) -> impl Iterator<Item = (&str, u64)> {
+        self.globals.iter().map(|g| (g.name.as_ref(), g.address.wrapping_add(self.bias)))
+    }
+
+    /// What lies in the global variables.
     #[must_use]
-    pub fn places(&self, types: &RuntimeTypes<'_>, bias: u64) -> Vec<TypedPlace> {
+    pub fn global_places(&self, types: &RuntimeTypes<'_>) -> Vec<TypedPlace> {
         let mut places = Places::new(&self.units, types);
         for global in &self.globals {
-            places.variable(global.typ, global.address.wrapping_add(bias));
+            places.variable(global.typ, global.address.wrapping_add(self.bias));
         }
         places.finish()
     }
 }
 
-/// Adds the variables of a unit that are not inside a function.
-fn unit_globals<'d>(units: &Units<'d>, unit: &Unit<'d>, globals: &mut Vec<Global<'d>>) -> gimli::Result<()> {
-    let mut entries = unit.header.entries_raw(&unit.abbreviations, None)?;
-    while !entries.is_empty() {
-        let depth = entries.next_depth();
-        let Some(abbreviation) = entries.read_abbreviation()? else { continue };
-        if depth != 1 || abbreviation.tag() != gimli::DW_TAG_variable {
-            entries.skip_attributes(abbreviation.attributes())?;
-            continue;
+impl<'d> Found<'d> {
+    /// Adds what a unit has, in one pass over its entries.
+    fn unit(&mut self, units: &Units<'d>, unit: &Unit<'d>) -> gimli::Result<()> {
+        let Some(mut entries) = unit.entries(None) else { return Ok(()) };
+        // The function whose entry was last seen.
+        let mut function = 0;
+        while !entries.is_empty() {
+            let depth = entries.next_depth();
+            let offset = unit.start + entries.next_offset().0 as u64;
+            let Some(abbreviation) = entries.read_abbreviation()? else { continue };
+            match (depth, abbreviation.tag()) {
+                (1, gimli::DW_TAG_variable) => {
+                    let global = global(units, unit, &mut entries, abbreviation)?;
+                    self.globals.extend(global.filter(|_| self.globals.len() < MOST));
+                }
+                (1, gimli::DW_TAG_subprogram) => {
+                    let found = functions::function(units, unit, offset, &mut entries, abbreviation)?;
+                    function = found.as_ref().map_or(0, |f| f.low);
+                    self.functions.extend(found.filter(|_| self.functions.len() < MOST));
+                }
+                (2, gimli::DW_TAG_variable) if functions::is_captured(abbreviation) => {
+                    let captured = functions::captured(unit, function, &mut entries, abbreviation)?;
+                    self.captured.extend(captured.filter(|_| self.captured.len() < MOST));
+                }
+                _ => entries.skip_attributes(abbreviation.attributes())?,
+            }
         }
-        if let Some(global) = global(units, unit, &mut entries, abbreviation.attributes())?
-            && globals.len() < MOST_VARIABLES
-        {
-            globals.push(global);
-        }
+        Ok(())
     }
-    Ok(())
 }
 
 fn global<'d>(
     units: &Units<'d>,
     unit: &Unit<'d>,
     entries: &mut EntriesRaw<'_, Bytes<'d>>,
-    specs: &[gimli::AttributeSpecification],
+    abbreviation: &Abbreviation,
 ) -> gimli::Result<Option<Global<'d>>> {
     let (mut name, mut address, mut typ) = (None, None, None);
-    for &spec in specs {
-        let attribute: Attribute<Bytes<'d>> = entries.read_attribute(spec)?;
+    for &spec in abbreviation.attributes() {
+        let attribute = entries.read_attribute(spec)?;
         let value = attribute.value();
         match attribute.name() {
             gimli::DW_AT_name => name = units.text(&value),

@@ -3,8 +3,9 @@
 
 use super::sections::{Bytes, DwarfSections};
 use gimli::{
-    Abbreviations, AttributeValue, DebugAbbrev, DebugInfo, DebugInfoOffset, DebugStr, DebuggingInformationEntry,
-    EntriesRaw, LittleEndian, Reader, UnitHeader, UnitOffset,
+    Abbreviations, AttributeValue, DebugAbbrev, DebugAddr, DebugAddrBase, DebugInfo, DebugLoc, DebugLocLists, DebugStr,
+    DebuggingInformationEntry, Encoding, EndianSlice, EntriesRaw, LittleEndian, LocListIter, LocationLists,
+    LocationListsOffset, Reader, UnitHeader, UnitOffset,
 };
 use rustc_hash::FxHashMap;
 use std::borrow::Cow;
@@ -22,12 +23,26 @@ const MOST_UNITS: usize = 1 << 18;
 pub(super) struct Unit<'d> {
     /// Offset in the section.
     pub(super) start: u64,
-    pub(super) header: UnitHeader<Bytes<'d>>,
+    /// Its bytes, header included.
+    bytes: &'d [u8],
+    /// Bytes of the header: where its first entry is.
+    root: usize,
+    encoding: Encoding,
     pub(super) abbreviations: Arc<Abbreviations>,
     /// Where its addresses start in `.debug_addr`.
     pub(super) addr_base: u64,
     /// What offsets of location lists count from.
     pub(super) low_pc: u64,
+}
+
+impl<'d> Unit<'d> {
+    /// Entries from an offset of the unit on; from the first one for `None`.
+    pub(super) fn entries(&self, from: Option<usize>) -> Option<EntriesRaw<'_, Bytes<'d>>> {
+        let from = from.unwrap_or(self.root);
+        let bytes = self.bytes.get(from..).filter(|_| from >= self.root)?;
+        let bytes = EndianSlice::new(bytes, LittleEndian);
+        Some(EntriesRaw::new(bytes, self.encoding, &self.abbreviations, UnitOffset(from)))
+    }
 }
 
 /// The units of a program.
@@ -39,6 +54,7 @@ pub(super) struct Units<'d> {
     pub(super) damaged: u32,
     addr: &'d [u8],
     str: DebugStr<Bytes<'d>>,
+    lists: LocationLists<Bytes<'d>>,
 }
 
 impl<'d> Units<'d> {
@@ -48,6 +64,10 @@ impl<'d> Units<'d> {
             damaged: 0,
             addr: &sections.addr,
             str: DebugStr::new(&sections.str, LittleEndian),
+            lists: LocationLists::new(
+                DebugLoc::new(&sections.loc, LittleEndian),
+                DebugLocLists::new(&sections.loclists, LittleEndian),
+            ),
         };
         let info = DebugInfo::new(&sections.info, LittleEndian);
         let mut tables: FxHashMap<usize, Option<Arc<Abbreviations>>> = FxHashMap::default();
@@ -69,7 +89,7 @@ impl<'d> Units<'d> {
                 None if full => None,
                 None => tables.entry(at).or_insert(table(&sections.abbrev, at)).clone(),
             };
-            match table.and_then(|t| units.unit(header, t)) {
+            match table.and_then(|t| units.unit(&sections.info, header, t)) {
                 Some(Some(unit)) => units.list.push(unit),
                 Some(None) => {}
                 None => units.damaged += 1,
@@ -79,8 +99,14 @@ impl<'d> Units<'d> {
     }
 
     /// `Some(None)` when another language's compiler wrote it.
-    fn unit(&self, header: UnitHeader<Bytes<'d>>, abbreviations: Arc<Abbreviations>) -> Option<Option<Unit<'d>>> {
-        let start = header.debug_info_offset()?.0 as u64;
+    fn unit(
+        &self,
+        info: &'d [u8],
+        header: UnitHeader<Bytes<'d>>,
+        abbreviations: Arc<Abbreviations>,
+    ) -> Option<Option<Unit<'d>>> {
+        let start = header.debug_info_offset()?.0;
+        let bytes = info.get(start..start.checked_add(header.length_including_self())?)?;
         let mut root = DebuggingInformationEntry::null();
         if !header.entries_raw(&abbreviations, None).ok()?.read_entry(&mut root).ok()? {
             return None;
@@ -93,7 +119,8 @@ impl<'d> Units<'d> {
             Some(AttributeValue::DebugAddrBase(base)) => base.0 as u64,
             _ => 0,
         };
-        let mut unit = Unit { start, header, abbreviations, addr_base, low_pc: 0 };
+        let (first, encoding) = (header.root_offset().0, header.encoding());
+        let mut unit = Unit { start: start as u64, bytes, root: first, encoding, abbreviations, addr_base, low_pc: 0 };
         unit.low_pc = root.attr_value(gimli::DW_AT_low_pc).and_then(|v| self.address(&unit, &v)).unwrap_or(0);
         Some(Some(unit))
     }
@@ -107,8 +134,8 @@ impl<'d> Units<'d> {
     /// Entries from an offset of the section on.
     pub(super) fn entries_at(&self, offset: u64) -> Option<(&Unit<'d>, EntriesRaw<'_, Bytes<'d>>)> {
         let unit = self.holding(offset)?;
-        let inside = DebugInfoOffset(usize::try_from(offset).ok()?).to_unit_offset(&unit.header)?;
-        Some((unit, unit.header.entries_raw(&unit.abbreviations, Some(inside)).ok()?))
+        let inside = usize::try_from(offset.checked_sub(unit.start)?).ok()?;
+        Some((unit, unit.entries(Some(inside))?))
     }
 
     /// The address that an attribute gives, directly or by its index.
@@ -134,6 +161,17 @@ impl<'d> Units<'d> {
             gimli::DW_OP_addrx => self.indexed_address(unit, bytes.read_uleb128().ok()?),
             _ => None,
         }
+    }
+
+    /// A list of locations.
+    pub(super) fn locations(
+        &self,
+        unit: &Unit<'d>,
+        offset: LocationListsOffset<usize>,
+    ) -> Option<LocListIter<Bytes<'d>>> {
+        let addr = DebugAddr::from(EndianSlice::new(self.addr, LittleEndian));
+        let base = DebugAddrBase(usize::try_from(unit.addr_base).ok()?);
+        self.lists.locations(offset, unit.encoding, unit.low_pc, &addr, base).ok()
     }
 
     /// The text of an attribute.

@@ -1,83 +1,99 @@
-//! Starts the programs of `lab/heap`, reads their heaps and compares them with what they say of themselves.
-#![allow(dead_code, reason = "each test uses its part")]
+//! Reads the heap of a running program of the tests, from its memory and its executable, and compares it
+//! with what the program says of itself.
+#![allow(dead_code, unused_imports, clippy::unwrap_used, reason = "tests; each uses its part")]
+
+#[path = "../../../goruntime/tests/common/mod.rs"]
+mod programs;
+
+pub(crate) use programs::{Parked, ProcMemory, toolchains};
 
 use gobinary::layout::{Arch, Layout};
-use gobinary::{DebugInfo, GoBinary, Pclntab, RuntimeTypes, TypedPlace};
+use gobinary::{Cached, DebugInfo, Functions, GoBinary, Memory, ModuleBases, ModuleTables, Variables};
 use heap::containers::map_facts;
 use heap::{HeapGraph, Names, Runtime, Shape, typing_stats};
 use lab::{HeapBuild, HeapProgram, HeapRunning, Toolchain};
 use std::path::Path;
 
-#[path = "../../../goruntime/tests/common/mod.rs"]
-mod programs;
+/// Functions from the program's memory, variables from its file.
+pub(crate) struct ProgramNames<'a> {
+    pub(crate) functions: Vec<Functions<'a>>,
+    variables: Variables<'a>,
+    pub(crate) debug: Option<DebugInfo<'a>>,
+    pub(crate) bias: u64,
+}
 
-pub(crate) use programs::ProcMemory;
+impl Names for ProgramNames<'_> {
+    fn function(&self, address: u64) -> Option<String> {
+        self.functions.iter().find_map(|f| f.func_at(address)).map(|f| f.name().to_owned())
+    }
 
-/// The oldest classic and the newest Swiss maps that are on this machine; with `OOMPH_ALL_GO` all releases.
-pub(crate) fn toolchains() -> Vec<Toolchain> {
-    let mut all = programs::toolchains();
+    fn is_function_start(&self, address: u64) -> bool {
+        self.functions.iter().any(|f| f.func_at(address).is_some_and(|f| f.entry() == address))
+    }
+
+    fn variable(&self, address: u64) -> Option<(String, u64)> {
+        if let Some(found) = self.debug.as_ref().and_then(|d| d.variable(address)) {
+            return Some(found);
+        }
+        let (name, offset) = self.variables.at(address.wrapping_sub(self.bias))?;
+        Some((name.to_owned(), offset))
+    }
+
+    fn debug(&self) -> Option<&DebugInfo<'_>> {
+        self.debug.as_ref()
+    }
+}
+
+/// Reads the heap of a program that stands still and gives it to `check`, with the Go release.
+pub(crate) fn with_heap(memory: &dyn Memory, exe: &[u8], check: impl FnOnce(&str, &HeapGraph<'_>, &ProgramNames<'_>)) {
+    let elf = GoBinary::parse(exe).unwrap();
+    let version = elf.build_info().unwrap().go_version_text;
+    let layout = Layout::lookup(&version, Arch::Amd64).unwrap();
+    let cached = Cached::new(memory);
+    let runtime = Runtime::find(&cached, layout).unwrap();
+    let tables: Vec<_> = runtime
+        .types
+        .modules()
+        .iter()
+        .map(|m| {
+            let bases =
+                ModuleBases { pclntab: m.pclntab, text: m.text, gofunc: Some(m.gofunc), rodata: Some(m.rodata) };
+            ModuleTables::read(&cached, bases).unwrap()
+        })
+        .collect();
+    let functions = tables.iter().map(|t| t.functions().unwrap()).collect();
+    let text = elf.pclntab().unwrap().functions().next().map_or(0, |f| f.0);
+    let bias = runtime.types.modules()[0].text - text;
+    let sections = elf.dwarf().unwrap();
+    let debug = sections.as_ref().map(|s| DebugInfo::read(s, bias));
+    let names = ProgramNames { functions, variables: elf.variables(), debug, bias };
+    let graph = HeapGraph::read(&runtime, &names, &names.functions, &mut |_| {}).unwrap();
+    check(&version, &graph, &names);
+}
+
+/// The oldest and the newest of the releases on this machine; with `OOMPH_ALL_GO` all.
+pub(crate) fn some_toolchains() -> Vec<Toolchain> {
+    let mut all = toolchains();
     if std::env::var_os("OOMPH_ALL_GO").is_none() && all.len() > 2 {
         all.drain(1..all.len() - 1);
     }
     all
 }
 
-/// What the executable says.
-pub(crate) struct ExeNames<'a> {
-    pclntab: Pclntab<'a>,
-    pub(crate) debug: Option<DebugInfo<'a>>,
-    places: Vec<TypedPlace>,
-    pub(crate) bias: u64,
-}
-
-impl<'a> ExeNames<'a> {
-    fn new(pclntab: Pclntab<'a>, debug: Option<DebugInfo<'a>>, types: &RuntimeTypes<'_>) -> Self {
-        let text = pclntab.functions().next().map_or(0, |f| f.0);
-        let bias = types.modules()[0].text - text;
-        let places = debug.as_ref().map_or_else(Vec::new, |d| d.places(types, bias));
-        Self { pclntab, debug, places, bias }
-    }
-}
-
-impl Names for ExeNames<'_> {
-    fn function(&self, address: u64) -> Option<String> {
-        let function = self.pclntab.function_starting_at(address.wrapping_sub(self.bias))?;
-        Some(function.to_string())
-    }
-
-    fn is_function_start(&self, address: u64) -> bool {
-        self.pclntab.function_starting_at(address.wrapping_sub(self.bias)).is_some()
-    }
-
-    fn variable(&self, address: u64) -> Option<(String, u64)> {
-        self.debug.as_ref()?.variable(address.wrapping_sub(self.bias))
-    }
-
-    fn places(&self) -> &[TypedPlace] {
-        &self.places
-    }
-}
-
-/// Builds and starts a program, reads its heap and shows it.
+/// Builds and starts a program of the laboratory, reads its heap and shows it.
 pub(crate) fn read_heap(
     go: &Toolchain,
     out: &Path,
     program: &str,
     how: &HeapBuild,
-    look: impl FnOnce(&HeapGraph<'_>, &ExeNames<'_>, &HeapRunning),
+    look: impl FnOnce(&HeapGraph<'_>, &ProgramNames<'_>, &HeapRunning),
 ) {
     let program = HeapProgram::by_name(program).unwrap();
     let binary = program.build(go, out, how).unwrap();
     let running = program.start(&binary, &[]).unwrap();
     let memory = ProcMemory::open(running.pid());
     let exe = std::fs::read(&binary).unwrap();
-    let elf = GoBinary::parse(&exe).unwrap();
-    let version = elf.build_info().unwrap().go_version_text;
-    let runtime = Runtime::find(&memory, Layout::lookup(&version, Arch::Amd64).unwrap()).unwrap();
-    let sections = elf.dwarf().unwrap();
-    let names = ExeNames::new(elf.pclntab().unwrap(), sections.as_ref().map(DebugInfo::read), &runtime.types);
-    let graph = HeapGraph::read(&runtime, &names, &mut |_| {}).unwrap();
-    look(&graph, &names, &running);
+    with_heap(&memory, &exe, |_, graph, names| look(graph, names, &running));
 }
 
 /// Share of the bytes of live objects that have a type, in percent.

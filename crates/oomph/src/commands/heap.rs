@@ -6,7 +6,7 @@ use crate::progress::Reporter;
 use crate::target_arg::{self, TargetArg};
 use crate::{Failure, Outcome, output};
 use gobinary::layout::{Arch, Layout};
-use gobinary::{Cached, DebugInfo, Functions, GoBinary, Memory, ModuleBases, ModuleTables, TypedPlace, Variables};
+use gobinary::{Cached, DebugInfo, Functions, GoBinary, Memory, ModuleBases, ModuleTables, Variables};
 use heap::{HeapGraph, Names, Runtime};
 use model::{Bytes, HeapOverview};
 use std::path::Path;
@@ -148,10 +148,9 @@ fn read(opened: &Opened, a: &Heap, reporter: &Reporter) -> Result<HeapOverview, 
         output::note(&format!("{e}; the types of variables are not known"));
         None
     });
-    let debug = sections.as_ref().map(DebugInfo::read);
-    let places = debug.as_ref().map_or_else(Vec::new, |d| d.places(&runtime.types, bias));
-    let names = ProgramNames { functions, variables: binary.variables(), debug, places, bias };
-    let graph = HeapGraph::read(&runtime, &names, &mut |step| reporter.say(step.text()))?;
+    let debug = sections.as_ref().map(|s| DebugInfo::read(s, bias));
+    let names = ProgramNames { functions, variables: binary.variables(), debug, bias };
+    let graph = HeapGraph::read(&runtime, &names, &names.functions, &mut |step| reporter.say(step.text()))?;
     let mut overview = graph.overview(&names, if a.rows == 0 { usize::MAX } else { a.rows })?;
     overview.oomph = env!("CARGO_PKG_VERSION").to_owned();
     overview.target.clone_from(&opened.target);
@@ -166,7 +165,6 @@ struct ProgramNames<'a> {
     functions: Vec<Functions<'a>>,
     variables: Variables<'a>,
     debug: Option<DebugInfo<'a>>,
-    places: Vec<TypedPlace>,
     bias: u64,
 }
 
@@ -180,15 +178,14 @@ impl Names for ProgramNames<'_> {
     }
 
     fn variable(&self, address: u64) -> Option<(String, u64)> {
-        let address = address.wrapping_sub(self.bias);
         if let Some(found) = self.debug.as_ref().and_then(|d| d.variable(address)) {
             return Some(found);
         }
-        let (name, offset) = self.variables.at(address)?;
+        let (name, offset) = self.variables.at(address.wrapping_sub(self.bias))?;
         Some((name.to_owned(), offset))
     }
 
-    fn places(&self) -> &[TypedPlace] {
-        &self.places
+    fn debug(&self) -> Option<&DebugInfo<'_>> {
+        self.debug.as_ref()
     }
 }
