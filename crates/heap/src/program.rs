@@ -7,7 +7,7 @@ use crate::pointers::{HeapView, ScanGaps};
 use crate::roots::RootSet;
 use crate::shapes::Shapes;
 use crate::typing::Typer;
-use crate::variables::typed_places;
+use crate::variables::Variables;
 use gobinary::layout::{Layout, NoLayout};
 use gobinary::{BinaryError, Functions, Memory, ModuleData, RuntimeTypes, find_modules};
 use goruntime::{Buckets, Goroutines, HeapAnchor, Objects, RuntimeError, Spans, Specials};
@@ -149,9 +149,9 @@ impl<'r> HeapGraph<'r> {
             step(Step::Types);
             let is_entry = |pc| names.is_function_start(pc);
             let mut typer = Typer::new(view, &is_entry);
-            let places = names.debug().map(|d| typed_places(&view, d, goroutines, functions));
-            if let (Some(debug), Some(places)) = (names.debug(), &places) {
-                typer = typer.with_debug(debug, places);
+            let variables = names.debug().map(|d| Variables::read(&view, d, goroutines, functions));
+            if let (Some(debug), Some(variables)) = (names.debug(), &variables) {
+                typer = typer.with_debug(debug, variables);
             }
             (typer.run(goroutines, &specials), edges, roots, gaps)
         };

@@ -7,6 +7,7 @@
 
 use crate::pointers::HeapView;
 use crate::shapes::{Shape, Shapes};
+use crate::variables::Variables;
 use gobinary::layout::Layout;
 use gobinary::types::{Detail, MapSlots, PointerKind};
 use gobinary::{Contents, DebugInfo, TypeId, TypedPlace};
@@ -22,6 +23,9 @@ const MOST_PLACES: u64 = 8 << 30;
 const MOST_VALUE: u64 = 64 << 20;
 /// Most groups of one array that are followed.
 const MOST_REPEATS: u64 = 1 << 32;
+
+/// Objects that wait to be followed from which on they are sorted by address.
+const SORTED_FROM: usize = 256;
 
 /// How much of the heap has a type, and by what.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -42,7 +46,9 @@ pub struct Typer<'a> {
     maps: FxHashMap<TypeId, TypeId>,
     data: Vec<u8>,
     is_code_entry: &'a dyn Fn(u64) -> bool,
-    places: &'a [TypedPlace],
+    variables: Option<&'a Variables>,
+    /// Only objects of which nothing is known get a shape.
+    unsure: bool,
     debug: Option<&'a DebugInfo<'a>>,
     /// What closures capture, by their code.
     captured: FxHashMap<u64, Rc<[TypedPlace]>>,
@@ -77,7 +83,8 @@ impl<'a> Typer<'a> {
             maps,
             data: Vec::new(),
             is_code_entry,
-            places: &[],
+            variables: None,
+            unsure: false,
             debug: None,
             captured: FxHashMap::default(),
             descriptor,
@@ -86,9 +93,9 @@ impl<'a> Typer<'a> {
 
     /// Also starts from places outside the heap whose types are known, and follows what closures capture.
     #[must_use]
-    pub const fn with_debug(mut self, debug: &'a DebugInfo<'a>, places: &'a [TypedPlace]) -> Self {
+    pub(crate) const fn with_debug(mut self, debug: &'a DebugInfo<'a>, variables: &'a Variables) -> Self {
         self.debug = Some(debug);
-        self.places = places;
+        self.variables = Some(variables);
         self
     }
 
@@ -109,14 +116,22 @@ impl<'a> Typer<'a> {
         }
         self.headers();
         self.spread();
-        self.typed_places();
-        self.spread();
+        if let Some(variables) = self.variables {
+            self.typed_places(&variables.globals);
+            self.spread();
+        }
         self.globals();
         self.spread();
         self.map_headers();
         self.spread();
         self.interfaces_in_unknown();
         self.spread();
+        if let Some(variables) = self.variables {
+            self.unsure = true;
+            self.typed_places(&variables.locals);
+            self.unsure = false;
+            self.spread();
+        }
         self.shapes
     }
 
@@ -162,9 +177,9 @@ impl<'a> Typer<'a> {
     }
 
     /// What variables of known types point to.
-    fn typed_places(&mut self) {
+    fn typed_places(&mut self, places: &[TypedPlace]) {
         let mut left = MOST_PLACES;
-        for place in self.places {
+        for place in places {
             self.typed_place(*place, &mut left);
         }
     }
@@ -400,7 +415,7 @@ impl<'a> Typer<'a> {
 
     fn set(&mut self, object: ObjectId, shape: Shape) {
         let known = self.shapes.of(object);
-        if shape.is_better(known, self.heap.types) {
+        if shape.is_better(known, self.heap.types) && !(self.unsure && known != Shape::Unknown) {
             self.shapes.set(object, shape);
             self.queue.push(object);
         }
@@ -409,25 +424,37 @@ impl<'a> Typer<'a> {
     /// Follows typed pointers until nothing new is learnt. Ends: every step makes an object's shape better,
     /// and there are finitely many.
     fn spread(&mut self) {
-        while let Some(object) = self.queue.pop() {
-            let Some(found) = self.place(object) else { continue };
-            match self.shapes.of(object) {
-                Shape::Unknown | Shape::Text | Shape::Goroutine => {}
-                Shape::Value(id) => self.values(found, id, false),
-                Shape::Array(id) => self.values(found, id, true),
-                Shape::MapHeader(map) => self.map_header(found.1, map),
-                Shape::MapDirectory(map) => self.map_directory(found, map),
-                Shape::MapTable(map) => self.map_table(found.1, map),
-                Shape::MapGroups(map) => {
-                    if let Some(group) = self.slots_type(map) {
-                        self.values(found, group, true);
-                    }
-                }
-                Shape::MapBuckets(map) => self.map_buckets(found, map),
-                Shape::MapExtra(map) => self.map_extra(found.1, map),
-                Shape::Channel(chan) => self.channel(found.1, chan),
-                Shape::Closure(code) => self.closure(found, code),
+        let mut batch = Vec::new();
+        while !self.queue.is_empty() {
+            std::mem::swap(&mut batch, &mut self.queue);
+            // Neighbours in memory follow each other: fewer cache misses, fewer reads of a frozen copy.
+            if batch.len() > SORTED_FROM {
+                batch.sort_unstable();
             }
+            for object in batch.drain(..) {
+                self.spread_from(object);
+            }
+        }
+    }
+
+    fn spread_from(&mut self, object: ObjectId) {
+        let Some(found) = self.place(object) else { return };
+        match self.shapes.of(object) {
+            Shape::Unknown | Shape::Text | Shape::Goroutine => {}
+            Shape::Closure(code) => self.closure(found, code),
+            Shape::Value(id) => self.values(found, id, false),
+            Shape::Array(id) => self.values(found, id, true),
+            Shape::MapHeader(map) => self.map_header(found.1, map),
+            Shape::MapDirectory(map) => self.map_directory(found, map),
+            Shape::MapTable(map) => self.map_table(found.1, map),
+            Shape::MapGroups(map) => {
+                if let Some(group) = self.slots_type(map) {
+                    self.values(found, group, true);
+                }
+            }
+            Shape::MapBuckets(map) => self.map_buckets(found, map),
+            Shape::MapExtra(map) => self.map_extra(found.1, map),
+            Shape::Channel(chan) => self.channel(found.1, chan),
         }
     }
 

@@ -118,7 +118,7 @@ impl<'d> DebugInfo<'d> {
         }
         // Pointers whose words lie apart from the rest.
         places.variable(typ, 0);
-        for (word, kind) in places.finish().into_iter().flat_map(|p| pointers(types, p)) {
+        for (word, kind) in places.finish().into_iter().flat_map(|p| p.pointers(types)) {
             let needed = if matches!(kind, PointerKind::Iface(_) | PointerKind::Eface) { 16 } else { 8 };
             let part = parts.iter().find(|p| {
                 p.offset <= word && p.len.is_none_or(|n| word.saturating_add(needed) <= p.offset.saturating_add(n))
@@ -137,17 +137,6 @@ impl<'d> DebugInfo<'d> {
         match (size, end) {
             (Some(size), Some(end)) => end >= size,
             (_, end) => end.is_none(),
-        }
-    }
-}
-
-/// The pointers of what lies at a place: bytes from the start of the variable, and kind.
-fn pointers(types: &RuntimeTypes<'_>, place: TypedPlace) -> Vec<(u64, PointerKind)> {
-    match place.contents {
-        Contents::Pointer(kind) => vec![(place.address, kind)],
-        Contents::Values { typ, .. } => {
-            let slots = types.program(typ).map(|p| p.slots.iter()).unwrap_or_default();
-            slots.map(|s| (place.address.saturating_add(8 * u64::from(s.word)), s.kind)).collect()
         }
     }
 }

@@ -47,6 +47,20 @@ pub struct TypedPlace {
     pub contents: Contents,
 }
 
+impl TypedPlace {
+    /// The pointers there, long arrays left out: their addresses and kinds.
+    #[must_use]
+    pub fn pointers(self, types: &RuntimeTypes<'_>) -> Vec<(u64, PointerKind)> {
+        match self.contents {
+            Contents::Pointer(kind) => vec![(self.address, kind)],
+            Contents::Values { typ, .. } => {
+                let slots = types.program(typ).map(|p| p.slots.iter()).unwrap_or_default();
+                slots.map(|s| (self.address.wrapping_add(8 * u64::from(s.word)), s.kind)).collect()
+            }
+        }
+    }
+}
+
 /// A type's entry.
 #[derive(Clone, Debug)]
 pub(super) struct TypeEntry {
