@@ -25,6 +25,14 @@ pub struct DwarfSections<'a> {
     pub(super) loclists: Cow<'a, [u8]>,
 }
 
+impl DwarfSections<'_> {
+    /// Bytes of the entries, unpacked.
+    #[must_use]
+    pub fn info_len(&self) -> usize {
+        self.info.len()
+    }
+}
+
 impl<'a> GoBinary<'a> {
     /// The debug information; `None` when the linker left it out (`-ldflags=-w`) or it was stripped.
     ///
