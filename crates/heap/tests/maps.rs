@@ -12,7 +12,7 @@ fn with_debug_information_every_map_is_what_the_program_says() {
     let out = tempfile::tempdir().unwrap();
     let mut failed = Vec::new();
     for go in some_toolchains() {
-        for program in ["maps", "mixed", "roots", "types"] {
+        for program in ["maps", "mixed", "roots", "types", "goroutines", "texts", "values"] {
             for how in [HeapBuild::default(), HeapBuild { pie: true, ..HeapBuild::default() }] {
                 if how.pie && program != "maps" {
                     continue;
@@ -21,7 +21,10 @@ fn with_debug_information_every_map_is_what_the_program_says() {
                     let (compared, wrong) = wrong_maps(graph, running);
                     println!("{} {program} {}: {compared} maps", go.release(), how.label());
                     assert!(compared > 0);
-                    failed.extend(wrong.into_iter().map(|w| format!("{} {program}: {w}", go.release())));
+                    // What closures capture is in the debug information from Go 1.23 on.
+                    let wrong =
+                        wrong.into_iter().filter(|w| go.version().minor > 22 || w != "main.lookup/users is Unknown");
+                    failed.extend(wrong.map(|w| format!("{} {program}: {w}", go.release())));
                 });
             }
         }
@@ -39,7 +42,8 @@ fn with_debug_information_nearly_all_bytes_have_a_type() {
                 let share = typed_share(graph);
                 let line = format!("{} {program}: {share:.2} % of bytes typed", go.release());
                 println!("{line}; untyped {:?}", untyped(graph, 8));
-                if share < 99.5 {
+                // Go 1.21 and 1.22 do not say what closures capture, and this program's hold two thirds.
+                if share < 99.5 && (go.version().minor > 22 || program != "values") {
                     failed.push(line);
                 }
             });

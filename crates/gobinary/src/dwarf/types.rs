@@ -21,6 +21,8 @@ const MOST_NAMES: u32 = 32;
 const MOST_DEEP: u32 = 64;
 /// Longest array that is followed element by element.
 const MOST_ELEMENTS: u64 = 1 << 16;
+/// Elements of an array whose pointers are listed one by one.
+const MOST_EXPANDED: u64 = 256;
 /// Most entries that are looked at for one variable.
 const MOST_STEPS: u32 = 1 << 18;
 
@@ -48,14 +50,18 @@ pub struct TypedPlace {
 }
 
 impl TypedPlace {
-    /// The pointers there, long arrays left out: their addresses and kinds.
+    /// The pointers there, without the later elements of long arrays: their addresses and kinds.
     #[must_use]
     pub fn pointers(self, types: &RuntimeTypes<'_>) -> Vec<(u64, PointerKind)> {
         match self.contents {
             Contents::Pointer(kind) => vec![(self.address, kind)],
-            Contents::Values { typ, .. } => {
-                let slots = types.program(typ).map(|p| p.slots.iter()).unwrap_or_default();
-                slots.map(|s| (self.address.wrapping_add(8 * u64::from(s.word)), s.kind)).collect()
+            Contents::Values { typ, count } => {
+                let size = types.get(typ).map_or(0, |t| t.size);
+                let slots = types.program(typ).map(|p| &*p.slots).unwrap_or_default();
+                let starts = (0..count.min(MOST_EXPANDED)).map(|i| self.address.wrapping_add(i.wrapping_mul(size)));
+                starts
+                    .flat_map(|at| slots.iter().map(move |s| (at.wrapping_add(8 * u64::from(s.word)), s.kind)))
+                    .collect()
             }
         }
     }
