@@ -74,6 +74,7 @@ pub(crate) fn with_heap(memory: &dyn Memory, exe: &[u8], check: impl FnOnce(&str
 /// The oldest and the newest of the releases on this machine; with `OOMPH_ALL_GO` all.
 pub(crate) fn some_toolchains() -> Vec<Toolchain> {
     let mut all = toolchains();
+    all.sort_by(|a, b| a.version().cmp(b.version()));
     if std::env::var_os("OOMPH_ALL_GO").is_none() && all.len() > 2 {
         all.drain(1..all.len() - 1);
     }
