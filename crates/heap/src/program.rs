@@ -7,6 +7,7 @@ use crate::pointers::{HeapView, ScanGaps};
 use crate::roots::RootSet;
 use crate::shapes::Shapes;
 use crate::typing::Typer;
+use crate::variables::Variables;
 use gobinary::layout::{Layout, NoLayout};
 use gobinary::{BinaryError, Functions, Memory, ModuleData, RuntimeTypes, find_modules};
 use goruntime::{Buckets, Goroutines, HeapAnchor, Objects, RuntimeError, Spans, Specials};
@@ -146,7 +147,13 @@ impl<'r> HeapGraph<'r> {
             let (edges, gaps) = view.edges()?;
             let roots = RootSet::read(&view, goroutines, &specials, functions);
             step(Step::Types);
-            (Typer::new(view, &|pc| names.is_function_start(pc)).run(goroutines, &specials), edges, roots, gaps)
+            let is_entry = |pc| names.is_function_start(pc);
+            let mut typer = Typer::new(view, &is_entry);
+            let variables = names.debug().map(|d| Variables::read(&view, d, goroutines, functions));
+            if let (Some(debug), Some(variables)) = (names.debug(), &variables) {
+                typer = typer.with_debug(debug, variables);
+            }
+            (typer.run(goroutines, &specials), edges, roots, gaps)
         };
         step(Step::Dominators);
         let tree = {

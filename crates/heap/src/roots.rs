@@ -142,24 +142,30 @@ fn own_objects(heap: &HeapView<'_>, g: &Goroutine) -> Vec<u32> {
     words.into_iter().filter_map(|w| Some(heap.objects.find(w)?.object)).collect()
 }
 
-/// Reads a stack frame by frame. `false` when it cannot be followed to its end; what was found is kept.
-fn precise_stack(heap: &HeapView<'_>, g: &Goroutine, functions: &[Functions<'_>], objects: &mut Vec<u32>) -> bool {
-    let stands = matches!(g.status, Status::Runnable | Status::Syscall | Status::Waiting | Status::Leaked)
-        || g.status == Status::Preempted;
-    if !stands || functions.is_empty() {
-        return false;
-    }
-    let arch = heap.types.layout().arch;
-    let start = StackStart {
+/// Whether a goroutine's frames are where its descriptor says.
+pub(crate) fn stands_still(g: &Goroutine) -> bool {
+    matches!(g.status, Status::Runnable | Status::Syscall | Status::Waiting | Status::Leaked | Status::Preempted)
+}
+
+/// Where the walk of a standing goroutine's stack starts.
+pub(crate) fn stack_start(g: &Goroutine) -> StackStart {
+    StackStart {
         pc: g.stands_at.0,
         sp: g.stands_at.1,
         lr: g.link_register,
         fp: Some(g.frame_pointer).filter(|&fp| fp != 0),
         syscall: g.in_syscall,
         at_instruction: false,
-    };
-    let source = StackSource { memory: heap.memory, modules: functions, arch };
-    let words = scan_stack(source, g.stack.0..g.stack.1, start, &[g.context, g.deferred], |word| {
+    }
+}
+
+/// Reads a stack frame by frame. `false` when it cannot be followed to its end; what was found is kept.
+fn precise_stack(heap: &HeapView<'_>, g: &Goroutine, functions: &[Functions<'_>], objects: &mut Vec<u32>) -> bool {
+    if !stands_still(g) || functions.is_empty() {
+        return false;
+    }
+    let source = StackSource { memory: heap.memory, modules: functions, arch: heap.types.layout().arch };
+    let words = scan_stack(source, g.stack.0..g.stack.1, stack_start(g), &[g.context, g.deferred], |word| {
         objects.extend(heap.objects.find(word.value).map(|f| f.object));
     });
     words.end == StackEnd::Complete && words.incomplete == 0

@@ -5,13 +5,17 @@
 //! A proposal must fit the object: its size class and whether its span has pointers. Of two that fit,
 //! the one that explains more bytes wins (a pointer to a struct's first field names only the field).
 
+mod debug;
+
 use crate::pointers::HeapView;
 use crate::shapes::{Shape, Shapes};
-use gobinary::TypeId;
+use crate::variables::Variables;
 use gobinary::layout::Layout;
 use gobinary::types::{Detail, MapSlots, PointerKind};
+use gobinary::{DebugInfo, TypeId, TypedPlace};
 use goruntime::{Fields, Found, Goroutines, ObjectId, PointerBits, Says, Span, Specials};
 use rustc_hash::FxHashMap;
+use std::rc::Rc;
 
 /// Bytes of an object that are looked at in one piece.
 const WINDOW: u64 = 1 << 20;
@@ -40,6 +44,14 @@ pub struct Typer<'a> {
     maps: FxHashMap<TypeId, TypeId>,
     data: Vec<u8>,
     is_code_entry: &'a dyn Fn(u64) -> bool,
+    variables: Option<&'a Variables>,
+    /// Only objects of which nothing is known get a shape.
+    unsure: bool,
+    debug: Option<&'a DebugInfo<'a>>,
+    /// What closures capture, by their code.
+    captured: FxHashMap<u64, Rc<[TypedPlace]>>,
+    /// The type that a `reflect.Value` names its type by.
+    descriptor: Option<TypeId>,
 }
 
 impl<'a> Typer<'a> {
@@ -58,6 +70,9 @@ impl<'a> Typer<'a> {
                 maps.entry(slots).or_insert(id);
             }
         }
+        let mut ids = (0..heap.types.len()).map(|i| TypeId(i as u32));
+        // `reflect.rtype` up to Go 1.20.
+        let descriptor = ids.find(|&id| matches!(heap.types.name(id).as_str(), "abi.Type" | "reflect.rtype"));
         Self {
             heap,
             layout: heap.types.layout(),
@@ -66,7 +81,20 @@ impl<'a> Typer<'a> {
             maps,
             data: Vec::new(),
             is_code_entry,
+            variables: None,
+            unsure: false,
+            debug: None,
+            captured: FxHashMap::default(),
+            descriptor,
         }
+    }
+
+    /// Also starts from places outside the heap whose types are known, and follows what closures capture.
+    #[must_use]
+    pub(crate) const fn with_debug(mut self, debug: &'a DebugInfo<'a>, variables: &'a Variables) -> Self {
+        self.debug = Some(debug);
+        self.variables = Some(variables);
+        self
     }
 
     /// Types all that can be typed.
@@ -86,12 +114,22 @@ impl<'a> Typer<'a> {
         }
         self.headers();
         self.spread();
+        if let Some(variables) = self.variables {
+            self.typed_places(&variables.globals);
+            self.spread();
+        }
         self.globals();
         self.spread();
         self.map_headers();
         self.spread();
         self.interfaces_in_unknown();
         self.spread();
+        if let Some(variables) = self.variables {
+            self.unsure = true;
+            self.typed_places(&variables.locals);
+            self.unsure = false;
+            self.spread();
+        }
         self.shapes
     }
 
@@ -316,7 +354,7 @@ impl<'a> Typer<'a> {
 
     fn set(&mut self, object: ObjectId, shape: Shape) {
         let known = self.shapes.of(object);
-        if shape.is_better(known, self.heap.types) {
+        if shape.is_better(known, self.heap.types) && !(self.unsure && known != Shape::Unknown) {
             self.shapes.set(object, shape);
             self.queue.push(object);
         }
@@ -341,7 +379,8 @@ impl<'a> Typer<'a> {
     fn spread_from(&mut self, object: ObjectId) {
         let Some(found) = self.place(object) else { return };
         match self.shapes.of(object) {
-            Shape::Unknown | Shape::Text | Shape::Goroutine | Shape::Closure(_) => {}
+            Shape::Unknown | Shape::Text | Shape::Goroutine => {}
+            Shape::Closure(code) => self.closure(found, code),
             Shape::Value(id) => self.values(found, id, false),
             Shape::Array(id) => self.values(found, id, true),
             Shape::MapHeader(map) => self.map_header(found.1, map),
@@ -378,11 +417,20 @@ impl<'a> Typer<'a> {
         if span.pointers == PointerBits::NoScan {
             return;
         }
+        self.values_at(start, id, if many { len / size } else { 1 });
+    }
+
+    /// Follows the pointers of values behind each other.
+    fn values_at(&mut self, start: u64, id: TypeId, count: u64) {
+        let types = self.heap.types;
+        let Some(size) = types.get(id).map(|t| t.size).filter(|&s| s > 0) else { return };
+        if count.checked_mul(size).and_then(|n| start.checked_add(n)).is_none() {
+            return;
+        }
         let Some(program) = types.program(id) else { return };
         if program.slots.is_empty() && program.repeats.is_empty() {
             return;
         }
-        let count = if many { len / size } else { 1 };
         let mut data = std::mem::take(&mut self.data);
         // Whole values at a time, as many as fit a window.
         let per_window = (WINDOW / size).max(1);
@@ -405,12 +453,21 @@ impl<'a> Typer<'a> {
         let types = self.heap.types;
         let Some(program) = types.program(id) else { return };
         let f = Fields(value);
+        let mut before = None;
         for slot in &program.slots {
             let at = 8 * slot.word;
             let word = f.u64(at + 8 * slot.kind.pointer_word());
             if word == 0 {
                 continue;
             }
+            if slot.kind == PointerKind::Unsafe
+                && before.is_some_and(|b: (u32, PointerKind)| {
+                    b.0 + 1 == slot.word && self.descriptor.is_some_and(|d| b.1 == PointerKind::Ptr(d))
+                })
+            {
+                self.reflect_value(f.u64(at - 8), word, f.u64(at + 8));
+            }
+            before = Some((slot.word, slot.kind));
             self.follow(slot.kind, [f.u64(at), f.u64(at + 8), f.u64(at + 16)]);
         }
         if deep > 32 {
