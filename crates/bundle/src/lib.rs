@@ -36,6 +36,7 @@ pub use facts::{BuildFacts, Facts, GoEnvironment, SampleFacts, Sourced};
 pub use fetch_error::FetchError;
 pub use kind::ArtifactKind;
 pub use manifest::{Artifact, BUNDLE_SCHEMA, Failure, MANIFEST, Manifest, OptionsRecord, SampleRecord, TargetRecord};
+pub(crate) use manifest::MEMORY_SOURCE;
 pub use open::{Bundle, Verification, pack};
 pub use trust::Authorities;
 pub use write::{ArtifactMeta, BundleWriter, PartFile, now};
