@@ -171,7 +171,7 @@ impl Outside {
                 let reason = format!("fewer than two collections finished in the {of} samples");
                 let hides = "growth: what is in use is counted at the end of each collection, which nothing forces \
                              from outside (a runtime with little to do collects every two minutes: take samples \
-                             over a longer time, --duration 5m)";
+                             over a longer time, --for 5m)";
                 cx.missing(&source, None, &reason, hides)?;
             }
             return Ok(());
