@@ -9,7 +9,9 @@ use crate::hints::Hints;
 use crate::parse::{ParseResult, Parsed, is_read, parse};
 use crate::settings::{gogc, memory_limit};
 use crate::symbols;
-use crate::{Artifact, ArtifactKind, MEMORY_SOURCE, BuildFacts, Bundle, Facts, Failure, GoEnvironment, SampleFacts, Sourced};
+use crate::{
+    Artifact, ArtifactKind, BuildFacts, Bundle, Facts, Failure, GoEnvironment, MEMORY_SOURCE, SampleFacts, Sourced,
+};
 use model::{Bytes, GoVersion, MemStats, TargetInfo};
 use profile::{Profile, ReadLimits};
 use std::collections::BTreeMap;

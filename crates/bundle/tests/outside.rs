@@ -156,7 +156,12 @@ fn collect(server: &GoServer, to: &Path) -> Collected {
 fn stacks(text: &[u8]) -> BTreeMap<String, u32> {
     let dump = GoroutineDump::read(text, &ReadLimits::default()).unwrap();
     assert!(dump.gaps.is_empty(), "{:?}", dump.gaps);
-    let name = |i: &u32| format!("{} {}:{}", dump.frames[*i as usize].function, dump.frames[*i as usize].file, dump.frames[*i as usize].line);
+    let name = |i: &u32| {
+        format!(
+            "{} {}:{}",
+            dump.frames[*i as usize].function, dump.frames[*i as usize].file, dump.frames[*i as usize].line
+        )
+    };
     let mut out = BTreeMap::new();
     for g in &dump.goroutines {
         let frames: Vec<_> = g.stack.iter().map(name).collect();

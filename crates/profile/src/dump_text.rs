@@ -87,11 +87,7 @@ pub fn write_goroutine(out: &mut String, g: &DumpGoroutine) {
 
 /// A name from a program's memory without what would end its line.
 fn plain(name: &str) -> std::borrow::Cow<'_, str> {
-    if name.chars().any(char::is_control) {
-        name.replace(char::is_control, "?").into()
-    } else {
-        name.into()
-    }
+    if name.chars().any(char::is_control) { name.replace(char::is_control, "?").into() } else { name.into() }
 }
 
 #[cfg(test)]

@@ -46,7 +46,8 @@ pub(super) fn read(program: &Program<'_>) -> Result<Read, String> {
     }
     if left > 0 {
         out.cut = true;
-        out.notes.push(format!("{left} more goroutines were left out: the dump is as long as the runtime's own may be"));
+        out.notes
+            .push(format!("{left} more goroutines were left out: the dump is as long as the runtime's own may be"));
     }
     if all.distrusted > 0 {
         out.notes.push(format!("{} descriptors contradict themselves and were left out", all.distrusted));
@@ -149,11 +150,7 @@ fn frames(program: &Program<'_>, g: &Goroutine) -> (Vec<DumpFrame>, Option<Stack
             }
             own |= !f.function.starts_with("runtime.");
             let name = if f.function == "runtime.gopanic" { "panic" } else { f.function };
-            out.push(DumpFrame {
-                function: printable_name(name).into_owned(),
-                file: f.file.to_owned(),
-                line: f.line,
-            });
+            out.push(DumpFrame { function: printable_name(name).into_owned(), file: f.file.to_owned(), line: f.line });
         }
     }
     (out, walk.end(), own)

@@ -151,9 +151,10 @@ impl<'a> Writer<'a> {
         let (functions, internal) = (self.functions, self.minor >= 24);
         *self.of_runtime.entry(pc).or_insert_with(|| {
             let name = |m: &Functions<'_>| m.frames_at(pc, FuncKind::Gopanic).next().map(|f| f.function.to_owned());
-            functions.iter().find_map(name).is_some_and(|n| {
-                n.starts_with("runtime.") || (internal && n.starts_with("internal/runtime/"))
-            })
+            functions
+                .iter()
+                .find_map(name)
+                .is_some_and(|n| n.starts_with("runtime.") || (internal && n.starts_with("internal/runtime/")))
         })
     }
 
@@ -164,9 +165,9 @@ impl<'a> Writer<'a> {
         let mut deck: Vec<Call> = Vec::new();
         for &pc in stack.iter().chain(&self.lost_callers(stack)) {
             let Some(call) = self.call(pc) else { continue };
-            let joins = deck.last().is_none_or(|last| {
-                last.inlined && last.entry == call.entry && last.function != call.function
-            });
+            let joins = deck
+                .last()
+                .is_none_or(|last| last.inlined && last.entry == call.entry && last.function != call.function);
             if !joins {
                 out.push(self.location(&deck)?);
                 deck.clear();
