@@ -165,7 +165,7 @@ fn stacks(text: &[u8]) -> BTreeMap<String, u32> {
     let mut out = BTreeMap::new();
     for g in &dump.goroutines {
         let frames: Vec<_> = g.stack.iter().map(name).collect();
-        if frames.iter().any(|f| f.contains("net/http.(*conn)")) {
+        if frames.iter().any(|f| f.contains("net/http.(*conn")) {
             continue;
         }
         let created = g.created_by.as_ref().map(name).unwrap_or_default();

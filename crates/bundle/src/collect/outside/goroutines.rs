@@ -138,22 +138,37 @@ fn frames(program: &Program<'_>, g: &Goroutine) -> (Vec<DumpFrame>, Option<Stack
         syscall: g.in_syscall,
         at_instruction: false,
     };
-    let mut walk = StackWalk::new(source, g.stack.0..g.stack.1, start);
+    let walk = || StackWalk::new(source, g.stack.0..g.stack.1, start);
+    let (mut out, mut end) = shown_frames(&source, walk(), false);
+    let own = !out.is_empty() && out.iter().any(|f| !f.function.starts_with("runtime."));
+    if out.is_empty() {
+        // `traceback1`: a stack that has the runtime's own frames alone is shown with them.
+        (out, end) = shown_frames(&source, walk(), true);
+    }
+    (out, end, own)
+}
+
+fn shown_frames(
+    source: &StackSource<'_, '_>,
+    mut walk: StackWalk<'_, '_>,
+    all: bool,
+) -> (Vec<DumpFrame>, Option<StackEnd>) {
     let mut out: Vec<DumpFrame> = Vec::new();
-    let mut own = false;
     while out.len() < MOST_FRAMES {
         let Some(frame) = walk.next() else { break };
-        let Some(logical) = frame.logical(&source) else { break };
-        for f in logical {
-            if !is_shown(f.function, f.kind, out.is_empty()) {
+        let Some(module) = source.modules.get(frame.module) else { break };
+        // Wrappers are not left out behind a panic, nor where all is shown.
+        let callee = if all { FuncKind::Gopanic } else { frame.callee };
+        for f in module.frames_in(frame.func, frame.call_pc, callee) {
+            if !all && !is_shown(f.function, f.kind, out.is_empty()) {
                 continue;
             }
-            own |= !f.function.starts_with("runtime.");
             let name = if f.function == "runtime.gopanic" { "panic" } else { f.function };
-            out.push(DumpFrame { function: printable_name(name).into_owned(), file: f.file.to_owned(), line: f.line });
+            let function = printable_name(name).into_owned();
+            out.push(DumpFrame { function, file: f.file.to_owned(), line: f.line });
         }
     }
-    (out, walk.end(), own)
+    (out, walk.end())
 }
 
 /// `showfuncinfo`: the runtime's own functions are hidden, but for what it exports.

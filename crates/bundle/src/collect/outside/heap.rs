@@ -24,13 +24,21 @@ pub(super) struct Read {
 type Why = String;
 
 pub(super) fn read(program: &Program<'_>, rate: Rate) -> Result<Read, Why> {
+    let bytes = match rate {
+        Rate::Read(0) => {
+            return Err(
+                "the runtime samples no allocations: runtime.MemProfileRate is 0, as the program set it or as \
+                        it is linked when it uses neither runtime/pprof nor runtime.MemProfile (import _ \
+                        \"runtime/pprof\" to have it)"
+                    .to_owned(),
+            );
+        }
+        Rate::Read(rate) => rate,
+        Rate::Assumed => super::DEFAULT_RATE,
+    };
     let (buckets, agreed) = Buckets::search_running(program.memory, program.layout, program.data());
     if buckets.list().is_empty() {
         return Err(match rate {
-            Rate::Read(0) => "the runtime samples no allocations: runtime.MemProfileRate is 0, which is also how \
-                              a program is linked that uses neither runtime/pprof nor runtime.MemProfile (import \
-                              _ \"net/http/pprof\" or \"runtime/pprof\"; oomph heap reads the objects themselves)"
-                .to_owned(),
             Rate::Read(rate) => format!(
                 "the runtime has sampled no allocation yet (it samples one in {rate} bytes, runtime.MemProfileRate)"
             ),
@@ -39,16 +47,9 @@ pub(super) fn read(program: &Program<'_>, rate: Rate) -> Result<Read, Why> {
                 .to_owned(),
         });
     }
-    let bytes = match rate {
-        // Set to 0 later on: what was sampled before stays, at a rate that is no longer known.
-        Rate::Read(r) if r > 0 => r,
-        _ => super::DEFAULT_RATE,
-    };
     let mut notes = Vec::new();
-    match rate {
-        Rate::Read(0) => notes.push(format!("runtime.MemProfileRate is 0 now; {bytes} assumed for what was sampled")),
-        Rate::Read(_) => {}
-        Rate::Assumed => notes.push(format!("runtime.MemProfileRate was not found; {bytes} assumed")),
+    if rate == Rate::Assumed {
+        notes.push(format!("runtime.MemProfileRate was not found; {bytes} assumed"));
     }
     if !agreed {
         notes.push("counts of two collections may be mixed: they changed at each reading".to_owned());
