@@ -165,7 +165,8 @@ fn stacks(text: &[u8]) -> BTreeMap<String, u32> {
     let mut out = BTreeMap::new();
     for g in &dump.goroutines {
         let frames: Vec<_> = g.stack.iter().map(name).collect();
-        if frames.iter().any(|f| f.contains("net/http.(*conn")) {
+        // The server that is asked: where it stands depends on when.
+        if frames.iter().any(|f| f.contains("net/http.(*conn") || f.contains("net/http.(*Server).Serve")) {
             continue;
         }
         let created = g.created_by.as_ref().map(name).unwrap_or_default();
@@ -204,7 +205,8 @@ fn memory_says_what_the_endpoint_says() {
             assert_eq!(ours.get(key), Some(values), "{flags:?} {key:#?}");
         }
         assert_eq!(ours.len(), theirs.len(), "{flags:?}");
-        assert!(ours.len() > 100, "{}", ours.len());
+        // Up to Go 1.22 stacks end at 32 frames: those of the recursion are one.
+        assert!(ours.len() > 60, "{}", ours.len());
 
         let ours = stacks(&fs::read(to.join("goroutines/goroutine-1.txt")).unwrap());
         let theirs = stacks(&get(&server.address, "/x/debug/pprof/goroutine?debug=2"));

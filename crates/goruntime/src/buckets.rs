@@ -12,6 +12,8 @@ const HEAP: u64 = 1;
 const MOST_FRAMES: u64 = 1024;
 /// Most buckets that are followed.
 const MOST_BUCKETS: usize = 20_000_000;
+/// Most frames that the stacks of all buckets may have together: 1 GiB; of a million buckets some 300 MiB.
+const MOST_STACKS: usize = 1 << 27;
 /// Bytes of the program's data read at a time.
 const BLOCK: usize = 1 << 20;
 /// Most bytes of data that are searched.
@@ -127,7 +129,11 @@ impl Buckets {
         let mut pending = Vec::new();
         // The bucket met last at a power of two: a chain that runs in a circle comes back to it.
         let mut marked = head;
-        while at != 0 && found.list.len() < MOST_BUCKETS {
+        while at != 0 {
+            if found.list.len() >= MOST_BUCKETS || found.frames.len() >= MOST_STACKS {
+                found.cut = true;
+                break;
+            }
             let Some((next, object_size, depth)) = header(memory, layout, at) else {
                 found.cut = true;
                 break;

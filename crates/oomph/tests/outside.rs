@@ -95,6 +95,6 @@ fn a_program_without_the_profiler_is_told_so() {
     running.stop().unwrap();
     let told = limits(&report).iter().any(|l| l.contains("runtime.MemProfileRate is 0"));
     assert!(told, "{report:#}");
-    let goroutines = report["artifacts"].as_array().unwrap().iter().any(|a| a["kind"] == "goroutine-dump");
+    let goroutines = report["evidence"].as_array().unwrap().iter().any(|a| a["kind"] == "goroutine-dump");
     assert!(goroutines, "{report:#}");
 }

@@ -14,8 +14,9 @@ use profile::{DumpFrame, DumpGoroutine, DumpStack, write_goroutine};
 
 /// Stacks up to this size are copied in one read.
 const COPIED: u64 = 1 << 20;
-/// Most frames of one stack.
+/// Most frames of one stack that are shown, and walked.
 const MOST_FRAMES: usize = 1 << 16;
+const MOST_WALKED: u32 = 1 << 20;
 /// Readings of a goroutine that moves.
 const TRIES: u32 = 3;
 /// The runtime's own limit (`writeGoroutineStacks`).
@@ -42,7 +43,7 @@ pub(super) fn read(program: &Program<'_>) -> Result<Read, String> {
         }
     }
     if moved > 0 {
-        out.notes.push(format!("{moved} goroutines moved while they were read: their stacks are missing or cut"));
+        out.notes.push(format!("{moved} goroutines moved while they were read: their stacks are missing or cut short"));
     }
     if left > 0 {
         out.cut = true;
@@ -74,7 +75,7 @@ fn goroutine(program: &Program<'_>, mut g: Goroutine, now: Option<u64>) -> Optio
         if again == g {
             complete = matches!(end, Some(StackEnd::Complete | StackEnd::SwitchesStack)) && !frames.is_empty();
             has_own = own;
-            stack = DumpStack::Frames(frames, !matches!(end, Some(StackEnd::Complete)));
+            stack = DumpStack::Frames(frames, !complete);
             break;
         }
         if again.id != g.id {
@@ -154,8 +155,8 @@ fn shown_frames(
     all: bool,
 ) -> (Vec<DumpFrame>, Option<StackEnd>) {
     let mut out: Vec<DumpFrame> = Vec::new();
-    while out.len() < MOST_FRAMES {
-        let Some(frame) = walk.next() else { break };
+    for _ in 0..MOST_WALKED {
+        let Some(frame) = walk.next().filter(|_| out.len() < MOST_FRAMES) else { break };
         let Some(module) = source.modules.get(frame.module) else { break };
         // Wrappers are not left out behind a panic, nor where all is shown.
         let callee = if all { FuncKind::Gopanic } else { frame.callee };
