@@ -178,7 +178,10 @@ mod tests {
         let s = p.samples().next().unwrap();
         // 1/(1-exp(-1024/524288)) = 512.5001627...
         assert_eq!(s.values(), [5125, 5_248_001, 3075, 3_148_800]);
-        let names: Vec<_> = s.locations().flat_map(|l| l.lines()).map(|l| (l.function, l.line)).collect();
+        let mut names = Vec::new();
+        for location in s.locations() {
+            names.extend(location.lines().map(|l| (l.function, l.line)));
+        }
         assert_eq!(names, [("main.inlined", 3), ("main.f", 7), ("main.main", 9)]);
         assert_eq!(s.labels().next().unwrap().number, 1024);
         assert_eq!(p.mappings().next().unwrap().file, "/bin/x");
