@@ -97,7 +97,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn frame() -> impl Strategy<Value = DumpFrame> {
-        ("[a-z./]{1,9}(\\.\\(\\*[A-Z]\\))?\\.[a-zA-Z0-9\\[\\]]{1,6}", "/[a-z/]{1,9}\\.go", 0_u32..99_999)
+        ("[a-z][a-z./]{0,8}(\\.\\(\\*[A-Z]\\))?\\.[a-zA-Z0-9\\[\\]]{1,6}", "/[a-z/]{1,9}\\.go", 0_u32..99_999)
             .prop_map(|(function, file, line)| DumpFrame { function, file, line })
     }
 
