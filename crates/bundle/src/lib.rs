@@ -35,6 +35,7 @@ pub use error::BundleError;
 pub use facts::{BuildFacts, Facts, GoEnvironment, SampleFacts, Sourced};
 pub use fetch_error::FetchError;
 pub use kind::ArtifactKind;
+pub(crate) use manifest::MEMORY_SOURCE;
 pub use manifest::{Artifact, BUNDLE_SCHEMA, Failure, MANIFEST, Manifest, OptionsRecord, SampleRecord, TargetRecord};
 pub use open::{Bundle, Verification, pack};
 pub use trust::Authorities;

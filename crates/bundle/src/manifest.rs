@@ -13,6 +13,8 @@ use std::collections::HashSet;
 pub const BUNDLE_SCHEMA: &str = "oomph.bundle/1";
 /// Name of the manifest inside the bundle.
 pub const MANIFEST: &str = "manifest.json";
+/// What [`Artifact::source`] begins with for evidence out of a process's memory; its pid follows.
+pub(crate) const MEMORY_SOURCE: &str = "memory of pid ";
 /// Largest manifest read.
 pub(crate) const MAX_MANIFEST: u64 = 16 << 20;
 /// Most artifacts, samples or failures accepted.

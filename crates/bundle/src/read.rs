@@ -9,7 +9,9 @@ use crate::hints::Hints;
 use crate::parse::{ParseResult, Parsed, is_read, parse};
 use crate::settings::{gogc, memory_limit};
 use crate::symbols;
-use crate::{Artifact, ArtifactKind, BuildFacts, Bundle, Facts, Failure, GoEnvironment, SampleFacts, Sourced};
+use crate::{
+    Artifact, ArtifactKind, BuildFacts, Bundle, Facts, Failure, GoEnvironment, MEMORY_SOURCE, SampleFacts, Sourced,
+};
 use model::{Bytes, GoVersion, MemStats, TargetInfo};
 use profile::{Profile, ReadLimits};
 use std::collections::BTreeMap;
@@ -274,6 +276,14 @@ impl<'a> Join<'a> {
             limits.push(
                 "No GC cycle was forced, as asked: profiles show the state of the service's own \
                  last cycle."
+                    .to_owned(),
+            );
+        }
+        let from_memory = |a: &Artifact| a.kind == ArtifactKind::HeapProfile && a.source.starts_with(MEMORY_SOURCE);
+        if m.artifacts.iter().any(from_memory) {
+            limits.push(
+                "Heap profiles were read from the memory of the process: each shows what was in use at the end of \
+                 its last own GC cycle."
                     .to_owned(),
             );
         }

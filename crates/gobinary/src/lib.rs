@@ -15,6 +15,7 @@ mod gcprog;
 pub mod layout;
 mod memory;
 mod moduledata;
+mod operands;
 mod pclntab;
 pub mod types;
 mod unwind;

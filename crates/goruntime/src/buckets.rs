@@ -12,6 +12,8 @@ const HEAP: u64 = 1;
 const MOST_FRAMES: u64 = 1024;
 /// Most buckets that are followed.
 const MOST_BUCKETS: usize = 20_000_000;
+/// Most frames that the stacks of all buckets may have together: 1 GiB; of a million buckets some 300 MiB.
+const MOST_STACKS: usize = 1 << 27;
 /// Bytes of the program's data read at a time.
 const BLOCK: usize = 1 << 20;
 /// Most bytes of data that are searched.
@@ -39,7 +41,15 @@ pub struct Buckets {
     frames: Vec<u64>,
     /// The chain ended in what is no bucket.
     pub cut: bool,
+    /// No collection has published counts yet: those of all cycles are given, and what was freed is not
+    /// known.
+    pub unpublished: bool,
+    /// Address of `runtime.mbuckets`, where it was searched for and found.
+    pub head_at: Option<u64>,
 }
+
+/// Times a chain is read again while a collection publishes its counts.
+const MOST_READS: u32 = 16;
 
 impl Buckets {
     /// Looks for `runtime.mbuckets` in the program's data and follows it. No bucket at all is no
@@ -58,7 +68,7 @@ impl Buckets {
                 at = at.saturating_add(4096) & !4095;
                 continue;
             }
-            for word in block.chunks_exact(8) {
+            for (i, word) in block.chunks_exact(8).enumerate() {
                 let head = u64::from_le_bytes(word.try_into().unwrap_or_default());
                 // Buckets lie in memory of the runtime's own, aligned to words, never in the program's data.
                 let outside = head >= end || head < data.start;
@@ -70,13 +80,42 @@ impl Buckets {
                     let found = Self::follow(memory, layout, head);
                     // Every bucket's chain is a tail of the whole: the longest starts at the head.
                     if found.list.len() > best.list.len() {
-                        best = found;
+                        best = Self { head_at: Some(at + 8 * i as u64), ..found };
                     }
                 }
             }
             at += len as u64;
         }
         best
+    }
+
+    /// As [`Buckets::search`], of a program that runs on: the chain is read until two readings in a row
+    /// agree, so that no counts are half of one collection and half of the next. Whether they ever did.
+    #[must_use]
+    pub fn search_running(memory: &dyn Memory, layout: &Layout, data: Range<u64>) -> (Self, bool) {
+        let mut last = Self::search(memory, layout, data);
+        let Some(head_at) = last.head_at else { return (last, true) };
+        for _ in 0..MOST_READS {
+            let Ok(head) = memory.u64(head_at) else { break };
+            let next = Self { head_at: Some(head_at), ..Self::follow(memory, layout, head) };
+            if next.extends(&last) {
+                return (next, true);
+            }
+            last = next;
+        }
+        (last, false)
+    }
+
+    /// Whether `self` is `older` with new buckets in front, which have no published counts yet.
+    fn extends(&self, older: &Self) -> bool {
+        let Some(new) = self.list.len().checked_sub(older.list.len()) else { return false };
+        let same = |(a, b): (&Bucket, &Bucket)| (a.address, a.allocs, a.frees) == (b.address, b.allocs, b.frees);
+        let tail = self.list.get(new..).unwrap_or_default();
+        // Counts that no collection has published move all the time.
+        !self.cut
+            && !older.cut
+            && self.unpublished == older.unpublished
+            && (self.unpublished || tail.iter().zip(&older.list).all(same))
     }
 
     /// Follows the chain from the newest bucket.
@@ -90,7 +129,11 @@ impl Buckets {
         let mut pending = Vec::new();
         // The bucket met last at a power of two: a chain that runs in a circle comes back to it.
         let mut marked = head;
-        while at != 0 && found.list.len() < MOST_BUCKETS {
+        while at != 0 {
+            if found.list.len() >= MOST_BUCKETS || found.frames.len() >= MOST_STACKS {
+                found.cut = true;
+                break;
+            }
             let Some((next, object_size, depth)) = header(memory, layout, at) else {
                 found.cut = true;
                 break;
@@ -118,6 +161,7 @@ impl Buckets {
         }
         // Before the first collection nothing is published: the runtime then counts all cycles.
         if found.list.iter().all(|b| b.allocs == 0 && b.frees == 0) {
+            found.unpublished = !found.list.is_empty();
             for (bucket, (allocs, frees)) in found.list.iter_mut().zip(pending) {
                 (bucket.allocs, bucket.frees) = (allocs, frees);
             }

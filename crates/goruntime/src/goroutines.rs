@@ -49,7 +49,7 @@ pub enum Status {
 }
 
 /// A goroutine.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Goroutine {
     /// Address of its descriptor (`runtime.g`).
     pub address: u64,
@@ -59,7 +59,8 @@ pub struct Goroutine {
     pub status: Status,
     /// What it waits for, while it waits.
     pub wait_reason: Option<WaitReason>,
-    /// When it began to wait, in nanoseconds of the runtime's clock; 0 when no collection has noticed yet.
+    /// When it began to wait or entered its system call, in nanoseconds of the runtime's clock; 0 when no
+    /// collection has noticed yet.
     pub wait_since: u64,
     /// Lowest address of its stack, and the address behind it.
     pub stack: (u64, u64),
@@ -88,6 +89,10 @@ pub struct Goroutine {
     pub deferred: u64,
     /// Whether the thread that runs it is known by its `m`; 0 while it does not run.
     pub thread: u64,
+    /// Thread it is locked to (`runtime.LockOSThread`); 0 for none.
+    pub locked_to: u64,
+    /// Whether `stands_at` is that of its system call.
+    pub in_syscall: bool,
 }
 
 /// The goroutines of a program.
@@ -101,6 +106,19 @@ pub struct Goroutines {
     pub dead_stack_bytes: u64,
     /// Descriptors that could not be read or contradict themselves.
     pub distrusted: u64,
+}
+
+impl Goroutine {
+    /// The same descriptor as it is now; `None` when it is dead or cannot be read. A goroutine whose
+    /// descriptor did not change while its stack was read stood still.
+    #[must_use]
+    pub fn again(&self, memory: &dyn Memory, layout: &Layout) -> Option<Self> {
+        let mut copy = vec![0_u8; layout.g.size as usize];
+        memory.read(self.address, &mut copy).ok()?;
+        let mut found = Goroutines { list: Vec::new(), dead: 0, dead_stack_bytes: 0, distrusted: 0 };
+        found.add(layout, self.address, Fields(&copy));
+        found.list.pop()
+    }
 }
 
 impl Goroutines {
@@ -216,7 +234,7 @@ fn parse(layout: &Layout, address: u64, number: u32, stack: (u64, u64), f: Field
         id: f.u64(g.goid),
         status,
         wait_reason: layout.wait_reason(f.u8(g.waitreason)).filter(|_| waits),
-        wait_since: if waits { f.u64(g.waitsince) } else { 0 },
+        wait_since: if waits || status == Status::Syscall { f.u64(g.waitsince) } else { 0 },
         stack,
         stands_at,
         in_syscall,
@@ -230,6 +248,8 @@ fn parse(layout: &Layout, address: u64, number: u32, stack: (u64, u64), f: Field
         labels: f.u64(g.labels),
         deferred: f.u64(g.defer),
         thread: f.u64(g.m),
+        locked_to: f.u64(g.lockedm),
+        in_syscall,
     }
 }
 

@@ -87,15 +87,34 @@ impl Specimen {
     /// # Errors
     /// When the sources cannot be written or `go build` fails.
     pub fn build(&self, go: &Toolchain, out_dir: &Path) -> Result<PathBuf, LabError> {
+        self.build_with(go, out_dir, None, &[])
+    }
+
+    /// As [`Specimen::build`], with a build tag and further flags of `go build`. The tags there are:
+    /// `nopprof`, a service that does not import `net/http/pprof` but has the runtime's profiler;
+    /// `noprofiler`, one without both.
+    ///
+    /// # Errors
+    /// As [`Specimen::build`].
+    pub fn build_with(
+        &self,
+        go: &Toolchain,
+        out_dir: &Path,
+        tag: Option<&str>,
+        flags: &[&str],
+    ) -> Result<PathBuf, LabError> {
         let module = out_dir.join("lab");
         extract(&module)?;
-        let bin = out_dir.join("bin").join(go.release());
+        let bin = out_dir.join("bin").join(go.release()).join(tag.unwrap_or_default());
         fs::create_dir_all(&bin).map_err(LabError::io(format!("making {}", bin.display())))?;
         let binary =
             std::path::absolute(bin.join(&self.name)).map_err(LabError::io(format!("finding {}", bin.display())))?;
         let output = binary.to_string_lossy();
-        let package = format!("./{}", self.name);
-        go.run(&module, &["build", "-o", &output, &package])?;
+        let (package, tags) = (format!("./{}", self.name), format!("-tags={}", tag.unwrap_or_default()));
+        let mut args = vec!["build", "-o", &*output, &*tags];
+        args.extend(flags);
+        args.push(&package);
+        go.run(&module, &args)?;
         Ok(binary)
     }
 

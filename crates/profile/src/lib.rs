@@ -8,12 +8,14 @@
 //! All input is hostile. Readers never panic, never allocate more than a small multiple of what
 //! they were given, salvage what is readable and say what is missing ([`model::Gap`]).
 
+mod build_heap;
 mod calltarget;
 mod collapse;
 mod columns;
 mod container;
 mod decode;
 mod diff;
+mod dump_text;
 mod encode;
 mod error;
 mod filter;
@@ -34,7 +36,9 @@ mod top;
 mod units;
 mod wire;
 
+pub use build_heap::{BuiltLine, BuiltLocation, BuiltMapping, HeapBuilder};
 pub use calltarget::{Arch, call_target};
+pub use dump_text::{DumpFrame, DumpGoroutine, DumpStack, write_goroutine};
 pub use error::ProfileError;
 pub use filter::Filter;
 pub use goroutines::{Goroutine, GoroutineDump, GoroutineGroup};

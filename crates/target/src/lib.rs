@@ -6,6 +6,7 @@
 //! and stops and copies the latter; the little unsafe code there is lives in that folder alone.
 
 mod cgroups;
+mod clock;
 mod discover;
 mod error;
 pub mod memory;

@@ -1,5 +1,5 @@
-// Package service is the frame that every specimen runs in: flags, one HTTP server with pprof,
-// expvar and /truth on it, noise, a load generator, and an end in every case: when stdin (a pipe)
+// Package service is the frame that every specimen runs in: flags, one HTTP server with pprof
+// (left out by the build tags nopprof and noprofiler), expvar and /truth on it, noise, a load generator, and an end in every case: when stdin (a pipe)
 // closes, at SIGTERM or interrupt, or after -max-seconds.
 package service
 
@@ -13,7 +13,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/http/pprof"
 	"os"
 	"os/signal"
 	"syscall"
@@ -106,11 +105,7 @@ func serve(spec Spec, env *Env, handler http.Handler, listener net.Listener, rat
 	source := &truth.Source{Specimen: spec.Name}
 	source.Start()
 	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second}
-	env.Mux.HandleFunc("/debug/pprof/", pprof.Index)
-	env.Mux.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)
-	env.Mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
-	env.Mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
-	env.Mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
+	mountProfiles(env.Mux)
 	env.Mux.Handle("/debug/vars", expvar.Handler())
 	env.Mux.Handle("/truth", source)
 	env.Mux.HandleFunc("/healthz", func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "ok\n") })

@@ -3,13 +3,15 @@
 //! Two or more samples over a stretch of time, so that growth is measured. Within a sample the
 //! counters come first and `/proc` right after them (the RSS ledger compares the two), then our own
 //! GC cycle with the profile and the counters after it, then goroutines. Server-side deltas
-//! (`?seconds=`) are never used: they subtract in-use values too. Nothing that fails is fatal while
-//! something useful remains; each failure is noted with what it hides.
+//! (`?seconds=`) are never used: they subtract in-use values too. A process without pprof is read from
+//! outside, by its memory. Nothing that fails is fatal while something useful remains; each failure is
+//! noted with what it hides.
 
 mod context;
 mod endpoint;
 mod inspect;
 mod options;
+mod outside;
 mod process;
 
 pub use options::{CollectError, CollectOptions, CollectTarget, Collected, GcPolicy, Progress};
@@ -179,8 +181,9 @@ impl Sources {
                     missing.push((
                         format!("/proc/{pid}/net/tcp"),
                         "no listening port of this process answers with pprof".to_owned(),
-                        "everything the Go runtime itself would tell: which lines of code hold \
-                         memory, goroutines, GC (give the address of its pprof if it has one)",
+                        "the runtime's own counters (GC cycles, idle heap) and what is in use right after a \
+                         collection: heap profile and goroutines are read from the memory of the process \
+                         (give the address of its pprof if it has one)",
                     ));
                 }
                 Ok(Self { web, process: Some(process), missing })
@@ -267,7 +270,7 @@ impl Sources {
                 break;
             }
             (cx.progress)(Progress::Sample { index, of });
-            self.sample(cx, index, index == 1 || index == of)?;
+            self.sample(cx, index, of)?;
         }
         Ok(())
     }
@@ -287,7 +290,8 @@ impl Sources {
         Ok(())
     }
 
-    fn sample(&mut self, cx: &mut Context<'_>, index: u32, ends: bool) -> Result<(), BundleError> {
+    fn sample(&mut self, cx: &mut Context<'_>, index: u32, of: u32) -> Result<(), BundleError> {
+        let ends = index == 1 || index == of;
         let forced = self.web.as_ref().map_or(0, |w| w.forced_gcs);
         cx.writer.update(|m| {
             m.samples.push(SampleRecord { index, at: now(), forced_gcs_before: forced });
@@ -302,24 +306,33 @@ impl Sources {
             // Right after the counters: the ledger compares the two.
             usage = p.sample(cx, index)?;
         }
-        let Some(w) = &mut self.web else {
-            return Ok(());
-        };
-        w.stats(cx, index)?;
-        let gc = cx.options.gc == GcPolicy::Always && !near_limit(cx, index, usage)?;
-        if w.heap(cx, index, gc)? {
-            w.heap_text(cx, index, true)?;
+        if let Some(w) = &mut self.web {
+            w.stats(cx, index)?;
+            let gc = cx.options.gc == GcPolicy::Always && !near_limit(cx, index, usage)?;
+            if w.heap(cx, index, gc)? {
+                w.heap_text(cx, index, true)?;
+            }
+            w.goroutines(cx, index)?;
+            if ends {
+                w.allocs(cx, index)?;
+            }
         }
-        w.goroutines(cx, index)?;
-        if ends {
-            w.allocs(cx, index)?;
+        // The endpoint comes first: it can have the heap collected.
+        let answered = self.web.as_ref().is_some_and(|w| w.pprof.is_some() && !w.lost());
+        let mut told = false;
+        if let Some(p) = &mut self.process
+            && !cx.stopped()
+        {
+            if !answered {
+                p.memory(cx, index, of)?;
+            }
+            told = p.call_targets(cx, index)?;
         }
-        let told = match &mut self.process {
-            Some(p) if !cx.stopped() => p.call_targets(cx, index)?,
-            _ => false,
-        };
-        // The executable tells more than the service does: the service is asked in its place.
-        if ends && !told { w.symbols(cx, index) } else { Ok(()) }
+        match &mut self.web {
+            // The executable tells more than the service does: the service is asked in its place.
+            Some(w) if ends && !told => w.symbols(cx, index),
+            _ => Ok(()),
+        }
     }
 }
 

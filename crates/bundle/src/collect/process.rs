@@ -4,6 +4,7 @@
 //! runtime's variables are kept, and arguments lose values that look like secrets.
 
 use super::context::Context;
+use super::outside::{HIDES, Outside, source};
 use crate::hints::Hints;
 use crate::write::ArtifactMeta;
 use crate::{ArtifactKind, BundleError, TargetRecord};
@@ -19,6 +20,8 @@ pub(crate) struct ProcSource {
     exe: Option<String>,
     build: Result<BuildInfo, TargetError>,
     hints: Hints,
+    /// Reader of its memory, from the first time that it is needed; `None` then when there can be none.
+    outside: Option<Option<Box<Outside>>>,
 }
 
 impl ProcSource {
@@ -30,6 +33,7 @@ impl ProcSource {
             build: process.build_info(),
             process,
             hints: Hints::default(),
+            outside: None,
         })
     }
 
@@ -129,6 +133,21 @@ impl ProcSource {
             }
         }
         self.cgroup(cx, index)
+    }
+
+    /// Heap profile and goroutines of sample `index` of `of`, out of its memory.
+    pub(crate) fn memory(&mut self, cx: &mut Context<'_>, index: u32, of: u32) -> Result<(), BundleError> {
+        if self.outside.is_none() {
+            let opened = Outside::open(&self.process);
+            if let Err(why) = &opened {
+                cx.missing(&source(&self.process), None, why, HIDES)?;
+            }
+            self.outside = Some(opened.ok().map(Box::new));
+        }
+        match &mut self.outside {
+            Some(Some(outside)) => outside.sample(cx, &self.process, index, of),
+            _ => Ok(()),
+        }
     }
 
     /// Keeps which functions the leaves of sample `index`'s heap profile call, as far as they are

@@ -1,0 +1,100 @@
+//! `oomph diagnose PID` of a service without pprof: the same leak, at the same lines, as with it, out
+//! of the process's memory alone; and a plain word where the program has no profiler to read. Asserts on
+//! the specimen's own source lines. Runs with each Go of the list that is at hand, at least one.
+
+#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "tests")]
+
+use lab::{Running, Specimen, Toolchain};
+use serde_json::{Value, json};
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+/// Sampled addresses by bucket maps, Swiss maps; the layouts of records before and after Go 1.27.
+const RELEASES: [&str; 3] = ["1.23.9", "1.26.6", "1.27.3"];
+
+/// A map grows by tables of some 30 KiB, of which one in twenty is sampled: a shorter window may see none.
+const WINDOW: &str = "24s";
+
+fn toolchains() -> Vec<Toolchain> {
+    let cache = lab::default_cache_dir();
+    let find = |release: &&str| {
+        let want = model::GoVersion::parse(&format!("go{release}")).unwrap();
+        let found = Toolchain::find(Some(&want), &cache).unwrap();
+        if found.is_none() {
+            eprintln!("Go {release} is not at hand: left out");
+        }
+        found
+    };
+    let mut found: Vec<_> = RELEASES.iter().filter_map(find).collect();
+    if found.is_empty() {
+        found.push(Toolchain::find_or_fetch(None, &cache, &mut |p| eprintln!("{p}")).unwrap());
+    }
+    found
+}
+
+/// Starts a specimen built with a tag and waits until it holds something.
+fn start(name: &str, go: &Toolchain, dir: &Path, tag: &str, flags: &[&str]) -> Running {
+    let specimen = Specimen::by_name(name).unwrap();
+    let binary = specimen.build_with(go, dir, Some(tag), flags).unwrap();
+    let running = specimen.start(&binary, &["-max-seconds", "240"]).unwrap();
+    let begin = Instant::now();
+    while running.truth().unwrap().uptime_seconds < 2.0 {
+        assert!(begin.elapsed() < Duration::from_secs(90), "{name} does not get going");
+        // A pace for asking; nothing depends on it.
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    running
+}
+
+/// Exit code and report of `oomph diagnose ARGS`.
+fn diagnose(args: &[&str]) -> (Option<i32>, Value) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_oomph"));
+    let out = command.arg("diagnose").args(args).args(["-q", "-f", "json"]).output().unwrap();
+    let report = serde_json::from_slice(&out.stdout);
+    (out.status.code(), report.unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&out.stderr))))
+}
+
+fn limits(report: &Value) -> Vec<&str> {
+    report["limits"].as_array().unwrap().iter().filter_map(Value::as_str).collect()
+}
+
+#[test]
+fn a_leak_is_found_without_pprof() {
+    let dir = tempfile::tempdir().unwrap();
+    let lines: Vec<u32> = Specimen::by_name("map-cache").unwrap().site_lines().unwrap().iter().map(|s| s.1).collect();
+    for go in toolchains() {
+        // Stripped, as most services are.
+        let running = start("map-cache", &go, dir.path(), "nopprof", &["-ldflags=-s -w"]);
+        let bundle = dir.path().join(format!("{}.oomph", go.release()));
+        let bundle = bundle.to_str().unwrap();
+        let (code, live) = diagnose(&[&running.pid().to_string(), "--for", WINDOW, "--save", bundle]);
+        running.stop().unwrap();
+
+        assert_eq!((code, &live["verdict"]), (Some(1), &json!("leak")), "{}: {live:#}", go.release());
+        let findings = live["findings"].as_array().unwrap();
+        let found = findings.iter().find(|f| f["rule"] == "growing-allocation-site").unwrap();
+        assert_eq!(found["subject"], json!({"kind": "map", "mechanism": "map-insert"}), "{}", go.release());
+        let at: Vec<_> = found["sites"].as_array().unwrap().iter().filter_map(|s| s["line"].as_u64()).collect();
+        assert!(lines.iter().all(|l| at.contains(&u64::from(*l))), "{}: {at:?}", go.release());
+        assert!(limits(&live).iter().any(|l| l.contains("the memory of the process")), "{live:#}");
+
+        let (_, offline) = diagnose(&[bundle]);
+        for part in ["verdict", "summary", "findings", "ledger", "checked", "series", "limits"] {
+            assert_eq!(offline[part], live[part], "{part} differs offline");
+        }
+    }
+}
+
+#[test]
+fn a_program_without_the_profiler_is_told_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let go = toolchains().remove(0);
+    let running = start("map-cache", &go, dir.path(), "noprofiler", &[]);
+    let (_, report) = diagnose(&[&running.pid().to_string(), "--for", "2s"]);
+    running.stop().unwrap();
+    let told = limits(&report).iter().any(|l| l.contains("runtime.MemProfileRate is 0"));
+    assert!(told, "{report:#}");
+    let goroutines = report["evidence"].as_array().unwrap().iter().any(|a| a["kind"] == "goroutine-dump");
+    assert!(goroutines, "{report:#}");
+}
