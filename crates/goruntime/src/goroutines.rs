@@ -91,8 +91,6 @@ pub struct Goroutine {
     pub thread: u64,
     /// Thread it is locked to (`runtime.LockOSThread`); 0 for none.
     pub locked_to: u64,
-    /// Whether `stands_at` is that of its system call.
-    pub in_syscall: bool,
 }
 
 /// The goroutines of a program.
@@ -249,7 +247,6 @@ fn parse(layout: &Layout, address: u64, number: u32, stack: (u64, u64), f: Field
         deferred: f.u64(g.defer),
         thread: f.u64(g.m),
         locked_to: f.u64(g.lockedm),
-        in_syscall,
     }
 }
 

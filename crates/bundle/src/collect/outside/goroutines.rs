@@ -130,7 +130,7 @@ fn frames(program: &Program<'_>, g: &Goroutine) -> (Vec<DumpFrame>, Option<Stack
         Some(copy) => copy,
         None => program.memory,
     };
-    let source = StackSource { memory, modules: program.functions, arch: program.arch() };
+    let source = StackSource { memory, modules: program.functions, arch: program.layout.arch };
     let start = StackStart {
         pc,
         sp,

@@ -11,8 +11,8 @@ mod heap;
 use super::context::Context;
 use crate::write::ArtifactMeta;
 use crate::{ArtifactKind, BundleError};
-use gobinary::layout::{Arch, Layout};
-use gobinary::{FrameArch, Functions, GoBinary, ModuleBases, ModuleData, ModuleTables, find_modules};
+use gobinary::layout::Layout;
+use gobinary::{Functions, GoBinary, ModuleBases, ModuleData, ModuleTables, find_modules};
 use target::memory::LiveMemory;
 use target::{ProcFile, Process};
 
@@ -60,13 +60,6 @@ impl Program<'_> {
     /// Where the runtime's variables are.
     fn data(&self) -> std::ops::Range<u64> {
         self.modules.first().map_or(0..0, |m| m.noptrdata..m.enoptrbss)
-    }
-
-    const fn arch(&self) -> FrameArch {
-        match self.layout.arch {
-            Arch::Amd64 => FrameArch::Amd64,
-            Arch::Arm64 => FrameArch::Arm64,
-        }
     }
 
     fn source(&self) -> String {
