@@ -5,11 +5,14 @@
 //! A proposal must fit the object: its size class and whether its span has pointers. Of two that fit,
 //! the one that explains more bytes wins (a pointer to a struct's first field names only the field).
 
+pub(crate) mod known;
+
 use crate::pointers::HeapView;
 use crate::shapes::{Shape, Shapes};
 use gobinary::TypeId;
 use gobinary::layout::Layout;
 use gobinary::types::{Detail, MapSlots, PointerKind};
+use known::Library;
 use goruntime::{Fields, Found, Goroutines, ObjectId, PointerBits, Says, Span, Specials};
 use rustc_hash::FxHashMap;
 
@@ -35,6 +38,8 @@ pub struct Typer<'a> {
     queue: Vec<ObjectId>,
     /// Map types by the type of their groups or buckets.
     maps: FxHashMap<TypeId, TypeId>,
+    /// Types of the standard library.
+    library: Library,
     data: Vec<u8>,
     is_code_entry: &'a dyn Fn(u64) -> bool,
 }
@@ -61,6 +66,7 @@ impl<'a> Typer<'a> {
             shapes: Shapes::unknown(heap.objects.count()),
             queue: Vec::new(),
             maps,
+            library: Library::find(heap.types),
             data: Vec::new(),
             is_code_entry,
         }
@@ -86,6 +92,7 @@ impl<'a> Typer<'a> {
         self.globals();
         self.spread();
         self.map_headers();
+        self.sync_maps_in_unknown();
         self.spread();
         self.interfaces_in_unknown();
         self.spread();
@@ -326,7 +333,10 @@ impl<'a> Typer<'a> {
             let Some(found) = self.place(object) else { continue };
             match self.shapes.of(object) {
                 Shape::Unknown | Shape::Text | Shape::Goroutine => {}
-                Shape::Value(id) => self.values(found, id, false),
+                Shape::Value(id) => {
+                    self.values(found, id, false);
+                    self.trie_children(found.1, id);
+                }
                 Shape::Array(id) => self.values(found, id, true),
                 Shape::MapHeader(map) => self.map_header(found.1, map),
                 Shape::MapDirectory(map) => self.map_directory(found, map),
