@@ -33,6 +33,8 @@ impl HeapGraph<'_> {
             holders: self.holders(names, rows)?,
             types: self.types(names, rows),
             maps: self.maps(names, rows)?,
+            containers: None,
+            depth: None,
             goroutines: self.goroutine_groups(names, rows)?,
             limits: self.limits(),
         })

@@ -21,7 +21,7 @@ struct FileNames<'a> {
 
 impl Names for FileNames<'_> {
     fn function(&self, address: u64) -> Option<String> {
-        self.pclntab.function_at(address.wrapping_sub(self.bias)).map(|f| f.name().to_owned())
+        self.pclntab.function_at(address.wrapping_sub(self.bias)).map(str::to_owned)
     }
 
     fn is_function_start(&self, address: u64) -> bool {
