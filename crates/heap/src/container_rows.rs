@@ -100,7 +100,8 @@ fn note(note: &Note) -> String {
 }
 
 fn keys(k: &KeySample) -> String {
-    let len = if k.len.0 == k.len.1 { Bytes(k.len.0).to_string() } else { format!("{} to {}", k.len.0, Bytes(k.len.1)) };
+    let len =
+        if k.len.0 == k.len.1 { Bytes(k.len.0).to_string() } else { format!("{} to {}", k.len.0, Bytes(k.len.1)) };
     let shapes: Vec<&str> = k.shapes.iter().map(|s| s.0.as_str()).collect();
     let mut text = format!("{} keys of {len} like {}", k.keys, shapes.join(" "));
     if !k.prefix.is_empty() {

@@ -33,7 +33,9 @@ impl HeapGraph<'_> {
         let mut list: Vec<(u32, &[u64; Depths::CELLS])> = (0..).zip(&found.bytes).collect();
         let below = |cells: &[u64; Depths::CELLS]| cells.iter().skip(deep).copied().fold(0, u64::saturating_add);
         list.retain(|(_, cells)| cells.iter().any(|&b| b > 0));
-        list.sort_by_key(|(n, cells)| (Reverse((below(cells), cells.iter().copied().fold(0, u64::saturating_add))), *n));
+        list.sort_by_key(|(n, cells)| {
+            (Reverse((below(cells), cells.iter().copied().fold(0, u64::saturating_add))), *n)
+        });
         list.truncate(rows);
         let types = list.into_iter().map(|(number, cells)| HeapDepthRow {
             type_name: self.shapes.get(number).name(&self.runtime.types, |code| names.function(code)),

@@ -12,8 +12,8 @@ use crate::shapes::{Shape, Shapes};
 use gobinary::TypeId;
 use gobinary::layout::Layout;
 use gobinary::types::{Detail, MapSlots, PointerKind};
-use known::Library;
 use goruntime::{Fields, Found, Goroutines, ObjectId, PointerBits, Says, Span, Specials};
+use known::Library;
 use rustc_hash::FxHashMap;
 
 /// Bytes of an object that are looked at in one piece.

@@ -211,7 +211,8 @@ impl HeapGraph<'_> {
         let types = &self.runtime.types;
         let Some(program) = types.program(id) else { return false };
         let is_self = |target: TypeId| {
-            target == id || matches!(types.get(target).map(|t| &t.detail), Some(Detail::Pointer { elem }) if *elem == id)
+            target == id
+                || matches!(types.get(target).map(|t| &t.detail), Some(Detail::Pointer { elem }) if *elem == id)
         };
         program.slots.iter().any(|slot| match slot.kind {
             PointerKind::Ptr(target) => target == id,
@@ -221,10 +222,12 @@ impl HeapGraph<'_> {
                 _ => false,
             },
             _ => false,
-        }) || program.repeats.iter().any(|r| types.get(r.elem).is_some_and(|t| match t.detail {
-            Detail::Pointer { elem } => elem == id,
-            _ => false,
-        }))
+        }) || program.repeats.iter().any(|r| {
+            types.get(r.elem).is_some_and(|t| match t.detail {
+                Detail::Pointer { elem } => elem == id,
+                _ => false,
+            })
+        })
     }
 
     fn trees_into(&self, collector: &mut Collector, in_chains: &Bits) {

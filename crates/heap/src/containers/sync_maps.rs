@@ -201,7 +201,9 @@ impl HeapGraph<'_> {
         // Read and dirty map share entries and keys: what the two hold together is what is under none but them.
         let mine: Bits = members.iter().copied().collect();
         let members: FxHashSet<ObjectId> = members.into_iter().collect();
-        let above = |node: &ObjectId| !self.tree.path_to_root(*node).skip(1).take(8).any(|d| d < self.objects.count() && mine.get(d));
+        let above = |node: &ObjectId| {
+            !self.tree.path_to_root(*node).skip(1).take(8).any(|d| d < self.objects.count() && mine.get(d))
+        };
         let retained = members.iter().filter(|n| above(n)).map(|&n| self.tree.retained(n)).fold(0, u64::saturating_add);
         let mut facts = ContainerFacts {
             object: Some(read),

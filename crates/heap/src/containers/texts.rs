@@ -58,7 +58,12 @@ pub(super) fn duplicates(
         if copies == 0 {
             continue;
         }
-        let bytes = run.iter().skip(1).filter_map(|r| graph.objects.size(r.1)).fold(0, u64::saturating_add);
+        // A substring's object has more in it than the text.
+        let own = |r: &TextRecord| {
+            let (size, len) = (graph.objects.size(r.1)?, u64::from(r.2));
+            Some(if size >= 2 * len.max(16) { len } else { size })
+        };
+        let bytes = run.iter().skip(1).filter_map(own).fold(0, u64::saturating_add);
         found.contents += 1;
         found.copies += copies;
         found.waste = found.waste.saturating_add(bytes);

@@ -112,7 +112,8 @@ impl Typer<'_> {
             if matches!(span.pointers, PointerBits::NoScan | PointerBits::Header | PointerBits::Large(_)) {
                 continue;
             }
-            let fits = |id| self.heap.types.get(id).is_some_and(|t| t.size <= span.elem_size && span.elem_size < t.size + 32);
+            let fits =
+                |id| self.heap.types.get(id).is_some_and(|t| t.size <= span.elem_size && span.elem_size < t.size + 32);
             let trie = tries.iter().find(|(id, _)| fits(*id)).copied();
             let read_only = read_only.filter(|(id, _)| fits(*id));
             if trie.is_none() && read_only.is_none() {
@@ -160,7 +161,8 @@ impl Typer<'_> {
             children += 1;
             let fits = starts_object(child)
                 && match self.heap.memory.u8(child) {
-                    Ok(1) => word(child.saturating_add(u64::from(trie.key))).is_some_and(|t| self.heap.types.looks_like_type(t)),
+                    Ok(1) => word(child.saturating_add(u64::from(trie.key)))
+                        .is_some_and(|t| self.heap.types.looks_like_type(t)),
                     Ok(0) => word(child.saturating_add(u64::from(trie.parent))) == Some(at),
                     _ => false,
                 };

@@ -168,7 +168,8 @@ fn show(graph: &HeapGraph<'_>, names: &dyn Names, a: &Heap, reporter: &Reporter)
     let mut o = graph.overview(names, rows)?;
     if matches!(a.show, HeapView::Containers | HeapView::Strings) {
         reporter.say("measuring containers");
-        let options = ContainerOptions { most: rows.min(MOST_CONTAINERS), show_keys: a.show_keys, ..Default::default() };
+        let options =
+            ContainerOptions { most: rows.min(MOST_CONTAINERS), show_keys: a.show_keys, ..Default::default() };
         let mut containers = graph.container_rows(names, rows, &options)?;
         if let Some(kind) = &a.kind {
             containers.list.retain(|c| c.kind.eq_ignore_ascii_case(kind));
