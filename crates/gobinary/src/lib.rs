@@ -8,6 +8,7 @@
 
 mod buildinfo;
 mod cached;
+mod dwarf;
 mod elf;
 mod error;
 mod gcprog;
@@ -21,6 +22,7 @@ mod variables;
 
 pub use buildinfo::{BuildInfo, Module};
 pub use cached::Cached;
+pub use dwarf::{Contents, DebugInfo, DwarfSections, TypedPlace};
 pub use elf::GoBinary;
 pub use error::BinaryError;
 pub use memory::{Memory, Region, Slices, Unreadable};

@@ -14,6 +14,7 @@ mod program;
 mod roots;
 mod shapes;
 mod typing;
+mod variables;
 
 pub use paths::Names;
 pub use pointers::{HeapView, ScanGaps};

@@ -3,9 +3,8 @@
 use crate::program::HeapGraph;
 use crate::roots::RootGroup;
 use crate::shapes::Shape;
-use gobinary::RuntimeTypes;
-use gobinary::TypeId;
 use gobinary::types::Detail;
+use gobinary::{DebugInfo, RuntimeTypes, TypeId};
 use goruntime::PointerBits;
 
 /// Bytes of an object that are searched for the pointer that leads on.
@@ -15,7 +14,7 @@ const WINDOW: u64 = 1 << 16;
 /// How deep structs and arrays nest.
 const MOST_DEEP: u32 = 32;
 
-/// Names of a program's functions and variables: the heap crate does not read executables.
+/// What a program's executable says of its functions and variables: the heap crate does not read executables.
 pub trait Names {
     /// Name of the function whose code holds the address.
     fn function(&self, address: u64) -> Option<String>;
@@ -23,6 +22,10 @@ pub trait Names {
     fn is_function_start(&self, address: u64) -> bool;
     /// Name of the variable that holds the address, and bytes from its start.
     fn variable(&self, address: u64) -> Option<(String, u64)>;
+    /// Types of its variables, where it has debug information.
+    fn debug(&self) -> Option<&DebugInfo<'_>> {
+        None
+    }
 }
 
 impl HeapGraph<'_> {

@@ -1,37 +1,16 @@
 //! Containers of real Go programs: entries, capacity and bytes as the programs count them themselves.
 //! Two releases by default; `OOMPH_TEST_GO=1.21.13,1.27.3` names others.
 
-use gobinary::layout::{Arch, Layout};
-use gobinary::{GoBinary, Pclntab, TypeId};
+use gobinary::TypeId;
 use heap::containers::{ContainerFacts, ContainerKind, ContainerOptions, Containers, Note, TypedGlobal};
-use heap::{HeapGraph, Names, Runtime};
-use lab::{HeapBuild, HeapContainer, HeapProgram, HeapRunning, Symbols, Toolchain};
+use heap::{HeapGraph, Names};
+use lab::{HeapBuild, HeapContainer, HeapRunning, Symbols, Toolchain};
 use rustc_hash::FxHashMap;
 
-#[path = "../../goruntime/tests/common/mod.rs"]
 mod common;
 
 /// How far bytes may be off.
 const TOLERANCE: f64 = 0.01;
-
-struct FileNames<'a> {
-    pclntab: Pclntab<'a>,
-    bias: u64,
-}
-
-impl Names for FileNames<'_> {
-    fn function(&self, address: u64) -> Option<String> {
-        self.pclntab.function_at(address.wrapping_sub(self.bias)).map(str::to_owned)
-    }
-
-    fn is_function_start(&self, address: u64) -> bool {
-        self.pclntab.function_starting_at(address.wrapping_sub(self.bias)).is_some()
-    }
-
-    fn variable(&self, _: u64) -> Option<(String, u64)> {
-        None
-    }
-}
 
 fn versions() -> Vec<Toolchain> {
     let wanted = std::env::var("OOMPH_TEST_GO").unwrap_or_else(|_| "1.23.9,1.26.8".to_owned());
@@ -46,33 +25,18 @@ fn versions() -> Vec<Toolchain> {
     found
 }
 
-type Check<'a> = dyn FnMut(&HeapGraph<'_>, &dyn Names, &Containers) + 'a;
-
-/// Containers of a program, with its variables typed by what the program says of them.
-fn containers_of(running: &HeapRunning, binary: &std::path::Path, check: &mut Check<'_>) {
-    let memory = common::ProcMemory::open(running.pid());
-    let exe = std::fs::read(binary).unwrap();
-    let elf = GoBinary::parse(&exe).unwrap();
-    let layout = Layout::lookup(&elf.build_info().unwrap().go_version_text, Arch::Amd64).unwrap();
-    let runtime = Runtime::find(&memory, layout).unwrap();
-    let pclntab = elf.pclntab().unwrap();
-    let bias = runtime.types.modules()[0].text - pclntab.functions().next().map_or(0, |f| f.0);
-    let names = FileNames { pclntab, bias };
-    let graph = HeapGraph::read(&runtime, &names, &mut |_| {}).unwrap();
+/// Variables typed by what the program says of them: for binaries without debug information.
+fn typed(graph: &HeapGraph<'_>, running: &HeapRunning) -> Vec<TypedGlobal> {
+    let types = &graph.runtime.types;
     let ids: FxHashMap<String, TypeId> =
-        (0..runtime.types.len() as u32).map(|i| (runtime.types.name(TypeId(i)), TypeId(i))).collect();
-    let globals: Vec<TypedGlobal> = running
-        .truth()
-        .containers
-        .iter()
-        .filter(|c| c.root != 0 && c.name.matches('.').count() == 1)
+        (0..types.len() as u32).map(|i| (types.name(TypeId(i)), TypeId(i))).collect();
+    let named = running.truth().containers.iter().filter(|c| c.root != 0 && c.name.matches('.').count() == 1);
+    named
         .filter_map(|c| {
             let wanted = if c.root == c.address { c.type_name.trim_start_matches('*') } else { &c.type_name };
             Some(TypedGlobal { address: c.root, typ: *ids.get(wanted)? })
         })
-        .collect();
-    let options = ContainerOptions { most: 1 << 20, globals: &globals, ..ContainerOptions::default() };
-    check(&graph, &names, &graph.containers(&names, &options));
+        .collect()
 }
 
 fn kind_of(truth: &HeapContainer) -> Option<ContainerKind> {
@@ -117,7 +81,8 @@ const EMPTY: &str = "main.onHeap";
 fn compare(graph: &HeapGraph<'_>, names: &dyn Names, found: &Containers, truth: &HeapContainer) -> Option<String> {
     let Some(ours) = find(graph, found, truth) else {
         println!("  {}: {} {} not found", truth.name, truth.kind, truth.type_name);
-        let must = ALWAYS.contains(&truth.kind.as_str()) && truth.name != EMPTY;
+        let must = names.debug().is_some() || ALWAYS.contains(&truth.kind.as_str());
+        let must = must && truth.name != EMPTY && kind_of(truth).is_some();
         return must.then(|| "not found".to_owned());
     };
     let said = |what: &str, a: u64, b: u64| format!("{what} {a}, truth {b}");
@@ -154,16 +119,16 @@ fn containers_are_what_the_programs_say() {
     for go in versions() {
         for how in [HeapBuild::default(), HeapBuild { symbols: Symbols::Stripped, pie: true, ..HeapBuild::default() }] {
             for name in ["slices", "texts", "lists", "channels", "syncs", "values", "timers"] {
-                let program = HeapProgram::by_name(name).unwrap();
-                let binary = program.build(&go, out.path(), &how).unwrap();
-                let running = program.start(&binary, &[]).unwrap();
                 println!("{} {} {name}", go.release(), how.label());
-                containers_of(&running, &binary, &mut |graph, names, found| {
+                common::read_heap(&go, out.path(), name, &how, |graph, names, running| {
+                    let globals = if names.debug.is_some() { Vec::new() } else { typed(graph, running) };
+                    let options = ContainerOptions { most: 1 << 20, globals: &globals, ..ContainerOptions::default() };
+                    let found = &graph.containers(names, &options);
                     let said = |what: &str, why: String| format!("{} {} {what}: {why}", go.release(), how.label());
                     for truth in &running.truth().containers {
                         wrong.extend(compare(graph, names, found, truth).map(|why| said(&truth.name, why)));
                     }
-                    wrong.extend(of_program(name, &running, found).map(|why| said(name, why)));
+                    wrong.extend(of_program(name, running, found).map(|why| said(name, why)));
                 });
             }
         }

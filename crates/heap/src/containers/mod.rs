@@ -320,7 +320,8 @@ impl HeapGraph<'_> {
     #[must_use]
     pub fn containers(&self, names: &dyn Names, options: &ContainerOptions<'_>) -> Containers {
         let mut collector = Collector { most: options.most, ..Collector::default() };
-        let seen = walk::walk(self, options.globals);
+        let places = names.debug().map(|d| d.global_places(&self.runtime.types)).unwrap_or_default();
+        let seen = walk::walk(self, options.globals, &places);
         self.maps_into(&mut collector);
         self.slices_into(&mut collector, &seen);
         self.links_into(&mut collector);

@@ -6,7 +6,7 @@ use crate::graph::Successors;
 use crate::program::HeapGraph;
 use crate::shapes::Shape;
 use gobinary::types::{Detail, Map, MapSlots, PointerKind};
-use gobinary::{RuntimeTypes, TypeId};
+use gobinary::{Contents, RuntimeTypes, TypeId, TypedPlace};
 use goruntime::{Fields, ObjectId, PointerBits, Span};
 use rayon::prelude::*;
 use rustc_hash::FxHashMap;
@@ -25,6 +25,9 @@ const MOST_PLACES: usize = 1 << 20;
 const MOST_DEEP: u32 = 32;
 /// Most elements of an array inside a value that are looked at for containers.
 const MOST_ELEMENTS: u64 = 256;
+
+/// Most elements of an array among the program's variables.
+const MOST_GLOBAL_ELEMENTS: u64 = 1 << 24;
 
 /// A variable of the program whose type is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -191,7 +194,7 @@ fn known_by_name(name: &str) -> Option<Known> {
 }
 
 /// Walks all typed objects that have pointers, and the typed variables.
-pub(super) fn walk(graph: &HeapGraph<'_>, globals: &[TypedGlobal]) -> Seen {
+pub(super) fn walk(graph: &HeapGraph<'_>, globals: &[TypedGlobal], places: &[TypedPlace]) -> Seen {
     let spans = graph.objects.spans();
     let mut tasks = Vec::new();
     let (mut first, mut bytes) = (0, 0);
@@ -221,6 +224,9 @@ pub(super) fn walk(graph: &HeapGraph<'_>, globals: &[TypedGlobal]) -> Seen {
     let mut walker = Walker::new(graph, &met);
     for global in globals {
         walker.global(*global);
+    }
+    for place in places {
+        walker.place(*place);
     }
     seen = seen.join(walker.seen);
     seen.global_headers.sort_unstable();
@@ -289,6 +295,31 @@ impl<'a> Walker<'a> {
         self.source = global.address;
         self.values(None, global.address, size, global.typ, false);
         self.is_global = false;
+    }
+
+    /// A variable as debug information tells it.
+    fn place(&mut self, place: TypedPlace) {
+        match place.contents {
+            Contents::Values { typ, count } => {
+                let size = self.graph.runtime.types.get(typ).map_or(0, |t| t.size);
+                for i in 0..count.min(MOST_GLOBAL_ELEMENTS) {
+                    let address = place.address.saturating_add(i.saturating_mul(size));
+                    self.global(TypedGlobal { address, typ });
+                }
+            }
+            Contents::Pointer(kind) => {
+                let word = |at: u64| self.graph.runtime.memory.u64(place.address.saturating_add(at)).unwrap_or(0);
+                let words = [word(0), word(8), word(16)];
+                self.is_global = true;
+                self.source = place.address;
+                match kind {
+                    PointerKind::Slice(elem) => self.slice(words, elem, place.address),
+                    PointerKind::String => self.string([words[0], words[1]], place.address),
+                    _ => {}
+                }
+                self.is_global = false;
+            }
+        }
     }
 
     fn values(&mut self, object: Option<ObjectId>, start: u64, len: u64, id: TypeId, many: bool) {

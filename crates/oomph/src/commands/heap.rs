@@ -6,7 +6,7 @@ use crate::progress::Reporter;
 use crate::target_arg::{self, TargetArg};
 use crate::{Failure, Outcome, output};
 use gobinary::layout::{Arch, Layout};
-use gobinary::{Cached, Functions, GoBinary, Memory, ModuleBases, ModuleTables, Variables};
+use gobinary::{Cached, DebugInfo, Functions, GoBinary, Memory, ModuleBases, ModuleTables, Variables};
 use heap::containers::ContainerOptions;
 use heap::{HeapGraph, Names, Runtime};
 use model::{Bytes, HeapOverview};
@@ -147,12 +147,14 @@ fn read(opened: &Opened, a: &Heap, reporter: &Reporter) -> Result<HeapOverview, 
     let functions: Vec<Functions<'_>> = tables.iter().filter_map(|t| t.functions().ok()).collect();
     let text = binary.pclntab().ok().and_then(|t| t.functions().next()).map_or(0, |f| f.0);
     let first = functions.first().and_then(|f| f.func_at(runtime.types.modules().first()?.minpc)).map(|f| f.entry());
-    let names = ProgramNames {
-        functions,
-        variables: binary.variables(),
-        bias: first.map_or(0, |entry| entry.wrapping_sub(text)),
-    };
-    let graph = HeapGraph::read(&runtime, &names, &mut |step| reporter.say(step.text()))?;
+    let bias = first.map_or(0, |entry| entry.wrapping_sub(text));
+    let sections = binary.dwarf().unwrap_or_else(|e| {
+        output::note(&format!("{e}; the types of variables are not known"));
+        None
+    });
+    let debug = sections.as_ref().map(|s| DebugInfo::read(s, bias));
+    let names = ProgramNames { functions, variables: binary.variables(), debug, bias };
+    let graph = HeapGraph::read(&runtime, &names, &names.functions, &mut |step| reporter.say(step.text()))?;
     let mut overview = show(&graph, &names, a, reporter)?;
     overview.oomph = env!("CARGO_PKG_VERSION").to_owned();
     overview.target.clone_from(&opened.target);
@@ -207,6 +209,7 @@ fn show(graph: &HeapGraph<'_>, names: &dyn Names, a: &Heap, reporter: &Reporter)
 struct ProgramNames<'a> {
     functions: Vec<Functions<'a>>,
     variables: Variables<'a>,
+    debug: Option<DebugInfo<'a>>,
     bias: u64,
 }
 
@@ -220,7 +223,14 @@ impl Names for ProgramNames<'_> {
     }
 
     fn variable(&self, address: u64) -> Option<(String, u64)> {
+        if let Some(found) = self.debug.as_ref().and_then(|d| d.variable(address)) {
+            return Some(found);
+        }
         let (name, offset) = self.variables.at(address.wrapping_sub(self.bias))?;
         Some((name.to_owned(), offset))
+    }
+
+    fn debug(&self) -> Option<&DebugInfo<'_>> {
+        self.debug.as_ref()
     }
 }

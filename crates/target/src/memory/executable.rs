@@ -118,6 +118,7 @@ impl Search<'_> {
         let executable = Executable { path, load_bias: load_bias.unwrap_or(0), verified };
         let index = found.files.len();
         pieces.supply(index, &within(mappings, file.len()));
+        pieces.add_missing(index, &read_only_segments(&file, executable.load_bias));
         found.files.push(file);
         found.executable = Some((index, executable));
     }
@@ -228,6 +229,29 @@ impl Search<'_> {
         }
         if equal { Compared::Equal } else { Compared::Unknown }
     }
+}
+
+/// The whole pages of the file's read-only segments: address as the program ran, length, file offset,
+/// whether they hold code.
+fn read_only_segments(file: &FileBytes, bias: u64) -> Vec<(u64, u64, u64, bool)> {
+    let segments = || {
+        let bytes = file.whole()?;
+        let header = FileHeader64::<LittleEndian>::parse(bytes).ok()?;
+        let loads = header.program_headers(LittleEndian, bytes).ok()?;
+        let read_only = loads
+            .iter()
+            .filter(|p| p.p_type(LittleEndian) == PT_LOAD && p.p_flags(LittleEndian).0 & object::elf::PF_W.0 == 0);
+        let part = |p: &object::elf::ProgramHeader64<LittleEndian>| {
+            let (start, offset) = (p.p_vaddr(LittleEndian).wrapping_add(bias), p.p_offset(LittleEndian));
+            let before = start % PAGE;
+            let offset = offset.checked_sub(before)?;
+            let len = p.p_filesz(LittleEndian).saturating_add(before).min(file.len().checked_sub(offset)?);
+            let executable = p.p_flags(LittleEndian).0 & object::elf::PF_X.0 != 0;
+            Some((start - before, len, offset, executable))
+        };
+        Some(read_only.take(MOST_FILES).filter_map(part).collect())
+    };
+    segments().unwrap_or_default()
 }
 
 enum Compared {

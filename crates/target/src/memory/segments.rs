@@ -183,6 +183,43 @@ impl Pieces {
         *self = pieces;
     }
 
+    /// Adds read-only pages that the core file does not even mention: gcore leaves out mappings of files
+    /// that were not changed. `parts` are address, length, file offset and whether they hold code; what the
+    /// core file has stays.
+    pub(crate) fn add_missing(&mut self, index: usize, parts: &[(u64, u64, u64, bool)]) {
+        for &(start, len, offset, executable) in parts {
+            let end = start.saturating_add(len);
+            let mut at = start;
+            let mut holes = Vec::new();
+            let first = self.regions.partition_point(|r| r.end <= start);
+            for region in self.regions.iter().skip(first).take_while(|r| r.start < end) {
+                holes.push((at, region.start));
+                at = region.end;
+            }
+            holes.push((at, end));
+            for (from, to) in holes.into_iter().filter(|(from, to)| from < to) {
+                let Some(file_offset) = offset.checked_add(from - start) else { continue };
+                let i = self.regions.partition_point(|r| r.end <= from);
+                let region = Region { start: from, end: to, writable: false, executable, readable: true };
+                self.regions.insert(i, region);
+                self.sources.insert(i, Source::File(index, file_offset));
+                let i = self.segments.partition_point(|s| s.end <= from);
+                let segment = CoreSegment {
+                    start: from,
+                    end: to,
+                    readable: true,
+                    writable: false,
+                    executable,
+                    in_core: 0,
+                    cut: 0,
+                    from_file: to - from,
+                    path: None,
+                };
+                self.segments.insert(i, segment);
+            }
+        }
+    }
+
     /// A part of `region` that is absent or from a file.
     fn copy(&mut self, region: &Region, start: u64, end: u64, source: Source) {
         if start >= end {
