@@ -28,8 +28,7 @@ fn versions() -> Vec<Toolchain> {
 /// Variables typed by what the program says of them: for binaries without debug information.
 fn typed(graph: &HeapGraph<'_>, running: &HeapRunning) -> Vec<TypedGlobal> {
     let types = &graph.runtime.types;
-    let ids: FxHashMap<String, TypeId> =
-        (0..types.len() as u32).map(|i| (types.name(TypeId(i)), TypeId(i))).collect();
+    let ids: FxHashMap<String, TypeId> = (0..types.len() as u32).map(|i| (types.name(TypeId(i)), TypeId(i))).collect();
     let named = running.truth().containers.iter().filter(|c| c.root != 0 && c.name.matches('.').count() == 1);
     named
         .filter_map(|c| {

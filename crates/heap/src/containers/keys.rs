@@ -38,8 +38,7 @@ pub struct KeySample {
     pub shown: Vec<String>,
 }
 
-/// The shape of a text: runs of letters, digits and other bytes. `sess-2f0a` is `a4-9a9a`... with runs of the same
-/// class counted: `a{4}-9af`.
+/// The shape of a text: runs of letters, digits and other bytes, `sess-2f0a` is `a{4}-9a9a`.
 pub(super) fn shape_of(text: &[u8]) -> String {
     let class = |b: u8| match b {
         b'0'..=b'9' => '9',
@@ -217,5 +216,27 @@ pub(super) fn key_text(heap: &HeapView<'_>, typ: TypeId, at: u64) -> Option<Vec<
         (Kind::Int32, _) => Some(f.u32(0).cast_signed().to_string().into_bytes()),
         (Kind::Uint32, _) => Some(f.u32(0).to_string().into_bytes()),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_described_and_not_shown() {
+        assert_eq!(shape_of(b"sess-2f0A/ZZ"), "a{4}-9a9A/A{2}");
+        assert_eq!(shape_of(&[0xc3, 0xa9, 0]), "u{2}?");
+        let keys: Vec<Vec<u8>> = (0..16).map(|i| format!("user:{:04}", i * 617).into_bytes()).collect();
+        let sample = describe(&keys, &ContainerOptions::default()).unwrap();
+        assert_eq!((sample.keys, sample.len, sample.prefix.as_str()), (16, (9, 9), "user:"));
+        assert_eq!(sample.shapes, [("a{4}:9{4}".to_owned(), 16)]);
+        assert!(sample.shown.is_empty() && (1000..3400).contains(&sample.entropy), "{sample:?}");
+        // The same key many times is not told as the prefix of all.
+        let same = vec![b"secret".to_vec(); 20];
+        assert_eq!(describe(&same, &ContainerOptions::default()).unwrap().prefix, "");
+        let shown = ContainerOptions { show_keys: true, ..ContainerOptions::default() };
+        assert_eq!(describe(&same, &shown).unwrap().shown, vec!["secret"; 5]);
+        assert_eq!(describe(&[], &shown), None);
     }
 }

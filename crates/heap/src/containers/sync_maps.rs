@@ -49,6 +49,9 @@ impl HeapGraph<'_> {
                 }
             }
         }
+        if let Some((id, map)) = library.read_only {
+            classic.extend(self.never_read(id, map).into_iter().map(|object| (object, map)));
+        }
         tries.retain(|(object, trie)| self.word_of(*object, u64::from(trie.parent)) == Some(0));
         let all: FxHashSet<ObjectId> = tries.iter().map(|t| t.0).chain(classic.iter().map(|c| c.0)).collect();
         if all.is_empty() {
@@ -63,6 +66,33 @@ impl HeapGraph<'_> {
             let facts = self.classic_map(read, map, owners.get(&read).copied(), options);
             collector.add(facts);
         }
+    }
+
+    /// Maps among the variables of which all entries are new: the read-only part has no map, only the flag that
+    /// there is another one, which the next word of the `sync.Map` leads to.
+    fn never_read(&self, read_only: TypeId, map: TypeId) -> Vec<ObjectId> {
+        let mut found = Vec::new();
+        for (i, group) in self.roots.groups.iter().enumerate() {
+            let RootGroup::Global { address } = *group else { continue };
+            for &object in self.roots.roots.members(i) {
+                let amended = self.word_of(object, 8).is_some_and(|w| w & 0xff == 1);
+                let known = self.shapes.of(object) == Shape::Value(read_only);
+                if known || self.objects.size(object) != Some(16) || self.word_of(object, 0) != Some(0) || !amended {
+                    continue;
+                }
+                let Ok(dirty) = self.runtime.memory.u64(address.saturating_add(8)) else { continue };
+                let Some(facts) = self.objects.find(dirty).and_then(|_| map_facts(&self.view(), map, dirty)) else {
+                    continue;
+                };
+                let mut sum = Sum { parts: u64::from(self.objects.count()), ..Sum::default() };
+                let walked = self.entries_of(dirty, map, &mut sum, &mut Vec::new(), &mut FxHashSet::default());
+                let counted = sum.entries + sum.deleted;
+                if walked.is_some() && counted > 0 && counted == facts.entries && facts.found == counted {
+                    found.push(object);
+                }
+            }
+        }
+        found
     }
 
     /// The word at an offset of an object's contents.
