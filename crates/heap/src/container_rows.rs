@@ -25,6 +25,13 @@ impl HeapGraph<'_> {
             *n += 1;
             *n <= rows
         });
+        // Kinds stay together, the one with the largest container first.
+        let mut rank = std::collections::BTreeMap::new();
+        for f in &list {
+            let next = rank.len();
+            rank.entry(f.kind).or_insert(next);
+        }
+        list.sort_by_key(|f| rank.get(&f.kind).copied());
         groups.truncate(rows);
         let objects: Vec<u32> = list.iter().filter_map(|f| f.object).collect();
         let mut holders = self.holder_paths(&objects, names)?.into_iter();

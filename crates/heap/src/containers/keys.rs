@@ -74,7 +74,9 @@ pub(super) fn describe(keys: &[Vec<u8>], options: &ContainerOptions<'_>) -> Opti
     let all_go_on = keys.iter().all(|k| k.len() > prefix);
     if keys.len() >= LEAST_FOR_PREFIX && all_go_on {
         let text = first.get(..prefix).unwrap_or_default();
-        sample.prefix = text.iter().take_while(|b| (b' '..=b'~').contains(b)).map(|&b| char::from(b)).collect();
+        let text: String = text.iter().take_while(|b| (b' '..=b'~').contains(b)).map(|&b| char::from(b)).collect();
+        // Leading digits of a number that all share belong to the number.
+        sample.prefix = text.trim_end_matches(|c: char| c.is_ascii_digit()).to_owned();
     }
     let mut counts = [0_u64; 256];
     for byte in keys.iter().filter_map(|k| k.get(prefix..)).flatten() {
