@@ -3,7 +3,9 @@
 //! Owns what is computed over the objects of a heap: their types, edges, roots, dominators, containers. Reads
 //! no files and opens no process: memory and the binary's metadata come from the floors below.
 
+mod container_rows;
 pub mod containers;
+mod depths;
 pub mod graph;
 mod overview;
 mod paths;

@@ -33,6 +33,8 @@ impl HeapGraph<'_> {
             holders: self.holders(names, rows)?,
             types: self.types(names, rows),
             maps: self.maps(names, rows)?,
+            containers: None,
+            depth: None,
             goroutines: self.goroutine_groups(names, rows)?,
             limits: self.limits(),
         })
@@ -215,15 +217,13 @@ impl HeapGraph<'_> {
             let Shape::MapHeader(typ) = self.shapes.of(node) else { continue };
             let Some(address) = self.objects.address(node) else { continue };
             let Some(facts) = map_facts(&self.view(), typ, address) else { continue };
-            let slots = facts.slots.max(facts.entries);
-            let ghost = facts.bytes.checked_div(slots).map_or(0, |b| b * (slots - facts.entries));
             maps.push(HeapMap {
                 type_name: self.runtime.types.name(typ),
                 address: format!("{address:#x}"),
                 entries: facts.entries,
                 slots: facts.slots,
                 bytes: facts.bytes,
-                ghost_bytes: ghost,
+                ghost_bytes: facts.ghost(),
                 retained_bytes: self.tree.retained(node),
                 holder,
             });

@@ -6,6 +6,7 @@
 //! the one that explains more bytes wins (a pointer to a struct's first field names only the field).
 
 mod debug;
+pub(crate) mod known;
 
 use crate::pointers::HeapView;
 use crate::shapes::{Shape, Shapes};
@@ -14,6 +15,7 @@ use gobinary::layout::Layout;
 use gobinary::types::{Detail, MapSlots, PointerKind};
 use gobinary::{DebugInfo, TypeId, TypedPlace};
 use goruntime::{Fields, Found, Goroutines, ObjectId, PointerBits, Says, Span, Specials};
+use known::Library;
 use rustc_hash::FxHashMap;
 use std::rc::Rc;
 
@@ -42,6 +44,8 @@ pub struct Typer<'a> {
     queue: Vec<ObjectId>,
     /// Map types by the type of their groups or buckets.
     maps: FxHashMap<TypeId, TypeId>,
+    /// Types of the standard library.
+    library: Library,
     data: Vec<u8>,
     is_code_entry: &'a dyn Fn(u64) -> bool,
     variables: Option<&'a Variables>,
@@ -79,6 +83,7 @@ impl<'a> Typer<'a> {
             shapes: Shapes::unknown(heap.objects.count()),
             queue: Vec::new(),
             maps,
+            library: Library::find(heap.types),
             data: Vec::new(),
             is_code_entry,
             variables: None,
@@ -121,6 +126,7 @@ impl<'a> Typer<'a> {
         self.globals();
         self.spread();
         self.map_headers();
+        self.sync_maps_in_unknown();
         self.spread();
         self.interfaces_in_unknown();
         self.spread();
@@ -381,7 +387,10 @@ impl<'a> Typer<'a> {
         match self.shapes.of(object) {
             Shape::Unknown | Shape::Text | Shape::Goroutine => {}
             Shape::Closure(code) => self.closure(found, code),
-            Shape::Value(id) => self.values(found, id, false),
+            Shape::Value(id) => {
+                self.values(found, id, false);
+                self.trie_children(found.1, id);
+            }
             Shape::Array(id) => self.values(found, id, true),
             Shape::MapHeader(map) => self.map_header(found.1, map),
             Shape::MapDirectory(map) => self.map_directory(found, map),

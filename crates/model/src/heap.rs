@@ -30,6 +30,12 @@ pub struct HeapOverview {
     pub types: Vec<HeapType>,
     /// Maps, by retained bytes.
     pub maps: Vec<HeapMap>,
+    /// Containers of all kinds; only where they were asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub containers: Option<HeapContainers>,
+    /// How deep the objects lie; only where it was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub depth: Option<HeapDepth>,
     /// Goroutines, by what their stacks hold alone.
     pub goroutines: Vec<HeapGoroutines>,
     /// What could not be read, and what that hides.
@@ -121,6 +127,123 @@ pub struct HeapMap {
     pub retained_bytes: u64,
     /// Shortest way from a root.
     pub holder: Vec<HeapStep>,
+}
+
+/// The containers of a heap.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct HeapContainers {
+    /// The largest of each kind, by the larger of what they retain and waste.
+    pub list: Vec<HeapContainer>,
+    /// Sums by kind and type, by bytes.
+    pub groups: Vec<HeapContainerGroup>,
+    /// Strings with the same content.
+    pub duplicates: HeapDuplicates,
+}
+
+/// A container.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct HeapContainer {
+    /// `map`, `slice`, `string`, `list`, `tree`, `chan`, `sync.Map`, `sync.Pool`, `buffer`, `bigint`, `context`,
+    /// `timer`.
+    pub kind: String,
+    /// Go's name of its type; of timers the callback.
+    #[serde(rename = "type")]
+    pub type_name: String,
+    /// Address of its main part.
+    pub address: String,
+    /// Entries, elements, nodes.
+    pub entries: u64,
+    /// Slots for entries; 0 where there is no such number.
+    pub capacity: u64,
+    /// Bytes of its own structure.
+    pub own_bytes: u64,
+    /// Bytes of keys and values.
+    pub content_bytes: u64,
+    /// What would be free without it.
+    pub retained_bytes: u64,
+    /// Bytes that hold nothing the program can reach by it, or nothing yet.
+    pub waste_bytes: u64,
+    /// More, as phrases.
+    pub notes: Vec<String>,
+    /// Shortest way from a root.
+    pub holder: Vec<HeapStep>,
+}
+
+/// All containers of one kind and type.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct HeapContainerGroup {
+    /// As in [`HeapContainer::kind`].
+    pub kind: String,
+    /// Go's name of their type.
+    #[serde(rename = "type")]
+    pub type_name: String,
+    /// How many.
+    pub count: u64,
+    /// Entries of all.
+    pub entries: u64,
+    /// Slots of all.
+    pub capacity: u64,
+    /// Their own bytes.
+    pub bytes: u64,
+    /// Bytes that hold nothing.
+    pub waste_bytes: u64,
+}
+
+/// Strings whose content more than one object has.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct HeapDuplicates {
+    /// String objects that were compared.
+    pub objects: u64,
+    /// Contents that more than one object has.
+    pub contents: u64,
+    /// Objects whose content another one has too, one of each content excepted.
+    pub copies: u64,
+    /// Their bytes.
+    pub waste_bytes: u64,
+    /// The contents that waste most.
+    pub largest: Vec<HeapDuplicate>,
+}
+
+/// Strings of one content.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct HeapDuplicate {
+    /// The content, cut; or its shape: letters as `a`, digits as `9`.
+    pub text: String,
+    /// `text` is the shape.
+    pub redacted: bool,
+    /// Bytes of one.
+    pub len: u64,
+    /// Objects with it.
+    pub count: u64,
+    /// Bytes of all of these but one.
+    pub waste_bytes: u64,
+}
+
+/// How deep the objects of a heap lie: pointers from a root, by the shortest way.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct HeapDepth {
+    /// Of the deepest object.
+    pub deepest: u64,
+    /// Depths with fewer than 64 objects: the collector finds one after the other there.
+    pub chained_levels: u64,
+    /// What following them takes at 100 ns each, in milliseconds.
+    pub serial_ms: f64,
+    /// Bytes at depth 1, 2 to 3, 4 to 7, and so on.
+    pub bytes: Vec<u64>,
+    /// The same by type, those that lie deepest first.
+    pub types: Vec<HeapDepthRow>,
+}
+
+/// How deep the objects of one type lie.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct HeapDepthRow {
+    /// The type.
+    #[serde(rename = "type")]
+    pub type_name: String,
+    /// Of the deepest object.
+    pub deepest: u32,
+    /// Bytes by depth, as in [`HeapDepth::bytes`].
+    pub bytes: Vec<u64>,
 }
 
 /// Goroutines made at the same place that stand at the same place.

@@ -25,7 +25,10 @@ pub use finding::{
 pub use frame::{Frame, Mechanism};
 pub use gap::Gap;
 pub use goversion::GoVersion;
-pub use heap::{HEAP_SCHEMA, HeapCoverage, HeapGoroutines, HeapHolder, HeapMap, HeapOverview, HeapStep, HeapType};
+pub use heap::{
+    HEAP_SCHEMA, HeapContainer, HeapContainerGroup, HeapContainers, HeapCoverage, HeapDepth, HeapDepthRow,
+    HeapDuplicate, HeapDuplicates, HeapGoroutines, HeapHolder, HeapMap, HeapOverview, HeapStep, HeapType,
+};
 pub use ledger::{Ledger, LedgerRow, LedgerTerm};
 pub use memstats::{MemStats, MemStatsSource};
 pub use process::{Cgroup, CgroupVersion, Mapping, MappingKind, Pressure, PressureLine, ProcStatus, Smap, SmapsRollup};

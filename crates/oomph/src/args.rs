@@ -172,6 +172,25 @@ Exit codes: 0 intact, 1 damaged or incomplete, 2 no bundle.")]
     },
 }
 
+/// What of a heap is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum HeapView {
+    /// Holders, maps, types, goroutines
+    Overview,
+    /// Containers of all kinds: entries, capacity, waste
+    Containers,
+    /// Types
+    Types,
+    /// Who holds the memory
+    Holders,
+    /// Goroutines by function and state
+    Goroutines,
+    /// Strings with the same content
+    Strings,
+    /// How deep objects lie
+    Chains,
+}
+
 /// How the memory of a running process is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum SnapshotMode {
@@ -189,6 +208,8 @@ pub(crate) enum SnapshotMode {
   oomph heap 4711 --snapshot none     without stopping it
   oomph heap core.4711 --exe ./server
   oomph heap prometheus -f json
+  oomph heap 4711 --show containers --kind slice
+  oomph heap 4711 --show strings --show-keys
 
 Exit codes: 0 read, 2 could not be read.")]
 pub(crate) struct Heap {
@@ -197,6 +218,15 @@ pub(crate) struct Heap {
     /// How the memory of a process is read
     #[arg(long, value_enum, default_value_t = SnapshotMode::Fork)]
     pub(crate) snapshot: SnapshotMode,
+    /// What is shown
+    #[arg(long, value_enum, default_value_t = HeapView::Overview)]
+    pub(crate) show: HeapView,
+    /// Only containers of this kind: map, slice, string, list, tree, chan, sync.Map, sync.Pool, ...
+    #[arg(long, value_name = "KIND")]
+    pub(crate) kind: Option<String>,
+    /// Show keys and strings as they are, not only what they look like
+    #[arg(long)]
+    pub(crate) show_keys: bool,
     /// Executable of a core file [default: where the core file says]
     #[arg(long, value_name = "FILE")]
     pub(crate) exe: Option<PathBuf>,

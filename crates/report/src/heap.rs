@@ -2,8 +2,11 @@
 //! how much of the heap was understood. Refuses to choose what is shown: rows come as they are.
 
 use crate::{clean, fmt};
-use model::{Bytes, HeapOverview, HeapStep};
+use model::{Bytes, HeapContainers, HeapDepth, HeapOverview, HeapStep};
 use std::fmt::Write as _;
+
+/// Fewest steps of a way to a holder that is shown.
+const LEAST_WAY: usize = 2;
 
 /// The overview for a terminal of `width` columns. Ends with a newline.
 #[must_use]
@@ -13,7 +16,13 @@ pub fn heap_overview(o: &HeapOverview, width: usize) -> String {
     head(&mut out, o);
     holders(&mut out, o, width);
     maps(&mut out, o, width);
+    if let Some(c) = &o.containers {
+        containers(&mut out, c, width);
+    }
     types(&mut out, o, width);
+    if let Some(d) = &o.depth {
+        depth(&mut out, d, o.coverage.bytes, width);
+    }
     goroutines(&mut out, o, width);
     if !o.limits.is_empty() {
         out.push_str("\nNot seen\n");
@@ -94,6 +103,110 @@ fn maps(out: &mut String, o: &HeapOverview, width: usize) {
         );
         let way = way(&m.holder);
         let _ = writeln!(out, "{:15}{}", "", cut(&way, width - 16));
+    }
+}
+
+fn containers(out: &mut String, c: &HeapContainers, width: usize) {
+    let mut kind = "";
+    for row in &c.list {
+        if row.kind != kind {
+            let _ = writeln!(
+                out,
+                "\n{:>11} {:>11} {:>11} {:>11} {:>11}  {}",
+                "retained", "entries", "capacity", "own bytes", "waste", row.kind
+            );
+            kind = &row.kind;
+        }
+        let capacity = if row.capacity == 0 { "-".to_owned() } else { fmt::count(row.capacity) };
+        let _ = writeln!(
+            out,
+            "{:>11} {:>11} {:>11} {:>11} {:>11}  {}",
+            Bytes(row.retained_bytes).to_string(),
+            fmt::count(row.entries),
+            capacity,
+            Bytes(row.own_bytes).to_string(),
+            Bytes(row.waste_bytes).to_string(),
+            cut(&row.type_name, width.saturating_sub(62).max(20))
+        );
+        if !row.notes.is_empty() {
+            let _ = writeln!(out, "{:15}{}", "", cut(&row.notes.join("; "), width - 16));
+        }
+        if row.holder.len() >= LEAST_WAY {
+            let _ = writeln!(out, "{:15}{}", "", cut(&way(&row.holder), width - 16));
+        }
+    }
+    if !c.groups.is_empty() {
+        let head = ["bytes", "waste", "count", "entries", "capacity"];
+        let _ = writeln!(
+            out,
+            "\n{:>11} {:>11} {:>11} {:>11} {:>11}  All containers of a kind and type",
+            head[0], head[1], head[2], head[3], head[4]
+        );
+    }
+    for g in &c.groups {
+        let _ = writeln!(
+            out,
+            "{:>11} {:>11} {:>11} {:>11} {:>11}  {}",
+            Bytes(g.bytes).to_string(),
+            Bytes(g.waste_bytes).to_string(),
+            fmt::count(g.count),
+            fmt::count(g.entries),
+            fmt::count(g.capacity),
+            cut(&format!("{} {}", g.kind, g.type_name), width.saturating_sub(62).max(20))
+        );
+    }
+    duplicates(out, c, width);
+}
+
+fn duplicates(out: &mut String, c: &HeapContainers, width: usize) {
+    let d = &c.duplicates;
+    if d.copies == 0 {
+        return;
+    }
+    let _ = writeln!(
+        out,
+        "\n{} of {} strings are copies of others: {} would be saved",
+        fmt::count(d.copies),
+        fmt::count(d.objects),
+        Bytes(d.waste_bytes)
+    );
+    for row in &d.largest {
+        let _ = writeln!(
+            out,
+            "{:>11} {:>11} times {:>9}  {}",
+            Bytes(row.waste_bytes).to_string(),
+            fmt::count(row.count),
+            Bytes(row.len).to_string(),
+            cut(&row.text, width - 42)
+        );
+    }
+}
+
+/// One character for each cell, darker for more bytes (by factors of four below the largest).
+fn depth(out: &mut String, d: &HeapDepth, total: u64, width: usize) {
+    let _ = writeln!(
+        out,
+        "\nDepth: the deepest object is {} pointers from a root; {} levels have few objects each, {:.1} ms to follow",
+        fmt::count(d.deepest),
+        fmt::count(d.chained_levels),
+        d.serial_ms
+    );
+    let cells = |bytes: &[u64]| -> String {
+        let shade = |b: u64| match b {
+            0 => ' ',
+            b if b >= total / 4 => '█',
+            b if b >= total / 16 => '▓',
+            b if b >= total / 64 => '▒',
+            b if b >= total / 1024 => '░',
+            _ => '·',
+        };
+        bytes.iter().map(|&b| shade(b)).collect()
+    };
+    let columns = d.bytes.len();
+    let _ = writeln!(out, "{:>11}  {}  depth 1, 2-3, 4-7, ... to the right", "deepest", cells(&d.bytes));
+    for row in &d.types {
+        let name = cut(&row.type_name, width.saturating_sub(15 + columns));
+        let _ = writeln!(out, "{:>11}  {}  {name}", fmt::count(u64::from(row.deepest)), cells(&row.bytes));
     }
 }
 

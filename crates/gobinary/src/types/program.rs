@@ -173,6 +173,9 @@ impl Builder<'_, '_> {
             }
             (Detail::Array { elem, len }, _) => return self.add_array(*elem, *len, typ.size, word, deep),
             (Detail::Struct { fields }, _) => {
+                if let Some(elem) = self.atomic_pointer(fields, typ.size) {
+                    return self.push(word, PointerKind::Ptr(elem));
+                }
                 for field in fields {
                     let fits = self.types.get(field.typ).is_some_and(|t| t.size <= typ.size - field.offset);
                     if !fits || field.offset % 8 != 0 {
@@ -185,10 +188,30 @@ impl Builder<'_, '_> {
                 return;
             }
         };
+        self.push(word, kind);
+    }
+
+    fn push(&mut self, word: u64, kind: PointerKind) {
         match u32::try_from(word) {
             Ok(word) if self.slots.len() < MOST_SLOTS => self.slots.push(Slot { word, kind }),
             _ => self.incomplete = true,
         }
+    }
+
+    /// What an `atomic.Pointer[T]` points to (`src/sync/atomic/type.go`): a word without a type, and an array of no
+    /// `*T` that is there to name the type.
+    fn atomic_pointer(&self, fields: &[super::Field], size: u64) -> Option<TypeId> {
+        let of = |f: &super::Field| self.types.get(f.typ);
+        if size != 8 || !fields.iter().any(|f| of(f).is_some_and(|t| t.kind == Kind::UnsafePointer)) {
+            return None;
+        }
+        fields.iter().find_map(|f| match of(f)?.detail {
+            Detail::Array { elem, len: 0 } => match self.types.get(elem)?.detail {
+                Detail::Pointer { elem } => Some(elem),
+                _ => None,
+            },
+            _ => None,
+        })
     }
 
     fn add_array(&mut self, elem: TypeId, len: u64, size: u64, word: u64, deep: u32) {

@@ -53,6 +53,15 @@ impl MapFacts {
     }
 }
 
+impl MapFacts {
+    /// Bytes of slots that hold no entry: kept for entries that are gone or may come.
+    #[must_use]
+    pub fn ghost(&self) -> u64 {
+        let slots = self.slots.max(self.entries);
+        self.bytes.checked_div(slots).map_or(0, |per_slot| per_slot.saturating_mul(slots - self.entries))
+    }
+}
+
 struct Walk<'a> {
     heap: &'a HeapView<'a>,
     layout: &'a Layout,

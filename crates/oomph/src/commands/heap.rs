@@ -1,12 +1,13 @@
 //! `oomph heap`: opens the memory of a process or core file and has it read; prints what was found.
 
 use super::live;
-use crate::args::{Heap, SnapshotMode, TableFormat};
+use crate::args::{Heap, HeapView, SnapshotMode, TableFormat};
 use crate::progress::Reporter;
 use crate::target_arg::{self, TargetArg};
 use crate::{Failure, Outcome, output};
 use gobinary::layout::{Arch, Layout};
 use gobinary::{Cached, DebugInfo, Functions, GoBinary, Memory, ModuleBases, ModuleTables, Variables};
+use heap::containers::ContainerOptions;
 use heap::{HeapGraph, Names, Runtime};
 use model::{Bytes, HeapOverview};
 use std::path::Path;
@@ -15,6 +16,9 @@ use target::memory::{Copied, CoreFile, CoreOptions, LiveMemory, Snapshot, Snapsh
 
 /// Most bytes that `--snapshot stop` copies.
 const MOST_COPIED: Bytes = Bytes(64 << 30);
+
+/// Most containers of each kind that are listed, whatever number of rows is asked for.
+const MOST_CONTAINERS: usize = 1 << 16;
 
 /// A program's memory, opened.
 struct Opened {
@@ -148,13 +152,54 @@ fn read(opened: &Opened, a: &Heap, reporter: &Reporter) -> Result<HeapOverview, 
     let debug = sections.as_ref().map(|s| DebugInfo::read(s, bias));
     let names = ProgramNames { functions, variables: binary.variables(), debug, bias };
     let graph = HeapGraph::read(&runtime, &names, &names.functions, &mut |step| reporter.say(step.text()))?;
-    let mut overview = graph.overview(&names, if a.rows == 0 { usize::MAX } else { a.rows })?;
+    let mut overview = show(&graph, &names, a, reporter)?;
     overview.oomph = env!("CARGO_PKG_VERSION").to_owned();
     overview.target.clone_from(&opened.target);
     overview.go_version = version;
     overview.source = opened.source.to_owned();
     overview.pause_ms = opened.pause_ms;
     Ok(overview)
+}
+
+/// What was asked for of the overview, and what it does not have by itself.
+fn show(graph: &HeapGraph<'_>, names: &dyn Names, a: &Heap, reporter: &Reporter) -> Result<HeapOverview, Failure> {
+    let rows = if a.rows == 0 { usize::MAX } else { a.rows };
+    let mut o = graph.overview(names, rows)?;
+    if matches!(a.show, HeapView::Containers | HeapView::Strings) {
+        reporter.say("measuring containers");
+        let options =
+            ContainerOptions { most: rows.min(MOST_CONTAINERS), show_keys: a.show_keys, ..Default::default() };
+        let mut containers = graph.container_rows(names, rows, &options)?;
+        if let Some(kind) = &a.kind {
+            containers.list.retain(|c| c.kind.eq_ignore_ascii_case(kind));
+            containers.groups.retain(|g| g.kind.eq_ignore_ascii_case(kind));
+        }
+        if a.show == HeapView::Strings {
+            containers.list.clear();
+            containers.groups.clear();
+        } else {
+            containers.duplicates.largest.clear();
+        }
+        o.containers = Some(containers);
+    }
+    if a.show == HeapView::Chains {
+        reporter.say("measuring depth");
+        o.depth = Some(graph.depths(names, rows)?);
+    }
+    if a.show != HeapView::Overview {
+        let keep = |view| a.show == view;
+        o.maps.clear();
+        if !keep(HeapView::Holders) {
+            o.holders.clear();
+        }
+        if !keep(HeapView::Types) {
+            o.types.clear();
+        }
+        if !keep(HeapView::Goroutines) {
+            o.goroutines.clear();
+        }
+    }
+    Ok(o)
 }
 
 /// Functions from the program's memory, variables from its file.
