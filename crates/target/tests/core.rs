@@ -124,11 +124,15 @@ fn salvages_what_is_there(dumped: &Dumped) {
         fs::write(&path, &bytes[..len]).unwrap();
         let cut = CoreFile::open(&path).unwrap();
         let c = cut.coverage();
-        assert_eq!(c.mapped, whole.coverage().mapped);
+        // Pages that gcore left out altogether come from the executable, where that is still found.
+        let w = whole.coverage();
+        assert!(c.mapped.0 - c.from_files.0 <= w.mapped.0 && w.mapped.0 - w.from_files.0 <= c.mapped.0);
         // gcore writes all it has: what is not there was cut or comes from the executable.
         assert!(c.cut.0 > 0 && c.in_core < whole.coverage().in_core);
         assert!(cut.gaps().iter().any(|g| g.what.contains("ends here")), "{:?}", cut.gaps());
-        for (s, w) in cut.segments().iter().zip(whole.segments()) {
+        let dumped_segments =
+            |c: &CoreFile| -> Vec<_> { c.segments().iter().filter(|s| s.in_core + s.cut > 0).cloned().collect() };
+        for (s, w) in dumped_segments(&cut).iter().zip(&dumped_segments(&whole)) {
             assert_eq!((s.start, s.end), (w.start, w.end));
             assert!(s.in_core + s.cut <= w.in_core);
         }
