@@ -8,6 +8,7 @@
 
 mod buildinfo;
 mod cached;
+pub mod code;
 mod elf;
 mod error;
 mod gcprog;
