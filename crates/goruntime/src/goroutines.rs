@@ -66,6 +66,8 @@ pub struct Goroutine {
     /// Where it stands: program counter and stack pointer, saved when it stopped or entered a system call.
     /// Not its registers while it runs.
     pub stands_at: (u64, u64),
+    /// It is in a system call, and `stands_at` is where it entered it.
+    pub in_syscall: bool,
     /// Saved frame pointer (`sched.bp` or `syscallbp`).
     pub frame_pointer: u64,
     /// Saved link register (arm64).
@@ -217,6 +219,7 @@ fn parse(layout: &Layout, address: u64, number: u32, stack: (u64, u64), f: Field
         wait_since: if waits { f.u64(g.waitsince) } else { 0 },
         stack,
         stands_at,
+        in_syscall,
         frame_pointer: bp,
         link_register: if in_syscall { 0 } else { sched(buf.lr) },
         context: sched(buf.ctxt),

@@ -8,7 +8,7 @@ use crate::roots::RootSet;
 use crate::shapes::Shapes;
 use crate::typing::Typer;
 use gobinary::layout::{Layout, NoLayout};
-use gobinary::{BinaryError, Memory, ModuleData, RuntimeTypes, find_modules};
+use gobinary::{BinaryError, Functions, Memory, ModuleData, RuntimeTypes, find_modules};
 use goruntime::{Buckets, Goroutines, HeapAnchor, Objects, RuntimeError, Spans, Specials};
 use std::ops::Range;
 
@@ -122,11 +122,16 @@ pub struct HeapGraph<'r> {
 }
 
 impl<'r> HeapGraph<'r> {
-    /// Reads the heap. `names` says where functions start; `step` is told what is being done.
+    /// Reads the heap. `names` says where functions start, `functions` (one per module) where frames keep pointers; `step` is told what is being done.
     ///
     /// # Errors
     /// When the spans cannot be read, or there are more than 2^31 objects.
-    pub fn read(runtime: &'r Runtime<'r>, names: &dyn Names, step: &mut dyn FnMut(Step)) -> Result<Self, HeapError> {
+    pub fn read(
+        runtime: &'r Runtime<'r>,
+        names: &dyn Names,
+        functions: &[Functions<'_>],
+        step: &mut dyn FnMut(Step),
+    ) -> Result<Self, HeapError> {
         step(Step::Objects);
         let (memory, layout) = (runtime.memory, runtime.layout());
         let spans = Spans::read(memory, layout, &runtime.anchor)?;
@@ -139,7 +144,7 @@ impl<'r> HeapGraph<'r> {
             let view = HeapView { memory, types: &runtime.types, anchor: &runtime.anchor, objects: &objects };
             step(Step::Edges);
             let (edges, gaps) = view.edges()?;
-            let roots = RootSet::read(&view, goroutines, &specials);
+            let roots = RootSet::read(&view, goroutines, &specials, functions);
             step(Step::Types);
             (Typer::new(view, &|pc| names.is_function_start(pc)).run(goroutines, &specials), edges, roots, gaps)
         };

@@ -3,6 +3,8 @@
 
 use crate::graph::Roots;
 use crate::pointers::HeapView;
+use gobinary::layout::Arch;
+use gobinary::{FrameArch, Functions, StackEnd, StackSource, StackStart, scan_stack};
 use goruntime::{Goroutine, Goroutines, Says, Specials, Status};
 
 /// Most bytes of one stack that are scanned.
@@ -43,6 +45,9 @@ pub struct RootSet {
     pub roots: Roots,
     /// Goroutines whose stack could not be read.
     pub unreadable_stacks: u64,
+    /// Goroutines of which every word of the stack counted as a possible pointer: they were running, or
+    /// their frames could not be followed to the end.
+    pub conservative_stacks: u64,
     /// Data of modules that could not be read, in bytes.
     pub unreadable_data: u64,
 }
@@ -55,14 +60,27 @@ impl RootSet {
         }
     }
 
-    /// Finds all roots. Stacks are scanned conservatively: every word that points into an object
-    /// counts, as the collector itself does where it stopped a goroutine at an arbitrary instruction.
+    /// Finds all roots. Frames of goroutines that stand still are read by the stack maps of `functions`
+    /// (one per module), as the collector does; where they cannot be, every word that points into an
+    /// object counts.
     #[must_use]
-    pub fn read(heap: &HeapView<'_>, goroutines: &Goroutines, specials: &Specials) -> Self {
+    pub fn read(
+        heap: &HeapView<'_>,
+        goroutines: &Goroutines,
+        specials: &Specials,
+        functions: &[Functions<'_>],
+    ) -> Self {
         let mut set = Self::default();
         set.globals(heap);
         for (i, goroutine) in goroutines.list.iter().enumerate() {
-            set.stack(heap, i as u32, goroutine);
+            let mut objects = own_objects(heap, goroutine);
+            if !precise_stack(heap, goroutine, functions, &mut objects) {
+                set.conservative_stacks += 1;
+                set.unreadable_stacks += u64::from(!whole_stack(heap, goroutine, &mut objects));
+            }
+            objects.sort_unstable();
+            objects.dedup();
+            set.push(RootGroup::Goroutine { index: i as u32 }, objects);
         }
         set.specials(heap, specials);
         set
@@ -100,36 +118,6 @@ impl RootSet {
         }
     }
 
-    fn stack(&mut self, heap: &HeapView<'_>, index: u32, goroutine: &Goroutine) {
-        let mut objects = Vec::new();
-        for word in [goroutine.context, goroutine.deferred, goroutine.labels, goroutine.waiting_on, goroutine.address] {
-            objects.extend(heap.objects.find(word).map(|f| f.object));
-        }
-        let (low, high) = goroutine.stack;
-        // A running goroutine's saved stack pointer is old: all of its stack counts.
-        let sp = if goroutine.status == Status::Running { low } else { goroutine.stands_at.1 };
-        let from = sp.saturating_sub(BELOW).max(low) & !7;
-        let mut scratch = Vec::new();
-        let mut at = from;
-        while at < high && high - from <= MOST_STACK {
-            let n = (high - at).min(1 << 16);
-            match heap.memory.view(at, n as usize, &mut scratch) {
-                Ok(bytes) => objects.extend(bytes.chunks_exact(8).filter_map(|w| {
-                    let value = u64::from_le_bytes(w.try_into().unwrap_or_default());
-                    Some(heap.objects.find(value)?.object)
-                })),
-                Err(_) => {
-                    self.unreadable_stacks += 1;
-                    break;
-                }
-            }
-            at += n;
-        }
-        objects.sort_unstable();
-        objects.dedup();
-        self.push(RootGroup::Goroutine { index }, objects);
-    }
-
     fn specials(&mut self, heap: &HeapView<'_>, specials: &Specials) {
         let (mut finalizers, mut cleanups, mut weak) = (Vec::new(), Vec::new(), Vec::new());
         let find = |address: u64| heap.objects.find(address).map(|f| f.object);
@@ -146,4 +134,57 @@ impl RootSet {
         self.push(RootGroup::Cleanups, cleanups);
         self.push(RootGroup::WeakHandles, weak);
     }
+}
+
+/// What the descriptor of a goroutine points to: itself (the list of all goroutines holds it), its
+/// closure context, deferred calls, labels, what it waits on.
+fn own_objects(heap: &HeapView<'_>, g: &Goroutine) -> Vec<u32> {
+    let words = [g.context, g.deferred, g.labels, g.waiting_on, g.address];
+    words.into_iter().filter_map(|w| Some(heap.objects.find(w)?.object)).collect()
+}
+
+/// Reads a stack frame by frame. `false` when it cannot be followed to its end; what was found is kept.
+fn precise_stack(heap: &HeapView<'_>, g: &Goroutine, functions: &[Functions<'_>], objects: &mut Vec<u32>) -> bool {
+    let stands = matches!(g.status, Status::Runnable | Status::Syscall | Status::Waiting | Status::Leaked)
+        || g.status == Status::Preempted;
+    if !stands || functions.is_empty() {
+        return false;
+    }
+    let arch = match heap.types.layout().arch {
+        Arch::Amd64 => FrameArch::Amd64,
+        Arch::Arm64 => FrameArch::Arm64,
+    };
+    let start = StackStart {
+        pc: g.stands_at.0,
+        sp: g.stands_at.1,
+        lr: g.link_register,
+        fp: Some(g.frame_pointer).filter(|&fp| fp != 0),
+        syscall: g.in_syscall,
+        at_instruction: false,
+    };
+    let source = StackSource { memory: heap.memory, modules: functions, arch };
+    let words = scan_stack(source, g.stack.0..g.stack.1, start, &[g.context, g.deferred], |word| {
+        objects.extend(heap.objects.find(word.value).map(|f| f.object));
+    });
+    words.end == StackEnd::Complete && words.incomplete == 0
+}
+
+/// Takes every word of a stack for a possible pointer. `false` when the stack cannot be read.
+fn whole_stack(heap: &HeapView<'_>, g: &Goroutine, objects: &mut Vec<u32>) -> bool {
+    let (low, high) = g.stack;
+    // A running goroutine's saved stack pointer is old: all of its stack counts.
+    let sp = if g.status == Status::Running { low } else { g.stands_at.1 };
+    let from = sp.saturating_sub(BELOW).max(low) & !7;
+    let mut scratch = Vec::new();
+    let mut at = from;
+    while at < high && high - from <= MOST_STACK {
+        let n = (high - at).min(1 << 16);
+        let Ok(bytes) = heap.memory.view(at, n as usize, &mut scratch) else { return false };
+        objects.extend(bytes.chunks_exact(8).filter_map(|w| {
+            let value = u64::from_le_bytes(w.try_into().unwrap_or_default());
+            Some(heap.objects.find(value)?.object)
+        }));
+        at += n;
+    }
+    true
 }

@@ -1,5 +1,5 @@
 //! Builds and starts the Go programs of the tests, and reads their memory.
-#![allow(dead_code, reason = "each test uses its part")]
+#![allow(dead_code, unused_imports, clippy::unwrap_used, reason = "tests; each uses its part")]
 
 use gobinary::{Memory, Region, Unreadable};
 use lab::Toolchain;

@@ -148,7 +148,7 @@ fn read(opened: &Opened, a: &Heap, reporter: &Reporter) -> Result<HeapOverview, 
         variables: binary.variables(),
         bias: first.map_or(0, |entry| entry.wrapping_sub(text)),
     };
-    let graph = HeapGraph::read(&runtime, &names, &mut |step| reporter.say(step.text()))?;
+    let graph = HeapGraph::read(&runtime, &names, &names.functions, &mut |step| reporter.say(step.text()))?;
     let mut overview = graph.overview(&names, if a.rows == 0 { usize::MAX } else { a.rows })?;
     overview.oomph = env!("CARGO_PKG_VERSION").to_owned();
     overview.target.clone_from(&opened.target);
