@@ -3,6 +3,7 @@
 //! Owns what is computed over the objects of a heap: their types, edges, roots, dominators, containers. Reads
 //! no files and opens no process: memory and the binary's metadata come from the floors below.
 
+mod code;
 pub mod containers;
 pub mod graph;
 mod overview;
@@ -13,6 +14,7 @@ mod roots;
 mod shapes;
 mod typing;
 
+pub use code::CodeTypes;
 pub use paths::Names;
 pub use pointers::{HeapView, ScanGaps};
 pub use program::{HeapError, HeapGraph, Runtime, Step};

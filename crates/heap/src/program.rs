@@ -1,6 +1,7 @@
 //! A Go program's heap, read as a whole: anchors, objects, types, roots, edges, dominators. The one
 //! place where the order of the steps is written down.
 
+use crate::code::CodeTypes;
 use crate::graph::{DominatorTree, Edges, GraphError, Rooted};
 use crate::paths::Names;
 use crate::pointers::{HeapView, ScanGaps};
@@ -146,7 +147,9 @@ impl<'r> HeapGraph<'r> {
             let (edges, gaps) = view.edges()?;
             let roots = RootSet::read(&view, goroutines, &specials, functions);
             step(Step::Types);
-            (Typer::new(view, &|pc| names.is_function_start(pc)).run(goroutines, &specials), edges, roots, gaps)
+            let code = CodeTypes::read(&view, functions, goroutines, &specials, &runtime.buckets);
+            let is_code = |pc| names.is_function_start(pc);
+            (Typer::new(view, &is_code).with_code(&code).run(goroutines, &specials), edges, roots, gaps)
         };
         step(Step::Dominators);
         let tree = {

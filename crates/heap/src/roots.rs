@@ -143,25 +143,31 @@ fn own_objects(heap: &HeapView<'_>, g: &Goroutine) -> Vec<u32> {
     words.into_iter().filter_map(|w| Some(heap.objects.find(w)?.object)).collect()
 }
 
-/// Reads a stack frame by frame. `false` when it cannot be followed to its end; what was found is kept.
-fn precise_stack(heap: &HeapView<'_>, g: &Goroutine, functions: &[Functions<'_>], objects: &mut Vec<u32>) -> bool {
+/// Where to start reading the stack of a goroutine that stands still.
+pub(crate) fn stack_start(g: &Goroutine) -> Option<StackStart> {
     let stands = matches!(g.status, Status::Runnable | Status::Syscall | Status::Waiting | Status::Leaked)
         || g.status == Status::Preempted;
-    if !stands || functions.is_empty() {
-        return false;
-    }
-    let arch = match heap.types.layout().arch {
-        Arch::Amd64 => FrameArch::Amd64,
-        Arch::Arm64 => FrameArch::Arm64,
-    };
-    let start = StackStart {
+    stands.then(|| StackStart {
         pc: g.stands_at.0,
         sp: g.stands_at.1,
         lr: g.link_register,
         fp: Some(g.frame_pointer).filter(|&fp| fp != 0),
         syscall: g.in_syscall,
         at_instruction: false,
-    };
+    })
+}
+
+pub(crate) const fn frame_arch(arch: Arch) -> FrameArch {
+    match arch {
+        Arch::Amd64 => FrameArch::Amd64,
+        Arch::Arm64 => FrameArch::Arm64,
+    }
+}
+
+/// Reads a stack frame by frame. `false` when it cannot be followed to its end; what was found is kept.
+fn precise_stack(heap: &HeapView<'_>, g: &Goroutine, functions: &[Functions<'_>], objects: &mut Vec<u32>) -> bool {
+    let Some(start) = stack_start(g).filter(|_| !functions.is_empty()) else { return false };
+    let arch = frame_arch(heap.types.layout().arch);
     let source = StackSource { memory: heap.memory, modules: functions, arch };
     let words = scan_stack(source, g.stack.0..g.stack.1, start, &[g.context, g.deferred], |word| {
         objects.extend(heap.objects.find(word.value).map(|f| f.object));

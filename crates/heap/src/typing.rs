@@ -5,6 +5,7 @@
 //! A proposal must fit the object: its size class and whether its span has pointers. Of two that fit,
 //! the one that explains more bytes wins (a pointer to a struct's first field names only the field).
 
+use crate::code::{CodeTypes, Exact};
 use crate::pointers::HeapView;
 use crate::shapes::{Shape, Shapes};
 use gobinary::TypeId;
@@ -37,6 +38,7 @@ pub struct Typer<'a> {
     maps: FxHashMap<TypeId, TypeId>,
     data: Vec<u8>,
     is_code_entry: &'a dyn Fn(u64) -> bool,
+    code: Option<&'a CodeTypes>,
 }
 
 impl<'a> Typer<'a> {
@@ -63,7 +65,15 @@ impl<'a> Typer<'a> {
             maps,
             data: Vec::new(),
             is_code_entry,
+            code: None,
         }
+    }
+
+    /// Takes what the program's code tells as evidence too.
+    #[must_use]
+    pub const fn with_code(mut self, code: &'a CodeTypes) -> Self {
+        self.code = Some(code);
+        self
     }
 
     /// Types all that can be typed.
@@ -83,6 +93,8 @@ impl<'a> Typer<'a> {
         }
         self.headers();
         self.spread();
+        self.told_by_code();
+        self.spread();
         self.globals();
         self.spread();
         self.map_headers();
@@ -90,6 +102,54 @@ impl<'a> Typer<'a> {
         self.interfaces_in_unknown();
         self.spread();
         self.shapes
+    }
+
+    /// What the program's code tells of sampled objects, variables, frames and closures.
+    fn told_by_code(&mut self) {
+        let Some(code) = self.code else { return };
+        let mut exact = Exact::new(self.heap);
+        for &(object, kind) in &code.sampled {
+            let Some((_, at, _)) = self.place(object) else { continue };
+            self.seed(&mut exact, kind, [at, 0, 0]);
+        }
+        for seed in &code.seeds {
+            let word = |i: u64| self.heap.memory.u64(seed.address.saturating_add(8 * i)).unwrap_or(0);
+            self.seed(&mut exact, seed.kind, [word(0), 0, 0]);
+        }
+        self.closures(&mut exact, code);
+    }
+
+    /// Takes over what a word says of its target where the target's size and pointer bits agree.
+    fn seed(&mut self, exact: &mut Exact<'_>, kind: PointerKind, words: [u64; 3]) {
+        let Some(found) = self.heap.objects.find(words[0]) else { return };
+        let agrees = match kind {
+            PointerKind::Ptr(id) => exact.is_value(found, id),
+            PointerKind::Slice(id) => exact.is_array(found, id),
+            PointerKind::Map(_) | PointerKind::Chan(_) | PointerKind::Func(_) | PointerKind::String => true,
+            PointerKind::Iface(_) | PointerKind::Eface | PointerKind::Unsafe => false,
+        };
+        if agrees {
+            self.follow(kind, words);
+        }
+    }
+
+    /// Closures are known by their first word, the address of their code, and by what they captured.
+    fn closures(&mut self, exact: &mut Exact<'_>, code: &CodeTypes) {
+        let objects = self.heap.objects;
+        for (i, span) in objects.spans().iter().enumerate() {
+            if span.pointers == PointerBits::NoScan || span.elem_size < 16 || span.elem_size > 512 {
+                continue;
+            }
+            for (object, slot) in objects.of_span(i as u32) {
+                let at = span.start + u64::from(slot) * span.elem_size;
+                if let Ok(first) = self.heap.memory.u64(at)
+                    && let Some(&typ) = code.facts.closures.get(&first)
+                    && exact.is_value(Found { object, span: i as u32, slot, offset: 0 }, typ)
+                {
+                    self.set(object, Shape::Closure(first));
+                }
+            }
+        }
     }
 
     /// Types that the runtime wrote: in front of objects, in spans of one object.
@@ -339,7 +399,11 @@ impl<'a> Typer<'a> {
                 Shape::MapBuckets(map) => self.map_buckets(found, map),
                 Shape::MapExtra(map) => self.map_extra(found.1, map),
                 Shape::Channel(chan) => self.channel(found.1, chan),
-                Shape::Closure(_) => {}
+                Shape::Closure(code) => {
+                    if let Some(&typ) = self.code.and_then(|c| c.facts.closures.get(&code)) {
+                        self.values(found, typ, false);
+                    }
+                }
             }
         }
     }

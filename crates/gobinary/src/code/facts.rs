@@ -183,3 +183,27 @@ impl Watch for Collect<'_, '_, '_> {
         }
     }
 }
+
+/// Looks at the frame of one call.
+pub(super) struct AtCall<'p, 't, 'm> {
+    pub(super) program: &'p Program<'t, 'm>,
+    pub(super) return_address: u64,
+    pub(super) words: Vec<super::FrameWord>,
+}
+
+impl Watch for AtCall<'_, '_, '_> {
+    fn call(&mut self, step: &Step, _: Option<&Callee>, state: &State, _: Option<PointerKind>) {
+        if step.next != self.return_address {
+            return;
+        }
+        for &(at, value) in state.words() {
+            match value {
+                Value::Pointer { kind, .. } => self.words.push((at, kind)),
+                Value::Variable(v) => self.words.extend(self.program.variable(v).map(|kind| (at, kind))),
+                Value::Unknown | Value::Constant(_) => {}
+            }
+        }
+    }
+
+    fn store(&mut self, _: Value, _: i64, _: u32, _: Value) {}
+}

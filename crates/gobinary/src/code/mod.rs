@@ -33,7 +33,7 @@ const MOST_TARGETS: u64 = 4096;
 /// A program whose code is read.
 pub struct Program<'t, 'm> {
     types: &'t RuntimeTypes<'m>,
-    functions: &'t [Functions<'m>],
+    functions: &'t [Functions<'t>],
     callees: FxHashMap<u64, Callee>,
     variables: FxHashMap<u64, PointerKind>,
 }
@@ -45,7 +45,7 @@ impl<'t, 'm> Program<'t, 'm> {
     /// Prepares to read the code of these functions, one list for each module, in the addresses of the
     /// running program.
     #[must_use]
-    pub fn new(types: &'t RuntimeTypes<'m>, functions: &'t [Functions<'m>]) -> Self {
+    pub fn new(types: &'t RuntimeTypes<'m>, functions: &'t [Functions<'t>]) -> Self {
         let mut callees = FxHashMap::default();
         for list in functions {
             for (entry, name) in list.table().functions() {
@@ -105,7 +105,19 @@ impl<'t, 'm> Program<'t, 'm> {
         seen
     }
 
-    fn function(&self, mut index: usize) -> Option<(&'t Functions<'m>, Func<'m>)> {
+    /// What the words of a function's frame are while a call that returns to `return_address` is made.
+    /// Whether a word is alive there, the stack maps tell.
+    #[must_use]
+    pub fn frame_words(&self, func: &Func<'_>, return_address: u64) -> Vec<FrameWord> {
+        let list = self.functions.iter().find(|f| f.func_at(func.entry()).is_some());
+        let mut at_call = facts::AtCall { program: self, return_address, words: Vec::new() };
+        if let Some(list) = list {
+            self.follow_one(list, func, &mut Scratch::default(), &mut at_call);
+        }
+        at_call.words
+    }
+
+    fn function(&self, mut index: usize) -> Option<(&'t Functions<'t>, Func<'t>)> {
         for list in self.functions {
             match index.checked_sub(list.table().len()) {
                 None => return Some((list, list.table().func(index)?)),
