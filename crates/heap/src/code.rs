@@ -42,7 +42,7 @@ pub struct CodeTypes {
     /// Words of variables and frames.
     pub(crate) seeds: Vec<Seed>,
     /// Sampled objects, with what their allocation returned.
-    pub(crate) sampled: Vec<(ObjectId, PointerKind)>,
+    pub sampled: Vec<(ObjectId, PointerKind)>,
 }
 
 impl CodeTypes {
