@@ -99,6 +99,10 @@ impl<'t, 'm> Program<'t, 'm> {
         for index in range {
             let Some((list, func)) = self.function(index) else { break };
             let mut collect = Collect { program: self, seen: &mut seen };
+            // Assembly says nothing of types.
+            if func.flags().assembly() {
+                continue;
+            }
             let followed = self.follow_one(list, &func, &mut scratch, &mut collect);
             seen.function(followed);
         }

@@ -62,12 +62,13 @@ var (
 	theFunc    func(int) int
 	bigs       []*big
 	said       strings.Builder
+	escaped    unsafe.Pointer
 )
 
 //go:noinline
 func newService(n int) *service {
 	s := &service{cache: map[string]*node{}, stop: make(chan *node, 4)}
-	for i := range n {
+	for i := 0; i < n; i++ {
 		s.cache[fmt.Sprint(i)] = &node{id: i}
 		s.list = append(s.list, &flat{a: int64(i)})
 	}
@@ -84,7 +85,10 @@ func (s *service) wait(ready chan bool, own *outer) {
 }
 
 func say[T any](p *T) {
-	fmt.Fprintf(&said, "%x=%s ", uintptr(unsafe.Pointer(p)), reflect.TypeFor[T]())
+	// It lives in the heap.
+	escaped = unsafe.Pointer(p)
+	escaped = nil
+	fmt.Fprintf(&said, "%x=%s ", uintptr(unsafe.Pointer(p)), reflect.TypeOf(p).Elem())
 }
 
 func (s *service) serve(ready chan bool) { s.wait(ready, &outer{n: 5}) }
@@ -108,7 +112,7 @@ func main() {
 	theFlat = &flat{a: 7}
 	theService = newService(200)
 	theMap = make(map[int]*flat)
-	for i := range 100 {
+	for i := 0; i < 100; i++ {
 		theMap[i] = &flat{b: int64(i)}
 		bigs = append(bigs, &big{text: fmt.Sprint(i)})
 	}
