@@ -8,16 +8,18 @@
 use crate::code::{CodeTypes, Exact};
 use crate::pointers::HeapView;
 use crate::shapes::{Shape, Shapes};
-use gobinary::TypeId;
+use gobinary::{RuntimeTypes, TypeId};
 use gobinary::layout::Layout;
 use gobinary::types::{Detail, MapSlots, PointerKind};
 use goruntime::{Fields, Found, Goroutines, ObjectId, PointerBits, Says, Span, Specials};
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 /// Bytes of an object that are looked at in one piece.
 const WINDOW: u64 = 1 << 20;
 /// Most groups of one array that are followed.
 const MOST_REPEATS: u64 = 1 << 32;
+/// Most values among the program's variables that are followed.
+const MOST_STATICS: usize = 1 << 20;
 
 /// How much of the heap has a type, and by what.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -39,6 +41,12 @@ pub struct Typer<'a> {
     data: Vec<u8>,
     is_code_entry: &'a dyn Fn(u64) -> bool,
     code: Option<&'a CodeTypes>,
+    /// Values among the program's variables that were followed, and those that are to be.
+    statics: FxHashSet<(u64, TypeId)>,
+    static_queue: Vec<(u64, TypeId)>,
+    /// Fields that are `unsafe.Pointer` and point to what only the package knows: by struct type, offset.
+    hidden: FxHashMap<TypeId, Vec<(u64, Shape)>>,
+    pending_hidden: Vec<(u64, TypeId)>,
 }
 
 impl<'a> Typer<'a> {
@@ -66,6 +74,10 @@ impl<'a> Typer<'a> {
             data: Vec::new(),
             is_code_entry,
             code: None,
+            statics: FxHashSet::default(),
+            static_queue: Vec::new(),
+            hidden: FxHashMap::default(),
+            pending_hidden: Vec::new(),
         }
     }
 
@@ -107,6 +119,10 @@ impl<'a> Typer<'a> {
     /// What the program's code tells of sampled objects, variables, frames and closures.
     fn told_by_code(&mut self) {
         let Some(code) = self.code else { return };
+        self.hidden = hidden_fields(self.heap.types, code);
+        for &(at, id) in &code.facts.values {
+            self.static_value(at, id);
+        }
         let mut exact = Exact::new(self.heap);
         for &(object, kind) in &code.sampled {
             let Some((_, at, _)) = self.place(object) else { continue };
@@ -342,7 +358,12 @@ impl<'a> Typer<'a> {
 
     /// Offers a shape to what `address` points to the start of.
     fn propose(&mut self, address: u64, shape: Shape) {
-        let Some(found) = self.heap.objects.find(address) else { return };
+        let Some(found) = self.heap.objects.find(address) else {
+            if let Shape::Value(id) = shape {
+                self.static_value(address, id);
+            }
+            return;
+        };
         self.propose_found(found, shape);
     }
 
@@ -382,11 +403,70 @@ impl<'a> Typer<'a> {
     /// Follows typed pointers until nothing new is learnt. Ends: every step makes an object's shape better,
     /// and there are finitely many.
     fn spread(&mut self) {
+        loop {
+            self.spread_objects();
+            let Some((at, id)) = self.static_queue.pop() else { return };
+            self.follow_static(at, id);
+        }
+    }
+
+    /// A value of this type lies at the address, if it is one of the program's variables.
+    fn static_value(&mut self, at: u64, id: TypeId) {
+        let modules = self.heap.types.modules();
+        let is_variable = modules.iter().any(|m| (m.data..m.edata).contains(&at) || (m.bss..m.ebss).contains(&at));
+        if is_variable && self.statics.len() < MOST_STATICS && self.statics.insert((at, id)) {
+            self.static_queue.push((at, id));
+        }
+    }
+
+    fn follow_static(&mut self, at: u64, id: TypeId) {
+        let Some(size) = self.heap.types.get(id).map(|t| t.size) else { return };
+        if size == 0 || size > WINDOW {
+            return;
+        }
+        let mut data = std::mem::take(&mut self.data);
+        if let Ok(bytes) = self.heap.memory.view(at, size as usize, &mut data) {
+            self.value(bytes, id, 0);
+        }
+        self.data = data;
+        self.hidden_structs(at, id);
+    }
+
+    /// The same for a struct and the structs among its fields.
+    fn hidden_structs(&mut self, at: u64, id: TypeId) {
+        if self.hidden.is_empty() {
+            return;
+        }
+        self.hidden_of(at, id);
+        if let Some(Detail::Struct { fields }) = self.heap.types.get(id).map(|t| &t.detail) {
+            for field in fields.iter().filter(|f| self.hidden.contains_key(&f.typ)) {
+                self.pending_hidden.push((at.saturating_add(field.offset), field.typ));
+            }
+        }
+        while let Some((at, id)) = self.pending_hidden.pop() {
+            self.hidden_of(at, id);
+        }
+    }
+
+    /// Follows the fields of a value that its type does not tell of.
+    fn hidden_of(&mut self, at: u64, id: TypeId) {
+        let Some(fields) = self.hidden.get(&id).cloned() else { return };
+        for (offset, shape) in fields {
+            if let Ok(word) = self.heap.memory.u64(at.saturating_add(offset)) {
+                self.propose(word, shape);
+            }
+        }
+    }
+
+    fn spread_objects(&mut self) {
         while let Some(object) = self.queue.pop() {
             let Some(found) = self.place(object) else { continue };
             match self.shapes.of(object) {
                 Shape::Unknown | Shape::Text | Shape::Goroutine => {}
-                Shape::Value(id) => self.values(found, id, false),
+                Shape::Value(id) => {
+                    self.values(found, id, false);
+                    self.hidden_structs(found.1, id);
+                }
                 Shape::Array(id) => self.values(found, id, true),
                 Shape::MapHeader(map) => self.map_header(found.1, map),
                 Shape::MapDirectory(map) => self.map_directory(found, map),
@@ -603,6 +683,30 @@ impl<'a> Typer<'a> {
             self.propose(buf, Shape::Array(*elem));
         }
     }
+}
+
+/// Fields of package sync that are `unsafe.Pointer`: `Pool.local` and `Pool.victim` point to an array of
+/// `poolLocal` (`src/sync/pool.go`, Go 1.19 to 1.27), which is allocated in one place only.
+fn hidden_fields(types: &RuntimeTypes<'_>, code: &CodeTypes) -> FxHashMap<TypeId, Vec<(u64, Shape)>> {
+    let local = code.facts.sites.values().find_map(|kind| match kind {
+        PointerKind::Slice(id) if types.name(*id) == "sync.poolLocal" => Some(*id),
+        _ => None,
+    });
+    let Some(local) = local else { return FxHashMap::default() };
+    let mut hidden: FxHashMap<TypeId, Vec<(u64, Shape)>> = FxHashMap::default();
+    for id in (0..types.len()).map(|i| TypeId(i as u32)) {
+        let Some(typ) = types.get(id).filter(|t| t.named) else { continue };
+        let Detail::Struct { fields } = &typ.detail else { continue };
+        if types.name(id) != "sync.Pool" {
+            continue;
+        }
+        for field in fields {
+            if types.name_at(field.name).is_some_and(|n| n.text == "local" || n.text == "victim") {
+                hidden.entry(id).or_default().push((field.offset, Shape::Array(local)));
+            }
+        }
+    }
+    hidden
 }
 
 /// Counts what has a type.

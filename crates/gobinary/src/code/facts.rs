@@ -9,6 +9,9 @@ use crate::TypeId;
 use crate::types::{Detail, PointerKind};
 use rustc_hash::{FxHashMap, FxHashSet};
 
+/// Most copies from variable to variable that are followed one after the other.
+const MOST_COPIES: usize = 4;
+
 /// Types that code tells of. Addresses are those of the running program.
 #[derive(Clone, Debug, Default)]
 pub struct CodeFacts {
@@ -19,6 +22,9 @@ pub struct CodeFacts {
     pub closures: FxHashMap<u64, TypeId>,
     /// Words of the program's variables, and what they are.
     pub variables: FxHashMap<u64, PointerKind>,
+    /// Values that are variables or parts of them: a method was called with their address, or it was passed
+    /// to a parameter of that type. Of one address there may be several: a struct and its first field.
+    pub values: Vec<(u64, TypeId)>,
     /// Functions that could not be followed, and all of them.
     pub functions: (u64, u64),
 }
@@ -58,6 +64,9 @@ pub struct Sightings {
     closures: FxHashMap<u64, Seen>,
     stored: FxHashMap<u64, Seen>,
     used: FxHashMap<u64, Seen>,
+    values: FxHashSet<(u64, TypeId)>,
+    /// Variables whose word was copied to another one.
+    copied: FxHashSet<(u64, u64)>,
     /// Words into which a type or interface table was written: the next word is no plain pointer.
     interfaces: FxHashSet<u64>,
     functions: (u64, u64),
@@ -69,6 +78,8 @@ impl Sightings {
     pub fn merge(mut self, other: Self) -> Self {
         self.sites.extend(other.sites);
         self.interfaces.extend(other.interfaces);
+        self.values.extend(other.values);
+        self.copied.extend(other.copied);
         for (to, from) in [
             (&mut self.closures, other.closures),
             (&mut self.stored, other.stored),
@@ -97,12 +108,30 @@ impl Sightings {
                 None => drop(variables.remove(&at)),
             }
         }
+        for _ in 0..MOST_COPIES {
+            let known = variables.len();
+            for &(from, to) in &self.copied {
+                for (a, b) in [(from, to), (to, from)] {
+                    // A variable that sightings disagree on stays unknown.
+                    let open = !self.stored.contains_key(&b) && !self.used.contains_key(&b);
+                    if let Some(&kind) = variables.get(&a).filter(|_| open) {
+                        variables.entry(b).or_insert(kind);
+                    }
+                }
+            }
+            if variables.len() == known {
+                break;
+            }
+        }
         variables.retain(|at, _| !at.checked_sub(8).is_some_and(|before| self.interfaces.contains(&before)));
         let closures = self.closures.into_iter().filter_map(|(code, seen)| match seen.agreed()? {
             PointerKind::Ptr(typ) => Some((code, typ)),
             _ => None,
         });
-        CodeFacts { sites: self.sites, closures: closures.collect(), variables, functions: self.functions }
+        let closures = closures.collect();
+        let mut values: Vec<_> = self.values.into_iter().collect();
+        values.sort_unstable();
+        CodeFacts { sites: self.sites, closures, variables, values, functions: self.functions }
     }
 
     pub(super) fn function(&mut self, followed: bool) {
@@ -119,6 +148,11 @@ pub(super) struct Collect<'p, 't, 'm> {
 
 impl Collect<'_, '_, '_> {
     fn used(&mut self, value: Value, kind: PointerKind) {
+        if let (Value::Constant(at), PointerKind::Ptr(id)) = (value, kind)
+            && self.program.is_variable(at)
+        {
+            self.seen.values.insert((at, id));
+        }
         if let Value::Variable(at) = value
             && self.program.is_variable(at)
         {
@@ -175,6 +209,9 @@ impl Watch for Collect<'_, '_, '_> {
                         self.seen.stored.entry(at).or_default().add(PointerKind::Func(id));
                     }
                     Value::Pointer { kind, .. } => self.seen.stored.entry(at).or_default().add(kind),
+                    Value::Variable(from) if self.program.is_variable(from) => {
+                        self.seen.copied.insert((from, at));
+                    }
                     Value::Constant(c) if self.program.is_type_or_table(c) => drop(self.seen.interfaces.insert(at)),
                     _ => {}
                 }
