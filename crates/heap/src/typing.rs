@@ -47,6 +47,8 @@ pub struct Typer<'a> {
     /// Fields that are `unsafe.Pointer` and point to what only the package knows: by struct type, offset.
     hidden: FxHashMap<TypeId, Vec<(u64, Shape)>>,
     pending_hidden: Vec<(u64, TypeId)>,
+    /// Nodes of concurrent hash tries: what they are as an entry and as an inner node.
+    trie_nodes: FxHashMap<TypeId, (TypeId, TypeId)>,
 }
 
 impl<'a> Typer<'a> {
@@ -78,6 +80,7 @@ impl<'a> Typer<'a> {
             static_queue: Vec::new(),
             hidden: FxHashMap::default(),
             pending_hidden: Vec::new(),
+            trie_nodes: FxHashMap::default(),
         }
     }
 
@@ -120,6 +123,7 @@ impl<'a> Typer<'a> {
     fn told_by_code(&mut self) {
         let Some(code) = self.code else { return };
         self.hidden = hidden_fields(self.heap.types, code);
+        self.trie_nodes = trie_nodes(self.heap.types);
         for &(at, id) in &code.facts.values {
             self.static_value(at, id);
         }
@@ -371,6 +375,10 @@ impl<'a> Typer<'a> {
         let Some(span) = self.heap.objects.spans().get(found.span as usize) else { return };
         let first = if span.pointers == PointerBits::Header { 8 } else { 0 };
         let Some(offset) = found.offset.checked_sub(first) else { return };
+        let shape = match shape {
+            Shape::Value(id) if offset == 0 => self.whole_node(span.start + u64::from(found.slot) * span.elem_size, id),
+            other => other,
+        };
         let noscan = span.pointers == PointerBits::NoScan;
         let room = span.elem_size - first;
         let fits = match shape {
@@ -389,6 +397,15 @@ impl<'a> Typer<'a> {
         };
         if fits {
             self.set(found.object, shape);
+        }
+    }
+
+    /// A pointer to a node of a hash trie points to an entry or an inner node, as its first byte says.
+    fn whole_node(&self, at: u64, id: TypeId) -> Shape {
+        match (self.trie_nodes.get(&id), self.heap.memory.u8(at)) {
+            (Some(&(entry, _)), Ok(1)) => Shape::Value(entry),
+            (Some(&(_, inner)), Ok(0)) => Shape::Value(inner),
+            _ => Shape::Value(id),
         }
     }
 
@@ -467,7 +484,14 @@ impl<'a> Typer<'a> {
                     self.values(found, id, false);
                     self.hidden_structs(found.1, id);
                 }
-                Shape::Array(id) => self.values(found, id, true),
+                Shape::Array(id) => {
+                    self.values(found, id, true);
+                    if self.hidden.contains_key(&id)
+                        && let Some(size) = self.heap.types.get(id).map(|t| t.size).filter(|&s| s > 0)
+                    {
+                        (0..found.2 / size).for_each(|i| self.hidden_of(found.1 + i * size, id));
+                    }
+                }
                 Shape::MapHeader(map) => self.map_header(found.1, map),
                 Shape::MapDirectory(map) => self.map_directory(found, map),
                 Shape::MapTable(map) => self.map_table(found.1, map),
@@ -683,6 +707,27 @@ impl<'a> Typer<'a> {
             self.propose(buf, Shape::Array(*elem));
         }
     }
+}
+
+/// The types of `HashTrieMap` (`src/internal/sync/hashtriemap.go`, Go 1.24 to 1.27; what `sync.Map` is made
+/// of): `node[K,V]` is the first field of `entry[K,V]` and of `indirect[K,V]`, and starts with `isEntry`.
+fn trie_nodes(types: &RuntimeTypes<'_>) -> FxHashMap<TypeId, (TypeId, TypeId)> {
+    let mut parts: FxHashMap<String, [Option<TypeId>; 3]> = FxHashMap::default();
+    for id in (0..types.len()).map(|i| TypeId(i as u32)) {
+        if !types.get(id).is_some_and(|t| t.named && matches!(t.detail, Detail::Struct { .. })) {
+            continue;
+        }
+        let name = types.name(id);
+        for (i, kind) in ["sync.node[", "sync.entry[", "sync.indirect["].into_iter().enumerate() {
+            if let Some(arguments) = name.strip_prefix(kind)
+                && let Some(slot) = parts.entry(arguments.to_owned()).or_default().get_mut(i)
+            {
+                *slot = Some(id);
+            }
+        }
+    }
+    let whole = |[node, entry, inner]: [Option<TypeId>; 3]| Some((node?, (entry?, inner?)));
+    parts.into_values().filter_map(whole).collect()
 }
 
 /// Fields of package sync that are `unsafe.Pointer`: `Pool.local` and `Pool.victim` point to an array of

@@ -173,6 +173,9 @@ impl Builder<'_, '_> {
             }
             (Detail::Array { elem, len }, _) => return self.add_array(*elem, *len, typ.size, word, deep),
             (Detail::Struct { fields }, _) => {
+                if let Some((at, elem)) = self.atomic_pointer(fields, id) {
+                    return self.push(word.saturating_add(at / 8), PointerKind::Ptr(elem));
+                }
                 for field in fields {
                     let fits = self.types.get(field.typ).is_some_and(|t| t.size <= typ.size - field.offset);
                     if !fits || field.offset % 8 != 0 {
@@ -185,10 +188,26 @@ impl Builder<'_, '_> {
                 return;
             }
         };
+        self.push(word, kind);
+    }
+
+    fn push(&mut self, word: u64, kind: PointerKind) {
         match u32::try_from(word) {
             Ok(word) if self.slots.len() < MOST_SLOTS => self.slots.push(Slot { word, kind }),
             _ => self.incomplete = true,
         }
+    }
+
+    /// `sync/atomic.Pointer[T]` (`src/sync/atomic/type.go`, Go 1.19 to 1.27) holds an `unsafe.Pointer`, and a
+    /// field `[0]*T` that says to what: offset of the pointer, and `T`.
+    fn atomic_pointer(&self, fields: &[super::Field], id: TypeId) -> Option<(u64, TypeId)> {
+        let Some(Detail::Array { elem, len: 0 }) = self.types.get(fields.first()?.typ).map(|t| &t.detail) else {
+            return None;
+        };
+        let Some(Detail::Pointer { elem }) = self.types.get(*elem).map(|t| &t.detail) else { return None };
+        let value = fields.iter().find(|f| self.types.get(f.typ).is_some_and(|t| t.kind == Kind::UnsafePointer))?;
+        let is_atomic = value.offset % 8 == 0 && self.types.name(id).starts_with("atomic.Pointer[");
+        is_atomic.then_some((value.offset, *elem))
     }
 
     fn add_array(&mut self, elem: TypeId, len: u64, size: u64, word: u64, deep: u32) {
