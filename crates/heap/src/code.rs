@@ -57,6 +57,9 @@ impl CodeTypes {
     ) -> Self {
         heap.types.load_all();
         let program = Program::new(heap.types, functions);
+        // What functions return is known after all were followed once; what comes of that, after the second time.
+        let returned = follow(&program).returned();
+        let program = program.with_returned(returned);
         let facts = follow(&program).facts();
         let program = program.with_variables(facts.variables.clone());
         let mut seeds: Vec<Seed> = facts.variables.iter().map(|(&address, &kind)| Seed { address, kind }).collect();
@@ -143,7 +146,8 @@ fn sampled(
 /// Functions of the runtime that allocate one object for their caller.
 fn allocates(name: &str) -> bool {
     let Some(name) = name.strip_prefix("runtime.") else { return false };
-    let prefixes = ["mallocgc", "newobject", "newarray", "makeslice", "growslice", "convT", "profilealloc", "mProf_Malloc"];
+    let prefixes =
+        ["mallocgc", "newobject", "newarray", "makeslice", "growslice", "convT", "profilealloc", "mProf_Malloc"];
     prefixes.iter().any(|p| name.starts_with(p))
 }
 

@@ -8,9 +8,9 @@
 use crate::code::{CodeTypes, Exact};
 use crate::pointers::HeapView;
 use crate::shapes::{Shape, Shapes};
-use gobinary::{RuntimeTypes, TypeId};
 use gobinary::layout::Layout;
 use gobinary::types::{Detail, MapSlots, PointerKind};
+use gobinary::{RuntimeTypes, TypeId};
 use goruntime::{Fields, Found, Goroutines, ObjectId, PointerBits, Says, Span, Specials};
 use rustc_hash::{FxHashMap, FxHashSet};
 

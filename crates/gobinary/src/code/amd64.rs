@@ -25,7 +25,8 @@ fn op(i: &Instruction) -> Op {
             Op::Branch(i.near_branch_target())
         }
         FlowControl::IndirectBranch => Op::Table(None),
-        FlowControl::Return | FlowControl::Exception | FlowControl::Interrupt => Op::End,
+        FlowControl::Return => Op::Return,
+        FlowControl::Exception | FlowControl::Interrupt => Op::End,
         _ => Op::Opaque,
     }
 }
@@ -47,13 +48,13 @@ fn plain(i: &Instruction) -> Op {
         | Mnemonic::Ucomiss
         | Mnemonic::Comisd
         | Mnemonic::Comiss => Op::Nothing,
+        // Go keeps the frame pointer there for unwinding alone: no word of a frame is reached by it.
+        Mnemonic::Mov | Mnemonic::Lea if i.op0_register() == Register::RBP => spoil(&[5]),
         Mnemonic::Mov => mov(i),
         Mnemonic::Lea => lea(i),
         Mnemonic::Xor if i.op0_kind() == OpKind::Register && i.op1_kind() == OpKind::Register => {
             match (number(i.op0_register()), i.op0_register() == i.op1_register()) {
-                (Some(to), true) if i.op0_register().size() >= 4 => {
-                    Op::Move { to, from: Source::Constant(0) }
-                }
+                (Some(to), true) if i.op0_register().size() >= 4 => Op::Move { to, from: Source::Constant(0) },
                 _ => first_operand(i),
             }
         }
@@ -80,23 +81,97 @@ fn is_simple(i: &Instruction) -> bool {
     // SSE and AVX instructions write their first operand; the string comparisons and those with
     // fixed operands are all in the list of what is not known.
     let vector = |k: OpKind, r: Register| k == OpKind::Register && (r.is_xmm() || r.is_ymm() || r.is_zmm());
-    let strings =
-        matches!(i.mnemonic(), M::Pcmpestri | M::Pcmpistri | M::Vpcmpestri | M::Vpcmpistri | M::Maskmovdqu | M::Vmaskmovdqu);
+    let strings = matches!(
+        i.mnemonic(),
+        M::Pcmpestri | M::Pcmpistri | M::Vpcmpestri | M::Vpcmpistri | M::Maskmovdqu | M::Vmaskmovdqu
+    );
     if !strings && (vector(i.op0_kind(), i.op0_register()) || vector(i.op1_kind(), i.op1_register())) {
         return true;
     }
     matches!(
         i.mnemonic(),
-        M::Add | M::Sub | M::And | M::Or | M::Xor | M::Adc | M::Sbb | M::Neg | M::Not | M::Inc | M::Dec
-            | M::Shl | M::Shr | M::Sar | M::Sal | M::Rol | M::Ror | M::Rcl | M::Rcr | M::Shld | M::Shrd
-            | M::Shlx | M::Shrx | M::Sarx | M::Rorx | M::Andn | M::Blsi | M::Blsr | M::Blsmsk | M::Bextr | M::Bzhi
-            | M::Pdep | M::Pext | M::Adcx | M::Adox | M::Bswap | M::Movbe | M::Crc32
-            | M::Bsf | M::Bsr | M::Lzcnt | M::Tzcnt | M::Popcnt | M::Bts | M::Btr | M::Btc
-            | M::Movzx | M::Movsx | M::Movsxd | M::Imul
-            | M::Cmova | M::Cmovae | M::Cmovb | M::Cmovbe | M::Cmove | M::Cmovg | M::Cmovge | M::Cmovl | M::Cmovle
-            | M::Cmovne | M::Cmovno | M::Cmovnp | M::Cmovns | M::Cmovo | M::Cmovp | M::Cmovs
-            | M::Seta | M::Setae | M::Setb | M::Setbe | M::Sete | M::Setg | M::Setge | M::Setl | M::Setle
-            | M::Setne | M::Setno | M::Setnp | M::Setns | M::Seto | M::Setp | M::Sets
+        M::Add
+            | M::Sub
+            | M::And
+            | M::Or
+            | M::Xor
+            | M::Adc
+            | M::Sbb
+            | M::Neg
+            | M::Not
+            | M::Inc
+            | M::Dec
+            | M::Shl
+            | M::Shr
+            | M::Sar
+            | M::Sal
+            | M::Rol
+            | M::Ror
+            | M::Rcl
+            | M::Rcr
+            | M::Shld
+            | M::Shrd
+            | M::Shlx
+            | M::Shrx
+            | M::Sarx
+            | M::Rorx
+            | M::Andn
+            | M::Blsi
+            | M::Blsr
+            | M::Blsmsk
+            | M::Bextr
+            | M::Bzhi
+            | M::Pdep
+            | M::Pext
+            | M::Adcx
+            | M::Adox
+            | M::Bswap
+            | M::Movbe
+            | M::Crc32
+            | M::Bsf
+            | M::Bsr
+            | M::Lzcnt
+            | M::Tzcnt
+            | M::Popcnt
+            | M::Bts
+            | M::Btr
+            | M::Btc
+            | M::Movzx
+            | M::Movsx
+            | M::Movsxd
+            | M::Imul
+            | M::Cmova
+            | M::Cmovae
+            | M::Cmovb
+            | M::Cmovbe
+            | M::Cmove
+            | M::Cmovg
+            | M::Cmovge
+            | M::Cmovl
+            | M::Cmovle
+            | M::Cmovne
+            | M::Cmovno
+            | M::Cmovnp
+            | M::Cmovns
+            | M::Cmovo
+            | M::Cmovp
+            | M::Cmovs
+            | M::Seta
+            | M::Setae
+            | M::Setb
+            | M::Setbe
+            | M::Sete
+            | M::Setg
+            | M::Setge
+            | M::Setl
+            | M::Setle
+            | M::Setne
+            | M::Setno
+            | M::Setnp
+            | M::Setns
+            | M::Seto
+            | M::Setp
+            | M::Sets
     )
 }
 
@@ -142,11 +217,9 @@ fn stack(i: &Instruction) -> Op {
 
 fn mov(i: &Instruction) -> Op {
     let from = match i.op1_kind() {
-        OpKind::Register if i.op1_register() == Register::RSP => Source::AddressOf(Address {
-            base: Base::Stack,
-            offset: 0,
-            indexed: false,
-        }),
+        OpKind::Register if i.op1_register() == Register::RSP => {
+            Source::AddressOf(Address { base: Base::Stack, offset: 0, indexed: false })
+        }
         OpKind::Register if i.op1_register().size() == 8 => {
             number(i.op1_register()).map_or(Source::Unknown, Source::Register)
         }
@@ -174,7 +247,9 @@ fn mov(i: &Instruction) -> Op {
 fn lea(i: &Instruction) -> Op {
     match number(i.op0_register()) {
         _ if i.op0_register() == Register::RSP => match address(i) {
-            Address { base: Base::Stack, offset, indexed: false } => i32::try_from(offset).map_or(Op::Opaque, Op::Stack),
+            Address { base: Base::Stack, offset, indexed: false } => {
+                i32::try_from(offset).map_or(Op::Opaque, Op::Stack)
+            }
             _ => Op::Opaque,
         },
         Some(to) if i.op0_register().size() == 8 => Op::Move { to, from: Source::AddressOf(address(i)) },

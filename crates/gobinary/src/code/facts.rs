@@ -1,10 +1,10 @@
 //! What was seen in the code of functions, put together: types of allocation sites, of closures and of
 //! the program's variables. Owns when two sightings agree and which of them counts.
 
-use super::state::{State, Value};
-use super::signature::{Callee, registers};
-use super::{Program, op::Step};
 use super::flow::Watch;
+use super::signature::{Callee, registers};
+use super::state::{State, Value};
+use super::{Program, op::Step};
 use crate::TypeId;
 use crate::types::{Detail, PointerKind};
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -67,6 +67,8 @@ pub struct Sightings {
     values: FxHashSet<(u64, TypeId)>,
     /// Variables whose word was copied to another one.
     copied: FxHashSet<(u64, u64)>,
+    /// What functions return first.
+    returned: FxHashMap<u64, Seen>,
     /// Words into which a type or interface table was written: the next word is no plain pointer.
     interfaces: FxHashSet<u64>,
     functions: (u64, u64),
@@ -84,6 +86,7 @@ impl Sightings {
             (&mut self.closures, other.closures),
             (&mut self.stored, other.stored),
             (&mut self.used, other.used),
+            (&mut self.returned, other.returned),
         ] {
             for (at, seen) in from {
                 to.entry(at).or_default().merge(seen);
@@ -91,6 +94,13 @@ impl Sightings {
         }
         self.functions = (self.functions.0 + other.functions.0, self.functions.1 + other.functions.1);
         self
+    }
+
+    /// What functions return in their first register, by the functions' addresses: pointers that are of
+    /// one kind wherever they return.
+    #[must_use]
+    pub fn returned(&self) -> FxHashMap<u64, PointerKind> {
+        self.returned.iter().filter_map(|(&entry, seen)| Some((entry, seen.agreed()?))).collect()
     }
 
     /// What the sightings agree on.
@@ -144,6 +154,8 @@ impl Sightings {
 pub(super) struct Collect<'p, 't, 'm> {
     pub(super) program: &'p Program<'t, 'm>,
     pub(super) seen: &'p mut Sightings,
+    /// The function.
+    pub(super) entry: u64,
 }
 
 impl Collect<'_, '_, '_> {
@@ -185,6 +197,17 @@ impl Watch for Collect<'_, '_, '_> {
                 }
             }
             _ => {}
+        }
+    }
+
+    fn leave(&mut self, state: Option<&State>) {
+        let first = registers(self.program.arch()).first().copied().unwrap_or_default();
+        let seen = self.seen.returned.entry(self.entry).or_default();
+        match state.map(|s| s.get(first)) {
+            Some(Value::Pointer { kind, .. }) => seen.add(kind),
+            // Nil is a pointer of every kind.
+            Some(Value::Constant(0)) => {}
+            _ => seen.differ = true,
         }
     }
 
@@ -241,6 +264,8 @@ impl Watch for AtCall<'_, '_, '_> {
             }
         }
     }
+
+    fn leave(&mut self, _: Option<&State>) {}
 
     fn store(&mut self, _: Value, _: i64, _: u32, _: Value) {}
 }

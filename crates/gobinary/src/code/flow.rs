@@ -19,6 +19,8 @@ const MOST_ROUNDS: usize = 16;
 pub(super) trait Watch {
     /// A call, before it is made; `new` is what it returns when it allocates.
     fn call(&mut self, step: &Step, callee: Option<&Callee>, state: &State, new: Option<PointerKind>);
+    /// A return; `None` when another function goes on instead.
+    fn leave(&mut self, state: Option<&State>);
     /// A write to memory: base value, offset from it, what is written.
     fn store(&mut self, base: Value, offset: i64, bytes: u32, value: Value);
 }
@@ -136,7 +138,7 @@ impl Flow<'_, '_, '_> {
                 Op::Table(_) => {
                     add(step.next);
                 }
-                Op::End => drop(add(step.next)),
+                Op::End | Op::Return => drop(add(step.next)),
                 _ => {}
             }
         }
@@ -158,7 +160,7 @@ impl Flow<'_, '_, '_> {
                 Op::Stack(n) => stack = stack.saturating_add(n),
                 Op::Push => stack = stack.saturating_sub(8),
                 Op::Pop(_) => stack = stack.saturating_add(8),
-                Op::End => break,
+                Op::End | Op::Return => break,
                 _ => {}
             }
             lowest = lowest.min(stack);
@@ -190,7 +192,16 @@ impl Flow<'_, '_, '_> {
             match step.op {
                 Op::Opaque => return false,
                 Op::End => return true,
+                Op::Return => {
+                    if let Some(watch) = watch {
+                        watch.leave(Some(state));
+                    }
+                    return true;
+                }
                 Op::Jump(to) => {
+                    if let Some(watch) = watch.filter(|_| !self.code.contains(&to)) {
+                        watch.leave(None);
+                    }
                     next.push(to);
                     return true;
                 }
@@ -209,7 +220,7 @@ impl Flow<'_, '_, '_> {
                     if callee == Some(&Callee::Never) {
                         return true;
                     }
-                    self.call(callee, new, state);
+                    self.call(target, callee, new, state);
                 }
                 op => self.step(op, state, watch.as_deref_mut()),
             }
@@ -323,7 +334,7 @@ impl Flow<'_, '_, '_> {
         }
     }
 
-    fn call(&self, callee: Option<&Callee>, new: Option<PointerKind>, state: &mut State) {
+    fn call(&self, target: Option<u64>, callee: Option<&Callee>, new: Option<PointerKind>, state: &mut State) {
         let registers = registers(self.program.arch());
         match callee {
             // r11 holds the buffer that the barrier gives out; up to Go 1.20 all are kept.
@@ -334,7 +345,12 @@ impl Flow<'_, '_, '_> {
                     state.set(r, value);
                 }
             }
-            _ => state.spoil(u32::MAX),
+            _ => {
+                state.spoil(u32::MAX);
+                if let (Some(kind), Some(&first)) = (target.and_then(|t| self.program.returned(t)), registers.first()) {
+                    state.set(first, Value::known(kind));
+                }
+            }
         }
         if let (Some(kind), Some(&first)) = (new, registers.first()) {
             state.set(first, Value::Pointer { kind, fresh: true });

@@ -36,6 +36,7 @@ pub struct Program<'t, 'm> {
     functions: &'t [Functions<'t>],
     callees: FxHashMap<u64, Callee>,
     variables: FxHashMap<u64, PointerKind>,
+    returned: FxHashMap<u64, PointerKind>,
 }
 
 /// A word of a frame: bytes from the caller's stack pointer, and what it is.
@@ -54,7 +55,8 @@ impl<'t, 'm> Program<'t, 'm> {
                 }
             }
         }
-        let mut program = Self { types, functions, callees, variables: FxHashMap::default() };
+        let mut program =
+            Self { types, functions, callees, variables: FxHashMap::default(), returned: FxHashMap::default() };
         program.add_methods();
         program
     }
@@ -79,6 +81,17 @@ impl<'t, 'm> Program<'t, 'm> {
         Self { variables, ..self }
     }
 
+    /// Tells what functions return that was found out before ([`Sightings::returned`]).
+    #[must_use]
+    pub fn with_returned(self, mut returned: FxHashMap<u64, PointerKind>) -> Self {
+        // The runtime's own functions return what has another name outside: `runtime.hmap` for a map.
+        returned.retain(|&entry, _| {
+            let name = self.functions.iter().find_map(|f| f.func_at(entry)).map_or("", |f| f.name());
+            !["runtime.", "internal/", "reflect."].iter().any(|p| name.starts_with(p))
+        });
+        Self { returned, ..self }
+    }
+
     /// How many functions there are, in all modules.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -98,7 +111,7 @@ impl<'t, 'm> Program<'t, 'm> {
         let mut scratch = Scratch::default();
         for index in range {
             let Some((list, func)) = self.function(index) else { break };
-            let mut collect = Collect { program: self, seen: &mut seen };
+            let mut collect = Collect { program: self, seen: &mut seen, entry: func.entry() };
             // Assembly says nothing of types.
             if func.flags().assembly() {
                 continue;
@@ -216,6 +229,10 @@ impl<'t, 'm> Program<'t, 'm> {
         self.types.looks_like_type(address) || self.types.itab_at(address).is_some()
     }
 
+    fn returned(&self, entry: u64) -> Option<PointerKind> {
+        self.returned.get(&entry).copied()
+    }
+
     fn variable(&self, address: u64) -> Option<PointerKind> {
         self.variables.get(&address).copied()
     }
@@ -262,7 +279,8 @@ struct Scratch {
 
 /// Words of a frame that stack maps cover: others are the callees' arguments, or hold no pointers.
 fn private(list: &Functions<'_>, func: &Func<'_>) -> Private {
-    let words = |map: Option<crate::StackMap<'_>>| map.map_or(0, |m| i32::try_from(m.words()).unwrap_or(0).min(1 << 20));
+    let words =
+        |map: Option<crate::StackMap<'_>>| map.map_or(0, |m| i32::try_from(m.words()).unwrap_or(0).min(1 << 20));
     // Below the caller's stack pointer: the return address and the saved frame pointer.
     let top = -16;
     Private { locals: top - 8 * words(list.locals_map(func))..top, arguments: 0..1 << 20 }

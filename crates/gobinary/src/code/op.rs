@@ -77,6 +77,8 @@ pub(super) enum Op {
     Branch(u64),
     /// Goes on at one of the addresses in a table.
     Table(Option<u64>),
+    /// Returns to the caller.
+    Return,
     /// Does not go on.
     End,
     /// Does what is not known: nothing may be said of the function.
