@@ -1,6 +1,8 @@
 //! Types that the machine code tells, against what the runtime wrote in front of the same objects, against
 //! the sizes that the heap profile counted, and against what the programs say their objects are.
 
+#![expect(clippy::unwrap_used, reason = "a test stops where its premise fails")]
+
 mod common;
 
 use common::Parked;
