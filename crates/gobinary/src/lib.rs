@@ -8,6 +8,7 @@
 
 mod buildinfo;
 mod cached;
+pub mod code;
 mod dwarf;
 mod elf;
 mod error;

@@ -296,6 +296,35 @@ impl<'a> Scanner<'a> {
         }
     }
 
+    /// The pointer bits of one object, one per word; `None` where they are not told by bits.
+    pub(crate) fn object_bits(&mut self, span: &Span, slot: u32) -> Option<&[u8]> {
+        let words = span.elem_size / 8;
+        let mut bits = std::mem::take(&mut self.bits);
+        let known = match span.pointers {
+            PointerBits::Span(_) if span.elem_size == 8 => {
+                bits.clear();
+                bits.push(1);
+                true
+            }
+            PointerBits::Span(address) => {
+                let first = u64::from(slot) * words;
+                let n = (first % 8 + words).div_ceil(8) as usize;
+                bits.resize(n, 0);
+                let read = self.heap.memory.read(address.saturating_add(first / 8), &mut bits).is_ok();
+                shift_down(&mut bits, (first % 8) as u32, words);
+                read
+            }
+            PointerBits::Arena => {
+                let start = span.start + u64::from(slot) * span.elem_size;
+                self.ended = false;
+                self.arena_bits(start, span.elem_size, span.elem_size, &mut bits)
+            }
+            _ => false,
+        };
+        self.bits = bits;
+        known.then_some(&self.bits)
+    }
+
     /// Bits of the arena's bitmap for `len` bytes from `start`, as one bit per word (`src/runtime/mbitmap.go`
     /// of 1.19, 1.20): in each object of `elem` bytes they end where the bitmap says that no more follow;
     /// `u64::MAX` when the bytes are the next of one object.
@@ -379,6 +408,21 @@ impl<'a> Scanner<'a> {
         }
         let words: Option<Box<[u32]>> = mask.pointers().map(|w| u32::try_from(w).ok()).collect();
         Some(Tile { period: size / 8, words: words.filter(|w| !w.is_empty())? })
+    }
+}
+
+/// Moves bits to the front and clears those behind the first `len`.
+fn shift_down(bits: &mut [u8], by: u32, len: u64) {
+    for i in 0..bits.len() {
+        let high = bits.get(i + 1).copied().unwrap_or(0);
+        if let Some(b) = bits.get_mut(i) {
+            *b = (u16::from_le_bytes([*b, high]) >> by) as u8;
+        }
+    }
+    for w in len..bits.len() as u64 * 8 {
+        if let Some(b) = bits.get_mut((w / 8) as usize) {
+            *b &= !(1 << (w % 8));
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! A Go program's heap, read as a whole: anchors, objects, types, roots, edges, dominators. The one
 //! place where the order of the steps is written down.
 
+use crate::code::CodeTypes;
 use crate::graph::{DominatorTree, Edges, GraphError, Rooted};
 use crate::paths::Names;
 use crate::pointers::{HeapView, ScanGaps};
@@ -148,7 +149,8 @@ impl<'r> HeapGraph<'r> {
             let roots = RootSet::read(&view, goroutines, &specials, functions);
             step(Step::Types);
             let is_entry = |pc| names.is_function_start(pc);
-            let mut typer = Typer::new(view, &is_entry);
+            let code = CodeTypes::read(&view, functions, goroutines, &specials, &runtime.buckets);
+            let mut typer = Typer::new(view, &is_entry).with_code(&code);
             let variables = names.debug().map(|d| Variables::read(&view, d, goroutines, functions));
             if let (Some(debug), Some(variables)) = (names.debug(), &variables) {
                 typer = typer.with_debug(debug, variables);

@@ -5,9 +5,11 @@
 //! A proposal must fit the object: its size class and whether its span has pointers. Of two that fit,
 //! the one that explains more bytes wins (a pointer to a struct's first field names only the field).
 
+mod code;
 mod debug;
 pub(crate) mod known;
 
+use crate::code::CodeTypes;
 use crate::pointers::HeapView;
 use crate::shapes::{Shape, Shapes};
 use crate::variables::Variables;
@@ -16,7 +18,7 @@ use gobinary::types::{Detail, MapSlots, PointerKind};
 use gobinary::{DebugInfo, TypeId, TypedPlace};
 use goruntime::{Fields, Found, Goroutines, ObjectId, PointerBits, Says, Span, Specials};
 use known::Library;
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use std::rc::Rc;
 
 /// Bytes of an object that are looked at in one piece.
@@ -56,6 +58,13 @@ pub struct Typer<'a> {
     captured: FxHashMap<u64, Rc<[TypedPlace]>>,
     /// The type that a `reflect.Value` names its type by.
     descriptor: Option<TypeId>,
+    code: Option<&'a CodeTypes>,
+    /// Values among the program's variables that were followed, and those that are to be.
+    statics: FxHashSet<(u64, TypeId)>,
+    static_queue: Vec<(u64, TypeId)>,
+    /// Fields that are `unsafe.Pointer` and point to what only the package knows: by struct type, offset.
+    hidden: FxHashMap<TypeId, Vec<(u64, Shape)>>,
+    pending_hidden: Vec<(u64, TypeId)>,
 }
 
 impl<'a> Typer<'a> {
@@ -91,6 +100,11 @@ impl<'a> Typer<'a> {
             debug: None,
             captured: FxHashMap::default(),
             descriptor,
+            code: None,
+            statics: FxHashSet::default(),
+            static_queue: Vec::new(),
+            hidden: FxHashMap::default(),
+            pending_hidden: Vec::new(),
         }
     }
 
@@ -99,6 +113,13 @@ impl<'a> Typer<'a> {
     pub(crate) const fn with_debug(mut self, debug: &'a DebugInfo<'a>, variables: &'a Variables) -> Self {
         self.debug = Some(debug);
         self.variables = Some(variables);
+        self
+    }
+
+    /// Takes what the program's code tells as evidence too.
+    #[must_use]
+    pub const fn with_code(mut self, code: &'a CodeTypes) -> Self {
+        self.code = Some(code);
         self
     }
 
@@ -123,6 +144,8 @@ impl<'a> Typer<'a> {
             self.typed_places(&variables.globals);
             self.spread();
         }
+        self.told_by_code();
+        self.spread();
         self.globals();
         self.spread();
         self.map_headers();
@@ -329,7 +352,12 @@ impl<'a> Typer<'a> {
 
     /// Offers a shape to what `address` points to the start of.
     fn propose(&mut self, address: u64, shape: Shape) {
-        let Some(found) = self.heap.objects.find(address) else { return };
+        let Some(found) = self.heap.objects.find(address) else {
+            if let Shape::Value(id) = shape {
+                self.static_value(address, id);
+            }
+            return;
+        };
         self.propose_found(found, shape);
     }
 
@@ -369,6 +397,14 @@ impl<'a> Typer<'a> {
     /// Follows typed pointers until nothing new is learnt. Ends: every step makes an object's shape better,
     /// and there are finitely many.
     fn spread(&mut self) {
+        loop {
+            self.spread_objects();
+            let Some((at, id)) = self.static_queue.pop() else { return };
+            self.follow_static(at, id);
+        }
+    }
+
+    fn spread_objects(&mut self) {
         let mut batch = Vec::new();
         while !self.queue.is_empty() {
             std::mem::swap(&mut batch, &mut self.queue);
@@ -390,8 +426,12 @@ impl<'a> Typer<'a> {
             Shape::Value(id) => {
                 self.values(found, id, false);
                 self.trie_children(found.1, id);
+                self.hidden_structs(found.1, id);
             }
-            Shape::Array(id) => self.values(found, id, true),
+            Shape::Array(id) => {
+                self.values(found, id, true);
+                self.hidden_array(found.1, found.2, id);
+            }
             Shape::MapHeader(map) => self.map_header(found.1, map),
             Shape::MapDirectory(map) => self.map_directory(found, map),
             Shape::MapTable(map) => self.map_table(found.1, map),

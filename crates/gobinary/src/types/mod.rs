@@ -7,12 +7,14 @@
 
 mod list;
 mod mask;
+mod methods;
 mod name;
 mod program;
 mod read;
 
 pub use list::Itab;
 pub use mask::PointerMask;
+pub use methods::Method;
 pub use name::Name;
 pub use program::{PointerKind, Program, Repeat, Slot};
 

@@ -45,12 +45,20 @@ impl Typer<'_> {
         }
     }
 
-    /// Follows what a closure captures.
-    pub(super) fn closure(&mut self, (_, start, len): (Span, u64, u64), code: u64) {
-        let Some(debug) = self.debug else { return };
+    /// Follows what a closure captures, by the debug information or else by the code that makes it.
+    pub(super) fn closure(&mut self, found: (Span, u64, u64), code: u64) {
+        let (_, start, len) = found;
         let types = self.heap.types;
-        let places = self.captured.entry(code).or_insert_with(|| debug.captured(types, code).into());
-        let places = Rc::clone(places);
+        let places = match self.debug {
+            Some(debug) => Rc::clone(self.captured.entry(code).or_insert_with(|| debug.captured(types, code).into())),
+            None => Rc::default(),
+        };
+        if places.is_empty() {
+            if let Some(&typ) = self.code.and_then(|c| c.facts.closures.get(&code)) {
+                self.values(found, typ, false);
+            }
+            return;
+        }
         for place in places.iter().filter(|p| p.address < len) {
             let mut left = len - place.address;
             self.typed_place(TypedPlace { address: start + place.address, contents: place.contents }, &mut left);

@@ -1,0 +1,287 @@
+//! What the machine code of a Go program says of types: which type each allocation is of, which struct
+//! a closure is, what the program's variables point to. Stripped programs keep their code, their
+//! function table and their type descriptors; together they tell what DWARF would.
+//!
+//! The code of a function is followed from its entry on: registers, and words of the frame that only
+//! the function writes. Where two ways meet, what differs is unknown. Nothing is inferred from names
+//! but which functions of the runtime allocate. amd64 is read; of other processors nothing is said.
+
+mod amd64;
+mod facts;
+mod flow;
+mod op;
+mod signature;
+mod state;
+
+pub use facts::{CodeFacts, Sightings};
+
+use crate::layout::Arch;
+use crate::types::{Detail, Kind, PointerKind};
+use crate::{Func, Functions, ModuleData, RuntimeTypes, TypeId};
+use facts::Collect;
+use flow::{Flow, Private};
+use op::{Op, Step};
+use rustc_hash::FxHashMap;
+use signature::Callee;
+use state::{State, Value};
+
+/// Longest function that is followed, bytes.
+const MOST_CODE: u64 = 4 << 20;
+/// Most targets of one table of jumps.
+const MOST_TARGETS: u64 = 4096;
+
+/// A program whose code is read.
+pub struct Program<'t, 'm> {
+    types: &'t RuntimeTypes<'m>,
+    functions: &'t [Functions<'t>],
+    callees: FxHashMap<u64, Callee>,
+    variables: FxHashMap<u64, PointerKind>,
+    returned: FxHashMap<u64, PointerKind>,
+}
+
+/// A word of a frame: bytes from the caller's stack pointer, and what it is.
+pub type FrameWord = (i32, PointerKind);
+
+impl<'t, 'm> Program<'t, 'm> {
+    /// Prepares to read the code of these functions, one list for each module, in the addresses of the
+    /// running program.
+    #[must_use]
+    pub fn new(types: &'t RuntimeTypes<'m>, functions: &'t [Functions<'t>]) -> Self {
+        let mut callees = FxHashMap::default();
+        for list in functions {
+            for (entry, name) in list.table().functions() {
+                if let Some(callee) = signature::runtime_function(name, types.layout().minor) {
+                    callees.insert(entry, callee);
+                }
+            }
+        }
+        let mut program =
+            Self { types, functions, callees, variables: FxHashMap::default(), returned: FxHashMap::default() };
+        program.add_methods();
+        program
+    }
+
+    fn add_methods(&mut self) {
+        let mut id = 0;
+        while id < self.types.len() {
+            let receiver = TypeId(u32::try_from(id).unwrap_or(u32::MAX));
+            for method in self.types.methods(receiver) {
+                if self.is_function(method.code) && !self.callees.contains_key(&method.code) {
+                    let callee = signature::method(self.types, receiver, method.signature);
+                    self.callees.insert(method.code, callee);
+                }
+            }
+            id += 1;
+        }
+    }
+
+    /// Tells what variables are that were found out before, so that more can be found.
+    #[must_use]
+    pub fn with_variables(self, variables: FxHashMap<u64, PointerKind>) -> Self {
+        Self { variables, ..self }
+    }
+
+    /// Tells what functions return that was found out before ([`Sightings::returned`]).
+    #[must_use]
+    pub fn with_returned(self, mut returned: FxHashMap<u64, PointerKind>) -> Self {
+        // The runtime's own functions return what has another name outside: `runtime.hmap` for a map.
+        returned.retain(|&entry, _| {
+            let name = self.functions.iter().find_map(|f| f.func_at(entry)).map_or("", |f| f.name());
+            !["runtime.", "internal/", "reflect."].iter().any(|p| name.starts_with(p))
+        });
+        Self { returned, ..self }
+    }
+
+    /// How many functions there are, in all modules.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.functions.iter().map(|f| f.table().len()).sum()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Follows the functions with these numbers.
+    #[must_use]
+    pub fn follow(&self, range: std::ops::Range<usize>) -> Sightings {
+        let mut seen = Sightings::default();
+        let mut scratch = Scratch::default();
+        for index in range {
+            let Some((list, func)) = self.function(index) else { break };
+            let mut collect = Collect { program: self, seen: &mut seen, entry: func.entry() };
+            // Assembly says nothing of types.
+            if func.flags().assembly() {
+                continue;
+            }
+            let followed = self.follow_one(list, &func, &mut scratch, &mut collect);
+            seen.function(followed);
+        }
+        seen
+    }
+
+    /// What the words of a function's frame are while a call that returns to `return_address` is made.
+    /// Whether a word is alive there, the stack maps tell.
+    #[must_use]
+    pub fn frame_words(&self, func: &Func<'_>, return_address: u64) -> Vec<FrameWord> {
+        let list = self.functions.iter().find(|f| f.func_at(func.entry()).is_some());
+        let mut at_call = facts::AtCall { program: self, return_address, words: Vec::new() };
+        if let Some(list) = list {
+            self.follow_one(list, func, &mut Scratch::default(), &mut at_call);
+        }
+        at_call.words
+    }
+
+    fn function(&self, mut index: usize) -> Option<(&'t Functions<'t>, Func<'t>)> {
+        for list in self.functions {
+            match index.checked_sub(list.table().len()) {
+                None => return Some((list, list.table().func(index)?)),
+                Some(rest) => index = rest,
+            }
+        }
+        None
+    }
+
+    fn follow_one(
+        &self,
+        list: &Functions<'_>,
+        func: &Func<'_>,
+        scratch: &mut Scratch,
+        watch: &mut dyn flow::Watch,
+    ) -> bool {
+        let (start, end) = (func.entry(), func.end());
+        if self.arch() != Arch::Amd64 || end <= start || end - start > MOST_CODE || func.flags().assembly() {
+            return false;
+        }
+        let Ok(code) = self.types.memory().view(start, (end - start) as usize, &mut scratch.code) else {
+            return false;
+        };
+        scratch.steps.clear();
+        amd64::decode(code, start, &mut scratch.steps);
+        let Some(tables) = self.tables(&scratch.steps, code, start, end) else { return false };
+        let flow = Flow {
+            program: self,
+            steps: &scratch.steps,
+            code: start..end,
+            entry: self.entry(start),
+            private: private(list, func),
+            tables,
+        };
+        flow.run(watch)
+    }
+
+    /// What is known where a function starts.
+    fn entry(&self, start: u64) -> State {
+        // The return address lies below the caller's stack pointer.
+        let mut state = State::new(-8);
+        if let Some(Callee::Method { params, .. }) = self.callee(start) {
+            for (&register, &value) in signature::registers(self.arch()).iter().zip(params) {
+                state.set(register, value);
+            }
+        }
+        state
+    }
+
+    /// Targets of the function's tables of jumps; `None` when there is a jump that cannot be read.
+    fn tables(&self, steps: &[Step], code: &[u8], start: u64, end: u64) -> Option<Vec<(u64, Vec<u64>)>> {
+        let mut tables = Vec::new();
+        for (i, step) in steps.iter().enumerate() {
+            if !matches!(step.op, Op::Table(_)) {
+                continue;
+            }
+            let table = amd64::jump_table(steps.get(..=i)?, code, start)?;
+            let mut targets = Vec::new();
+            for n in 0..MOST_TARGETS {
+                match self.types.memory().u64(table.checked_add(8 * n)?) {
+                    Ok(target) if (start..end).contains(&target) => targets.push(target),
+                    _ => break,
+                }
+            }
+            if targets.is_empty() {
+                return None;
+            }
+            tables.push((step.at, targets));
+        }
+        Some(tables)
+    }
+
+    const fn arch(&self) -> Arch {
+        self.types.layout().arch
+    }
+
+    fn callee(&self, target: u64) -> Option<&Callee> {
+        self.callees.get(&target)
+    }
+
+    /// Registers that a write barrier changes: up to Go 1.20 none, then the one that it returns in.
+    const fn barrier_spoils(&self) -> u32 {
+        if self.types.layout().minor <= 20 { 0 } else { 1 << 11 }
+    }
+
+    /// The type whose descriptor is at an address.
+    fn typ(&self, address: u64) -> Option<TypeId> {
+        self.types.looks_like_type(address).then(|| self.types.id(address))
+    }
+
+    fn is_type_or_table(&self, address: u64) -> bool {
+        self.types.looks_like_type(address) || self.types.itab_at(address).is_some()
+    }
+
+    fn returned(&self, entry: u64) -> Option<PointerKind> {
+        self.returned.get(&entry).copied()
+    }
+
+    fn variable(&self, address: u64) -> Option<PointerKind> {
+        self.variables.get(&address).copied()
+    }
+
+    /// Whether the address is a word among the variables that hold pointers.
+    fn is_variable(&self, address: u64) -> bool {
+        let has = |m: &ModuleData| (m.data..m.edata).contains(&address) || (m.bss..m.ebss).contains(&address);
+        address.is_multiple_of(8) && self.types.modules().iter().any(has)
+    }
+
+    fn is_function(&self, address: u64) -> bool {
+        self.functions.iter().any(|f| f.func_at(address).is_some_and(|f| f.entry() == address))
+    }
+
+    /// Whether the compiler made the type for closures (`closure.go` of `src/cmd/compile/internal/ir` and
+    /// `walk`): a struct without name whose first field is `F uintptr`.
+    fn is_closure(&self, id: TypeId) -> bool {
+        let Some(typ) = self.types.get(id) else { return false };
+        let Detail::Struct { fields } = &typ.detail else { return false };
+        let Some(first) = fields.first() else { return false };
+        !typ.named
+            && first.offset == 0
+            && self.types.get(first.typ).is_some_and(|t| t.kind == Kind::Uintptr)
+            && self.types.name_at(first.name).is_some_and(|n| n.text == "F" || n.text == ".F")
+    }
+
+    /// What a word of a value is that code loads.
+    fn field(&self, id: TypeId, offset: i64) -> Value {
+        let word = u64::try_from(offset).ok().filter(|o| o % 8 == 0).and_then(|o| u32::try_from(o / 8).ok());
+        let (Some(word), Some(program)) = (word, self.types.program(id)) else { return Value::Unknown };
+        let slot = program.slots.binary_search_by_key(&word, |s| s.word).ok().and_then(|i| program.slots.get(i));
+        match slot.map(|s| s.kind) {
+            None | Some(PointerKind::Iface(_) | PointerKind::Eface | PointerKind::Unsafe) => Value::Unknown,
+            Some(kind) => Value::known(kind),
+        }
+    }
+}
+
+#[derive(Default)]
+struct Scratch {
+    code: Vec<u8>,
+    steps: Vec<Step>,
+}
+
+/// Words of a frame that stack maps cover: others are the callees' arguments, or hold no pointers.
+fn private(list: &Functions<'_>, func: &Func<'_>) -> Private {
+    let words =
+        |map: Option<crate::StackMap<'_>>| map.map_or(0, |m| i32::try_from(m.words()).unwrap_or(0).min(1 << 20));
+    // Below the caller's stack pointer: the return address and the saved frame pointer.
+    let top = -16;
+    Private { locals: top - 8 * words(list.locals_map(func))..top, arguments: 0..1 << 20 }
+}
