@@ -88,7 +88,7 @@ fn code(functions: &Functions<'_>, addresses: &[u64]) {
 }
 
 /// Unwinds what the input holds as if it were a stack.
-fn stack(functions: &Functions<'_>, memory: &dyn Memory, arch: addresses: &[u64]) {
+fn stack(functions: &Functions<'_>, memory: &dyn Memory, arch: gobinary::layout::Arch, addresses: &[u64]) {
     let Some(region) = memory.regions().first() else { return };
     let source = StackSource { memory, modules: std::slice::from_ref(functions), arch };
     for (i, &pc) in addresses.iter().enumerate().take(16) {
