@@ -2,6 +2,7 @@
 //! what `/debug/pprof/heap` would say, for programs that never offered it.
 
 use crate::bytes::Fields;
+use crate::data;
 use gobinary::Memory;
 use gobinary::layout::Layout;
 use std::ops::Range;
@@ -14,10 +15,6 @@ const MOST_FRAMES: u64 = 1024;
 const MOST_BUCKETS: usize = 20_000_000;
 /// Most frames that the stacks of all buckets may have together: 1 GiB; of a million buckets some 300 MiB.
 const MOST_STACKS: usize = 1 << 27;
-/// Bytes of the program's data read at a time.
-const BLOCK: usize = 1 << 20;
-/// Most bytes of data that are searched.
-const MOST_DATA: u64 = 4 << 30;
 
 /// Samples of one allocation stack and object size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,23 +52,15 @@ impl Buckets {
     /// Looks for `runtime.mbuckets` in the program's data and follows it. No bucket at all is no
     /// error: nothing was sampled, or the program was linked without the profiler.
     #[must_use]
-    pub fn search(memory: &dyn Memory, layout: &Layout, data: Range<u64>) -> Self {
+    pub fn search(memory: &dyn Memory, layout: &Layout, range: Range<u64>) -> Self {
         let mut best = Self::default();
-        let end = data.end.min(data.start.saturating_add(MOST_DATA));
-        let mut buf = vec![0_u8; BLOCK];
-        let mut at = data.start.next_multiple_of(8);
         let mut tried = Vec::new();
-        while at < end {
-            let len = usize::try_from(end - at).unwrap_or(BLOCK).min(BLOCK) & !7;
-            let Some(block) = buf.get_mut(..len).filter(|b| !b.is_empty()) else { break };
-            if memory.read(at, block).is_err() {
-                at = at.saturating_add(4096) & !4095;
-                continue;
-            }
+        let end = data::end_of(&range);
+        data::search(memory, &range, 0, |at, block| {
             for (i, word) in block.chunks_exact(8).enumerate() {
                 let head = u64::from_le_bytes(word.try_into().unwrap_or_default());
                 // Buckets lie in memory of the runtime's own, aligned to words, never in the program's data.
-                let outside = head >= end || head < data.start;
+                let outside = head >= end || head < range.start;
                 if !(1 << 16..1 << 47).contains(&head) || head % 8 != 0 || !outside || tried.contains(&head) {
                     continue;
                 }
@@ -84,16 +73,16 @@ impl Buckets {
                     }
                 }
             }
-            at += len as u64;
-        }
+            None::<()>
+        });
         best
     }
 
     /// As [`Buckets::search`], of a program that runs on: the chain is read until two readings in a row
     /// agree, so that no counts are half of one collection and half of the next. Whether they ever did.
     #[must_use]
-    pub fn search_running(memory: &dyn Memory, layout: &Layout, data: Range<u64>) -> (Self, bool) {
-        let mut last = Self::search(memory, layout, data);
+    pub fn search_running(memory: &dyn Memory, layout: &Layout, range: Range<u64>) -> (Self, bool) {
+        let mut last = Self::search(memory, layout, range);
         let Some(head_at) = last.head_at else { return (last, true) };
         for _ in 0..MOST_READS {
             let Ok(head) = memory.u64(head_at) else { break };

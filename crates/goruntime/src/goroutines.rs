@@ -4,6 +4,7 @@
 
 use crate::RuntimeError;
 use crate::bytes::Fields;
+use crate::data;
 use gobinary::Memory;
 use gobinary::layout::{Layout, WaitReason};
 use std::ops::Range;
@@ -12,10 +13,6 @@ use std::ops::Range;
 const MOST: u64 = 40_000_000;
 /// Descriptors of a candidate list that are looked at.
 const PROBES: u64 = 64;
-/// Bytes of the program's data read at a time.
-const BLOCK: usize = 1 << 20;
-/// Most bytes of data that are searched.
-const MOST_DATA: u64 = 4 << 30;
 /// Longest stack (`maxstacksize` is 1 GB on 64-bit systems, doubled once while it grows).
 const MOST_STACK: u64 = 4 << 30;
 /// Added to the status while the collector scans the stack (`_Gscan`).
@@ -134,33 +131,25 @@ impl Goroutines {
     ///
     /// # Errors
     /// [`RuntimeError::NotFound`].
-    pub fn search(memory: &dyn Memory, layout: &Layout, data: Range<u64>) -> Result<Self, RuntimeError> {
-        let end = data.end.min(data.start.saturating_add(MOST_DATA));
-        let mut buf = vec![0_u8; BLOCK + 16];
-        let mut at = data.start.next_multiple_of(8);
-        while at < end {
-            // Blocks overlap by two words, so that a slice across their border is seen.
-            let len = usize::try_from(end - at).unwrap_or(BLOCK).min(BLOCK + 16) & !7;
-            let Some(block) = buf.get_mut(..len).filter(|b| b.len() >= 24) else { break };
-            if memory.read(at, block).is_err() {
-                at = at.saturating_add(4096) & !4095;
-                continue;
-            }
+    pub fn search(memory: &dyn Memory, layout: &Layout, range: Range<u64>) -> Result<Self, RuntimeError> {
+        // A slice has three words.
+        let found = data::search(memory, &range, 16, |_, block| {
             let words = Fields(block);
-            for i in 0..(len - 16) / 8 {
+            (0..(block.len() - 16) / 8).find_map(|i| {
                 let at = 8 * i as u32;
                 let (list, n, cap) = (words.u64(at), words.u64(at + 8), words.u64(at + 16));
                 let is_slice = list != 0 && list % 8 == 0 && list < 1 << 47 && n >= 2 && n <= cap && cap <= MOST;
-                if is_slice && is_allgs(memory, layout, list, n) {
-                    return Self::read(memory, layout, list, n);
-                }
-            }
-            at += (len - 16) as u64;
-        }
-        Err(RuntimeError::NotFound {
-            what: "runtime.allgs",
-            looked: format!("no slice of goroutines in the program's data, {:#x} to {end:#x}", data.start),
-        })
+                (is_slice && is_allgs(memory, layout, list, n)).then_some((list, n))
+            })
+        });
+        let Some((list, n)) = found else {
+            let (start, end) = (range.start, data::end_of(&range));
+            return Err(RuntimeError::NotFound {
+                what: "runtime.allgs",
+                looked: format!("no slice of goroutines in the program's data, {start:#x} to {end:#x}"),
+            });
+        };
+        Self::read(memory, layout, list, n)
     }
 
     fn read(memory: &dyn Memory, layout: &Layout, list: u64, len: u64) -> Result<Self, RuntimeError> {

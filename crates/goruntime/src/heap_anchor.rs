@@ -3,15 +3,11 @@
 
 use crate::RuntimeError;
 use crate::bytes::Fields;
+use crate::data;
 use gobinary::Memory;
 use gobinary::layout::{ARENA_COUNT, ARENA_SIZE, Layout};
 use std::ops::Range;
 
-/// Bytes of the program's data read at a time.
-const BLOCK: usize = 1 << 20;
-/// Most bytes of data that are searched: `mheap_` is below 110 KiB, the data of real programs below
-/// some tens of MiB.
-const MOST_DATA: u64 = 4 << 30;
 /// Highest address of user space.
 const TOP: u64 = 1 << 47;
 /// Pages of an arena.
@@ -45,42 +41,29 @@ impl HeapAnchor {
         })
     }
 
-    /// Looks for `mheap_` in `data`: `[moduledata.noptrdata, moduledata.enoptrbss)` as a rule.
+    /// Looks for `mheap_` in `range`: `[moduledata.noptrdata, moduledata.enoptrbss)` as a rule.
     ///
     /// # Errors
     /// [`RuntimeError::NotFound`].
-    pub fn search(memory: &dyn Memory, layout: &Layout, data: Range<u64>) -> Result<Self, RuntimeError> {
+    pub fn search(memory: &dyn Memory, layout: &Layout, range: Range<u64>) -> Result<Self, RuntimeError> {
         let arenas = u64::from(layout.mheap.arenas);
-        let end = data.end.min(data.start.saturating_add(MOST_DATA));
-        let mut buf = vec![0_u8; BLOCK];
-        let mut at = data.start.next_multiple_of(8);
-        while at < end {
-            let len = usize::try_from(end - at).unwrap_or(BLOCK).min(BLOCK) & !7;
-            let Some(block) = buf.get_mut(..len).filter(|b| !b.is_empty()) else { break };
-            if memory.read(at, block).is_err() {
-                // Pages that were never touched may be missing from a core: go on behind them.
-                at = at.saturating_add(4096) & !4095;
-                continue;
-            }
-            for (i, word) in block.chunks_exact(8).enumerate() {
+        let found = data::search(memory, &range, 0, |at, block| {
+            block.chunks_exact(8).enumerate().find_map(|(i, word)| {
                 let value = u64::from_le_bytes(word.try_into().unwrap_or_default());
                 // The second level of the arena map has 32 MiB of its own pages.
                 if value == 0 || value & 0xfff != 0 || value >= TOP {
-                    continue;
+                    return None;
                 }
                 let place = at + 8 * i as u64;
-                let Some(mheap) = place.checked_sub(arenas) else { continue };
-                if let Some(found) = read(memory, layout, mheap) {
-                    return Ok(found);
-                }
-            }
-            at += len as u64;
-        }
-        Err(RuntimeError::NotFound {
+                read(memory, layout, place.checked_sub(arenas)?)
+            })
+        });
+        found.ok_or_else(|| RuntimeError::NotFound {
             what: "runtime.mheap_",
             looked: format!(
-                "no structure with a map of heap arenas in the program's data, {:#x} to {end:#x}",
-                data.start
+                "no structure with a map of heap arenas in the program's data, {:#x} to {:#x}",
+                range.start,
+                data::end_of(&range)
             ),
         })
     }

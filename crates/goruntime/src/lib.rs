@@ -8,6 +8,7 @@
 
 mod buckets;
 mod bytes;
+mod data;
 mod error;
 mod goroutines;
 mod heap_anchor;

@@ -18,7 +18,7 @@ mod typing;
 mod variables;
 
 pub use code::CodeTypes;
-pub use paths::Names;
+pub use paths::{Names, ProgramNames};
 pub use pointers::{HeapView, ScanGaps};
 pub use program::{HeapError, HeapGraph, Runtime, Step};
 pub use roots::{RootGroup, RootSet};

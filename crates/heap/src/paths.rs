@@ -4,7 +4,7 @@ use crate::program::HeapGraph;
 use crate::roots::RootGroup;
 use crate::shapes::Shape;
 use gobinary::types::Detail;
-use gobinary::{DebugInfo, RuntimeTypes, TypeId};
+use gobinary::{DebugInfo, Functions, RuntimeTypes, TypeId, Variables};
 use goruntime::PointerBits;
 
 /// Bytes of an object that are searched for the pointer that leads on.
@@ -25,6 +25,40 @@ pub trait Names {
     /// Types of its variables, where it has debug information.
     fn debug(&self) -> Option<&DebugInfo<'_>> {
         None
+    }
+}
+
+/// Names from the program's function tables, its symbol table and its debug information, as far as they are there.
+pub struct ProgramNames<'a> {
+    /// Functions of its modules, in the addresses of the running program.
+    pub functions: Vec<Functions<'a>>,
+    /// The variables of the symbol table, in the addresses of the file.
+    pub variables: Variables<'a>,
+    /// Debug information.
+    pub debug: Option<DebugInfo<'a>>,
+    /// What was added to the addresses of the file when the program was loaded.
+    pub bias: u64,
+}
+
+impl Names for ProgramNames<'_> {
+    fn function(&self, address: u64) -> Option<String> {
+        self.functions.iter().find_map(|f| f.func_at(address)).map(|f| f.name().to_owned())
+    }
+
+    fn is_function_start(&self, address: u64) -> bool {
+        self.functions.iter().any(|f| f.func_at(address).is_some_and(|f| f.entry() == address))
+    }
+
+    fn variable(&self, address: u64) -> Option<(String, u64)> {
+        if let Some(found) = self.debug.as_ref().and_then(|d| d.variable(address)) {
+            return Some(found);
+        }
+        let (name, offset) = self.variables.at(address.wrapping_sub(self.bias))?;
+        Some((name.to_owned(), offset))
+    }
+
+    fn debug(&self) -> Option<&DebugInfo<'_>> {
+        self.debug.as_ref()
     }
 }
 

@@ -4,46 +4,24 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "tests")]
 
+#[path = "common/specimens.rs"]
+mod specimens;
+
 use lab::{Running, Specimen, Toolchain};
 use serde_json::{Value, json};
+use specimens::{WINDOW, toolchains, wait_until_holding};
 use std::path::Path;
 use std::process::Command;
-use std::time::{Duration, Instant};
 
 /// Sampled addresses by bucket maps, Swiss maps; the layouts of records before and after Go 1.27.
 const RELEASES: [&str; 3] = ["1.23.9", "1.26.6", "1.27.3"];
-
-/// A map grows by tables of some 30 KiB, of which one in twenty is sampled: a shorter window may see none.
-const WINDOW: &str = "24s";
-
-fn toolchains() -> Vec<Toolchain> {
-    let cache = lab::default_cache_dir();
-    let find = |release: &&str| {
-        let want = model::GoVersion::parse(&format!("go{release}")).unwrap();
-        let found = Toolchain::find(Some(&want), &cache).unwrap();
-        if found.is_none() {
-            eprintln!("Go {release} is not at hand: left out");
-        }
-        found
-    };
-    let mut found: Vec<_> = RELEASES.iter().filter_map(find).collect();
-    if found.is_empty() {
-        found.push(Toolchain::find_or_fetch(None, &cache, &mut |p| eprintln!("{p}")).unwrap());
-    }
-    found
-}
 
 /// Starts a specimen built with a tag and waits until it holds something.
 fn start(name: &str, go: &Toolchain, dir: &Path, tag: &str, flags: &[&str]) -> Running {
     let specimen = Specimen::by_name(name).unwrap();
     let binary = specimen.build_with(go, dir, Some(tag), flags).unwrap();
     let running = specimen.start(&binary, &["-max-seconds", "240"]).unwrap();
-    let begin = Instant::now();
-    while running.truth().unwrap().uptime_seconds < 2.0 {
-        assert!(begin.elapsed() < Duration::from_secs(90), "{name} does not get going");
-        // A pace for asking; nothing depends on it.
-        std::thread::sleep(Duration::from_millis(50));
-    }
+    wait_until_holding(name, &running);
     running
 }
 
@@ -63,7 +41,7 @@ fn limits(report: &Value) -> Vec<&str> {
 fn a_leak_is_found_without_pprof() {
     let dir = tempfile::tempdir().unwrap();
     let lines: Vec<u32> = Specimen::by_name("map-cache").unwrap().site_lines().unwrap().iter().map(|s| s.1).collect();
-    for go in toolchains() {
+    for go in toolchains(&RELEASES) {
         // Stripped, as most services are.
         let running = start("map-cache", &go, dir.path(), "nopprof", &["-ldflags=-s -w"]);
         let bundle = dir.path().join(format!("{}.oomph", go.release()));
@@ -89,7 +67,7 @@ fn a_leak_is_found_without_pprof() {
 #[test]
 fn a_program_without_the_profiler_is_told_so() {
     let dir = tempfile::tempdir().unwrap();
-    let go = toolchains().remove(0);
+    let go = toolchains(&RELEASES).remove(0);
     let running = start("map-cache", &go, dir.path(), "noprofiler", &[]);
     let (_, report) = diagnose(&[&running.pid().to_string(), "--for", "2s"]);
     running.stop().unwrap();

@@ -4,46 +4,24 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "tests")]
 
+#[path = "common/specimens.rs"]
+mod specimens;
+
 use lab::{Running, Specimen, Toolchain};
 use serde_json::{Value, json};
+use specimens::{WINDOW, toolchains, wait_until_holding};
 use std::path::Path;
 use std::process::Command;
-use std::time::{Duration, Instant};
 
 /// Bucket maps and shortened stacks, Swiss maps and shortened stacks, Swiss maps and whole stacks (twice).
 const RELEASES: [&str; 4] = ["1.23.9", "1.25.5", "1.26.6", "1.27.3"];
-
-/// A map grows by tables of some 30 KiB, of which one in twenty is sampled: a shorter window may see none.
-const WINDOW: &str = "24s";
-
-fn toolchains() -> Vec<Toolchain> {
-    let cache = lab::default_cache_dir();
-    let find = |release: &&str| {
-        let want = model::GoVersion::parse(&format!("go{release}")).unwrap();
-        let found = Toolchain::find(Some(&want), &cache).unwrap();
-        if found.is_none() {
-            eprintln!("Go {release} is not at hand: left out");
-        }
-        found
-    };
-    let mut found: Vec<_> = RELEASES.iter().filter_map(find).collect();
-    if found.is_empty() {
-        found.push(Toolchain::find_or_fetch(None, &cache, &mut |p| eprintln!("{p}")).unwrap());
-    }
-    found
-}
 
 /// Starts a specimen and waits until it holds something.
 fn start(name: &str, go: &Toolchain, dir: &Path) -> Running {
     let specimen = Specimen::by_name(name).unwrap();
     let binary = specimen.build(go, dir).unwrap();
     let running = specimen.start(&binary, &["-max-seconds", "240"]).unwrap();
-    let begin = Instant::now();
-    while running.truth().unwrap().uptime_seconds < 2.0 {
-        assert!(begin.elapsed() < Duration::from_secs(90), "{name} does not get going");
-        // A pace for asking; nothing depends on it.
-        std::thread::sleep(Duration::from_millis(50));
-    }
+    wait_until_holding(name, &running);
     running
 }
 
@@ -71,7 +49,7 @@ fn kinds(bundle: &str) -> Vec<String> {
 fn a_map_is_named_without_the_executable() {
     let dir = tempfile::tempdir().unwrap();
     let lines: Vec<u32> = Specimen::by_name("map-cache").unwrap().site_lines().unwrap().iter().map(|s| s.1).collect();
-    for go in toolchains() {
+    for go in toolchains(&RELEASES) {
         let running = start("map-cache", &go, dir.path());
         let bundle = dir.path().join(format!("{}.oomph", go.release()));
         let bundle = bundle.to_str().unwrap();
@@ -107,7 +85,7 @@ fn a_map_is_named_without_the_executable() {
 #[test]
 fn a_slice_is_named_from_go_1_26_on() {
     let dir = tempfile::tempdir().unwrap();
-    let all = toolchains();
+    let all = toolchains(&RELEASES);
     let old = all.iter().find(|go| !go.version().at_least(26));
     let new = all.iter().find(|go| go.version().at_least(26));
     for (go, verdict, mechanism) in [(old, "risk", "other"), (new, "leak", "slice-growth")] {

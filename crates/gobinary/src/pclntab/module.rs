@@ -2,7 +2,7 @@
 //! once, unless the source holds it mapped. It owns the copying and its limits.
 
 use super::{Func, Functions, HEADER, Pclntab, damaged};
-use crate::{BinaryError, Memory};
+use crate::{BinaryError, Memory, ModuleData};
 use std::borrow::Cow;
 
 /// Largest table that is taken; the largest known programs have some 100 MiB.
@@ -32,6 +32,12 @@ pub struct ModuleTables<'m> {
     bases: ModuleBases,
     table: Cow<'m, [u8]>,
     funcdata: Cow<'m, [u8]>,
+}
+
+impl From<&ModuleData> for ModuleBases {
+    fn from(m: &ModuleData) -> Self {
+        Self { pclntab: m.pclntab, text: m.text, gofunc: Some(m.gofunc), rodata: Some(m.rodata) }
+    }
 }
 
 impl ModuleBases {

@@ -8,41 +8,11 @@ mod programs;
 pub(crate) use programs::{Parked, ProcMemory, toolchains};
 
 use gobinary::layout::{Arch, Layout};
-use gobinary::{Cached, DebugInfo, Functions, GoBinary, Memory, ModuleBases, ModuleTables, Variables};
+use gobinary::{Cached, DebugInfo, GoBinary, Memory, ModuleTables};
 use heap::containers::map_facts;
-use heap::{HeapGraph, Names, Runtime, Shape, typing_stats};
+use heap::{HeapGraph, ProgramNames, Runtime, Shape, typing_stats};
 use lab::{HeapBuild, HeapProgram, HeapRunning, Toolchain};
 use std::path::Path;
-
-/// Functions from the program's memory, variables from its file.
-pub(crate) struct ProgramNames<'a> {
-    pub(crate) functions: Vec<Functions<'a>>,
-    variables: Variables<'a>,
-    pub(crate) debug: Option<DebugInfo<'a>>,
-    pub(crate) bias: u64,
-}
-
-impl Names for ProgramNames<'_> {
-    fn function(&self, address: u64) -> Option<String> {
-        self.functions.iter().find_map(|f| f.func_at(address)).map(|f| f.name().to_owned())
-    }
-
-    fn is_function_start(&self, address: u64) -> bool {
-        self.functions.iter().any(|f| f.func_at(address).is_some_and(|f| f.entry() == address))
-    }
-
-    fn variable(&self, address: u64) -> Option<(String, u64)> {
-        if let Some(found) = self.debug.as_ref().and_then(|d| d.variable(address)) {
-            return Some(found);
-        }
-        let (name, offset) = self.variables.at(address.wrapping_sub(self.bias))?;
-        Some((name.to_owned(), offset))
-    }
-
-    fn debug(&self) -> Option<&DebugInfo<'_>> {
-        self.debug.as_ref()
-    }
-}
 
 /// Reads the heap of a program that stands still and gives it to `check`, with the Go release.
 pub(crate) fn with_heap(memory: &dyn Memory, exe: &[u8], check: impl FnOnce(&str, &HeapGraph<'_>, &ProgramNames<'_>)) {
@@ -51,16 +21,8 @@ pub(crate) fn with_heap(memory: &dyn Memory, exe: &[u8], check: impl FnOnce(&str
     let layout = Layout::lookup(&version, Arch::Amd64).unwrap();
     let cached = Cached::new(memory);
     let runtime = Runtime::find(&cached, layout).unwrap();
-    let tables: Vec<_> = runtime
-        .types
-        .modules()
-        .iter()
-        .map(|m| {
-            let bases =
-                ModuleBases { pclntab: m.pclntab, text: m.text, gofunc: Some(m.gofunc), rodata: Some(m.rodata) };
-            ModuleTables::read(&cached, bases).unwrap()
-        })
-        .collect();
+    let modules = runtime.types.modules();
+    let tables: Vec<_> = modules.iter().map(|m| ModuleTables::read(&cached, m.into()).unwrap()).collect();
     let functions = tables.iter().map(|t| t.functions().unwrap()).collect();
     let text = elf.pclntab().unwrap().functions().next().map_or(0, |f| f.0);
     let bias = runtime.types.modules()[0].text - text;

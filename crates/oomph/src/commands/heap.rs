@@ -6,9 +6,9 @@ use crate::progress::Reporter;
 use crate::target_arg::{self, TargetArg};
 use crate::{Failure, Outcome, output};
 use gobinary::layout::{Arch, Layout};
-use gobinary::{Cached, DebugInfo, Functions, GoBinary, Memory, ModuleBases, ModuleTables, Variables};
+use gobinary::{Cached, DebugInfo, Functions, GoBinary, Memory, ModuleTables};
 use heap::containers::ContainerOptions;
-use heap::{HeapGraph, Names, Runtime};
+use heap::{HeapGraph, Names, ProgramNames, Runtime};
 use model::{Bytes, HeapOverview};
 use std::path::Path;
 use target::Process;
@@ -131,19 +131,11 @@ fn read(opened: &Opened, a: &Heap, reporter: &Reporter) -> Result<HeapOverview, 
     let cached = Cached::new(&*opened.memory);
     let memory: &dyn Memory = if opened.frozen { &cached } else { &*opened.memory };
     let runtime = Runtime::find(memory, Layout::lookup(&version, arch)?)?;
-    let tables: Vec<ModuleTables<'_>> = runtime
-        .types
-        .modules()
-        .iter()
-        .filter_map(|m| {
-            let bases =
-                ModuleBases { pclntab: m.pclntab, text: m.text, gofunc: Some(m.gofunc), rodata: Some(m.rodata) };
-            ModuleTables::read(memory, bases).ok()
-        })
-        .collect();
+    let modules = runtime.types.modules();
+    let tables: Vec<_> = modules.iter().filter_map(|m| ModuleTables::read(memory, m.into()).ok()).collect();
     let functions: Vec<Functions<'_>> = tables.iter().filter_map(|t| t.functions().ok()).collect();
     let text = binary.pclntab().ok().and_then(|t| t.functions().next()).map_or(0, |f| f.0);
-    let first = functions.first().and_then(|f| f.func_at(runtime.types.modules().first()?.minpc)).map(|f| f.entry());
+    let first = functions.first().and_then(|f| f.func_at(modules.first()?.minpc)).map(|f| f.entry());
     let bias = first.map_or(0, |entry| entry.wrapping_sub(text));
     let sections = binary.dwarf().unwrap_or_else(|e| {
         output::note(&format!("{e}; the types of variables are not known"));
@@ -200,34 +192,4 @@ fn show(graph: &HeapGraph<'_>, names: &dyn Names, a: &Heap, reporter: &Reporter)
         }
     }
     Ok(o)
-}
-
-/// Functions from the program's memory, variables from its file.
-struct ProgramNames<'a> {
-    functions: Vec<Functions<'a>>,
-    variables: Variables<'a>,
-    debug: Option<DebugInfo<'a>>,
-    bias: u64,
-}
-
-impl Names for ProgramNames<'_> {
-    fn function(&self, address: u64) -> Option<String> {
-        self.functions.iter().find_map(|f| f.func_at(address)).map(|f| f.name().to_owned())
-    }
-
-    fn is_function_start(&self, address: u64) -> bool {
-        self.functions.iter().any(|f| f.func_at(address).is_some_and(|f| f.entry() == address))
-    }
-
-    fn variable(&self, address: u64) -> Option<(String, u64)> {
-        if let Some(found) = self.debug.as_ref().and_then(|d| d.variable(address)) {
-            return Some(found);
-        }
-        let (name, offset) = self.variables.at(address.wrapping_sub(self.bias))?;
-        Some((name.to_owned(), offset))
-    }
-
-    fn debug(&self) -> Option<&DebugInfo<'_>> {
-        self.debug.as_ref()
-    }
 }

@@ -12,7 +12,7 @@ use super::context::Context;
 use crate::write::ArtifactMeta;
 use crate::{ArtifactKind, BundleError};
 use gobinary::layout::Layout;
-use gobinary::{Functions, GoBinary, ModuleBases, ModuleData, ModuleTables, find_modules};
+use gobinary::{Functions, GoBinary, ModuleData, ModuleTables, find_modules};
 use target::memory::LiveMemory;
 use target::{ProcFile, Process};
 
@@ -107,13 +107,7 @@ impl Outside {
             Ok(m) => m,
             Err(e) => return missing(cx, &format!("the tables of its runtime were not found: {e}")),
         };
-        let bases = |m: &ModuleData| ModuleBases {
-            pclntab: m.pclntab,
-            text: m.text,
-            gofunc: Some(m.gofunc),
-            rodata: Some(m.rodata),
-        };
-        let tables: Vec<_> = modules.iter().filter_map(|m| ModuleTables::read(&memory, bases(m)).ok()).collect();
+        let tables: Vec<_> = modules.iter().filter_map(|m| ModuleTables::read(&memory, m.into()).ok()).collect();
         let functions: Vec<_> = tables.iter().filter_map(|t| t.functions().ok()).collect();
         let bias = modules.first().map_or(0, |m| m.text.wrapping_sub(self.file_text));
         let (layout, build_id) = (self.layout.clone(), self.build_id.clone());
