@@ -1,7 +1,7 @@
 //! The overview of a heap as plain data: who holds how much, which types, which maps, which goroutines.
 
 use crate::containers::map_facts;
-use crate::graph::{GraphError, Rooted, shortest_paths};
+use crate::graph::{GraphError, Rooted};
 use crate::paths::Names;
 use crate::program::HeapGraph;
 use crate::roots::RootGroup;
@@ -10,6 +10,7 @@ use crate::typing::typing_stats;
 use goruntime::{Goroutine, Status};
 use model::{HEAP_SCHEMA, HeapCoverage, HeapGoroutines, HeapHolder, HeapMap, HeapOverview, HeapStep, HeapType};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Share of what a node retains that one child must retain for the way to go on to it.
 const ACCUMULATES: f64 = 0.8;
@@ -84,7 +85,7 @@ impl HeapGraph<'_> {
         limits
     }
 
-    fn rooted(&self) -> Result<Rooted<'_, crate::graph::Edges>, GraphError> {
+    fn rooted(&self) -> Result<Rooted<'_, Arc<crate::graph::Edges>>, GraphError> {
         Rooted::new(&self.edges, &self.roots.roots)
     }
 
@@ -92,8 +93,8 @@ impl HeapGraph<'_> {
     /// hold together.
     fn holders(&self, names: &dyn Names, rows: usize) -> Result<Vec<HeapHolder>, GraphError> {
         let graph = self.rooted()?;
-        let index = self.tree.children_index();
-        let mut top = index.of(graph.root());
+        let ways = self.tree.largest_children();
+        let mut top = self.tree.children(graph.root());
         top.truncate(rows);
         let holders = top.into_iter().map(|node| {
             let group = graph.group_of(node).and_then(|g| self.roots.groups.get(g)).copied();
@@ -101,7 +102,7 @@ impl HeapGraph<'_> {
                 Some(group) => (self.root_name(group, names), kind_of(group)),
                 None => (self.type_name(node, names), "object"),
             };
-            let mut path = index.accumulation_path(node, ACCUMULATES);
+            let mut path = ways.accumulation_path(node, ACCUMULATES);
             path.truncate(MOST_STEPS);
             let skip = usize::from(group.is_some());
             HeapHolder {
@@ -142,7 +143,7 @@ impl HeapGraph<'_> {
     /// [`GraphError`] when there are too many roots.
     pub fn holder_paths(&self, objects: &[u32], names: &dyn Names) -> Result<Vec<Vec<HeapStep>>, GraphError> {
         let graph = self.rooted()?;
-        let paths = shortest_paths(&graph, objects);
+        let paths = self.tree.shortest_paths(objects);
         Ok(paths
             .into_iter()
             .map(|path| {
@@ -183,7 +184,7 @@ impl HeapGraph<'_> {
         let count = self.shapes.len();
         let objects = self.objects.count();
         let kind = |node: u32| if node < objects { self.shapes.number(node) } else { u32::MAX };
-        let retained = self.tree.retained_by_kind(count, kind, |_| ());
+        let retained = self.tree.retained_by_kind(count, kind);
         // One type may have several shapes: a map's header, tables and groups go by its name.
         let mut rows_by_name: BTreeMap<String, HeapType> = BTreeMap::new();
         for (number, &(objects, bytes)) in sums.iter().enumerate().filter(|(_, s)| s.0 > 0) {
@@ -210,7 +211,7 @@ impl HeapGraph<'_> {
     fn maps(&self, names: &dyn Names, rows: usize) -> Result<Vec<HeapMap>, GraphError> {
         let is_map = |node: u32| matches!(self.shapes.of(node), Shape::MapHeader(_));
         let objects = self.objects.count();
-        let largest = self.tree.largest(rows, |node| node < objects && is_map(node));
+        let largest = self.tree.largest_inner(rows, |node| node < objects && is_map(node));
         let holders = self.holder_paths(&largest, names)?;
         let mut maps = Vec::new();
         for (node, holder) in largest.into_iter().zip(holders) {

@@ -2,7 +2,7 @@
 //! place where the order of the steps is written down.
 
 use crate::code::CodeTypes;
-use crate::graph::{DominatorTree, Edges, GraphError, Rooted};
+use crate::graph::{DominatorTree, Edges, GraphError};
 use crate::paths::Names;
 use crate::pointers::{HeapView, ScanGaps};
 use crate::roots::RootSet;
@@ -13,6 +13,7 @@ use gobinary::layout::{Layout, NoLayout};
 use gobinary::{BinaryError, Functions, Memory, ModuleData, RuntimeTypes, find_modules};
 use goruntime::{Buckets, Goroutines, HeapAnchor, Objects, RuntimeError, Spans, Specials};
 use std::ops::Range;
+use std::sync::Arc;
 
 /// Why a heap could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -106,13 +107,13 @@ pub struct HeapGraph<'r> {
     /// Where it was read from.
     pub runtime: &'r Runtime<'r>,
     /// The objects.
-    pub objects: Objects,
+    pub objects: Arc<Objects>,
     /// Special records of objects.
     pub specials: Specials,
     /// What the objects are.
     pub shapes: Shapes,
     /// Pointers between objects.
-    pub edges: Edges,
+    pub edges: Arc<Edges>,
     /// The roots.
     pub roots: RootSet,
     /// Dominators and retained sizes.
@@ -138,15 +139,15 @@ impl<'r> HeapGraph<'r> {
         let (memory, layout) = (runtime.memory, runtime.layout());
         let spans = Spans::read(memory, layout, &runtime.anchor)?;
         let manual_bytes = spans.manual_bytes;
-        let objects = Objects::read(memory, spans);
+        let objects = Arc::new(Objects::read(memory, spans));
         let specials = Specials::read(memory, layout, &objects);
         let none = Goroutines { list: Vec::new(), dead: 0, dead_stack_bytes: 0, distrusted: 0 };
         let goroutines = runtime.goroutines.as_ref().unwrap_or(&none);
         let (shapes, edges, roots, gaps) = {
             let view = HeapView { memory, types: &runtime.types, anchor: &runtime.anchor, objects: &objects };
             step(Step::Edges);
-            let (edges, gaps) = view.edges()?;
             let roots = RootSet::read(&view, goroutines, &specials, functions);
+            let (edges, gaps) = view.edges(&roots.roots)?;
             step(Step::Types);
             let is_entry = |pc| names.is_function_start(pc);
             let code = CodeTypes::read(&view, functions, goroutines, &specials, &runtime.buckets);
@@ -158,10 +159,10 @@ impl<'r> HeapGraph<'r> {
             (typer.run(goroutines, &specials), edges, roots, gaps)
         };
         step(Step::Dominators);
-        let tree = {
-            let graph = Rooted::new(&edges, &roots.roots)?;
-            DominatorTree::new(&graph, |node| objects.size(node).unwrap_or(0))
-        };
+        let edges = Arc::new(edges);
+        let sizes = Arc::clone(&objects);
+        let size = Arc::new(move |node| sizes.size(node).unwrap_or(0));
+        let tree = DominatorTree::new(Arc::clone(&edges), Arc::clone(&roots.roots), size)?;
         Ok(Self { runtime, objects, specials, shapes, edges, roots, tree, gaps, manual_bytes })
     }
 
