@@ -168,6 +168,13 @@ proptest! {
             let sizes: Vec<u64> = children.iter().map(|c| tree.retained(*c)).collect();
             prop_assert!(sizes.is_sorted_by(|a, b| a >= b));
         }
+        let parents: Vec<u32> = (0..graph.node_count()).step_by(2).collect();
+        let mut told = vec![Vec::new(); parents.len()];
+        tree.for_each_child(&parents, |i, child, retained| told[i].push((std::cmp::Reverse(retained), child)));
+        for (parent, mut told) in parents.into_iter().zip(told) {
+            told.sort_unstable();
+            prop_assert_eq!(told.into_iter().map(|c| c.1).collect::<Vec<u32>>(), tree.children(parent));
+        }
         let mut all: Vec<u32> = tree.nodes().filter(|v| *v < graph.object_count()).collect();
         all.sort_by_key(|v| (std::cmp::Reverse(tree.retained(*v)), *v));
         all.truncate(7);

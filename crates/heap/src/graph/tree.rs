@@ -10,8 +10,10 @@ use super::retained::Sizes;
 use super::roots::Places;
 use super::{Array, Bits, Edges, GraphError, NONE, Roots};
 use prefetch_index::prefetch_index;
+use rustc_hash::FxHashMap;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::collections::hash_map::Entry;
 use std::sync::{Arc, OnceLock};
 
 /// Gives the bytes of a node itself.
@@ -229,6 +231,28 @@ impl DominatorTree {
         let dominators = self.dominator_numbers();
         let numbers = (number + 1..self.tree.reached).filter(|i| dominators[*i as usize] == number);
         self.by_size(node, numbers)
+    }
+
+    /// Calls `f` with each child of each of `parents`: the parent's index, the child, what it retains. Looks at every
+    /// node once. Of a parent that is named twice the first index is told.
+    pub fn for_each_child(&self, parents: &[u32], mut f: impl FnMut(usize, u32, u64)) {
+        let mut index_of: FxHashMap<u32, usize> = FxHashMap::default();
+        for (i, parent) in parents.iter().enumerate() {
+            if let Some(number) = self.number(*parent)
+                && let Entry::Vacant(first) = index_of.entry(number)
+            {
+                first.insert(i);
+                self.for_each_hanging_on(*parent, |w| f(i, w, (self.size)(w)));
+            }
+        }
+        let marks: Bits = index_of.keys().copied().collect();
+        for (i, d) in (0..).zip(self.dominator_numbers()).skip(1) {
+            if marks.get(*d)
+                && let Some(&index) = index_of.get(d)
+            {
+                f(index, self.node(i), self.retained.get(i));
+            }
+        }
     }
 
     /// Nodes of these numbers and those that hang on `node`.
