@@ -12,6 +12,7 @@ use crate::variables::Variables;
 use gobinary::layout::{Layout, NoLayout};
 use gobinary::{BinaryError, Functions, Memory, ModuleData, RuntimeTypes, find_modules};
 use goruntime::{Buckets, Goroutines, HeapAnchor, Objects, RuntimeError, Spans, Specials};
+use std::cell::OnceCell;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -150,8 +151,10 @@ impl<'r> HeapGraph<'r> {
             let (edges, gaps) = view.edges(&roots.roots)?;
             step(Step::Types);
             let is_entry = |pc| names.is_function_start(pc);
-            let code = CodeTypes::read(&view, functions, goroutines, &specials, &runtime.buckets);
-            let mut typer = Typer::new(view, &is_entry).with_code(&code);
+            let code = OnceCell::new();
+            let read = || CodeTypes::read(&view, functions, goroutines, &specials, &runtime.buckets);
+            let read = || code.get_or_init(read);
+            let mut typer = Typer::new(view, &is_entry).with_code(&read);
             let variables = names.debug().map(|d| Variables::read(&view, d, goroutines, functions));
             if let (Some(debug), Some(variables)) = (names.debug(), &variables) {
                 typer = typer.with_debug(debug, variables);
