@@ -121,10 +121,15 @@ impl Shapes {
     #[must_use]
     pub fn number(&self, object: ObjectId) -> u32 {
         match self.of.get(object as usize) {
-            Some(&FAR) => self.far.get(&object).copied().unwrap_or(0),
+            Some(&FAR) => self.far_number(object),
             Some(&number) => u32::from(number),
             None => 0,
         }
+    }
+
+    #[cold]
+    fn far_number(&self, object: ObjectId) -> u32 {
+        self.far.get(&object).copied().unwrap_or(0)
     }
 
     /// The shape of a number.

@@ -23,14 +23,13 @@
 //! | depth first | node of a number 4, parent 4, mark 1/8, other edges 8x, pending nodes (typically near 0) at most 16 | 8.1 + 8x |
 //! | sorting the other edges | node 4, parent 4, number of a node 4, joins 1/8, other edges twice 16x | 12.1 + 16x |
 //! | dominators | node 4, parent then dominator 4, ancestor and label 8, joins 1/8, semidominators 4j, other edges 8x | 16.1 + 4j + 8x |
-//! | retained sizes | node 4, number 4, dominator 4, size 4 (6 from 4 GiB on) | 16 or 18 |
-//! | kept ([`DominatorTree`]) | the same | 16 or 18 |
+//! | retained sizes | node 4, number 4, dominator 4, size 4 (6 from 4 GiB on) | 16 or 18, and 4.1 per node that hangs |
+//! | kept ([`DominatorTree`]) | the same | 16 or 18, and 4.1 per node that hangs |
 //! | on demand: [`DominatorTree::children_index`] | first position 4, child 4 | +8 |
 //! | on demand: [`DominatorTree::largest_children`] | largest child 4 | +4 |
-//! | on demand: [`DominatorTree::retained_by_kind`] | first child 4, next sibling 4 | +8 |
+//! | on demand: [`DominatorTree::retained_by_kind`] | place in the tree's preorder 4, number at a place 4, subtree's size 4 | +12 |
 //! | on demand: [`DominatorTree::shortest_paths`] | predecessor 4, mark 1/8, two frontiers (at most 8 each) | +4.1 and the frontiers |
 //! | on demand: [`linear_chains`] | two neighbours 8, marks 3/8, of the nodes asked for | +8.4 |
-//! | on demand: dominators of nodes that hang | what it hangs on 4, of each that hangs | |
 
 mod array;
 mod bits;

@@ -8,13 +8,6 @@
 use super::{Array, Bits, DominatorTree, Rooted, Successors, breadth_first};
 use std::ops::ControlFlow;
 
-/// Kinds of which both objects that hang and others are.
-struct Mixed {
-    kinds: Bits,
-    /// Numbers on which objects of such kinds hang.
-    on: Bits,
-}
-
 impl DominatorTree {
     /// Bytes retained by the members of a set, by dominators: a lower bound of
     /// [`DominatorTree::retained_exactly`], equal to it for a set of one.
@@ -58,93 +51,82 @@ impl DominatorTree {
     #[must_use]
     pub fn retained_by_kind(&self, kinds: usize, kind: impl Fn(u32) -> u32) -> Vec<u64> {
         let mut sums = vec![0u64; kinds];
-        let dominators = self.dominator_numbers();
-        if dominators.is_empty() {
-            return sums;
-        }
-        let mixed = self.hanging_by_kind(&mut sums, &kind);
-        // How many nodes of a kind are on the way from the root to here.
-        let mut open = vec![0u32; kinds];
-        let (first, next) = self.child_lists();
-        let mut at = 0u32;
-        loop {
-            let node = self.node(at);
-            let k = kind(node) as usize;
-            if let Some(open) = open.get_mut(k) {
-                if *open == 0 {
-                    sums[k] = sums[k].saturating_add(self.retained.get(at));
-                }
-                *open += 1;
+        let Preorder { position, order, below } = self.preorder();
+        let hanging = self.hanging_by_kind(&mut sums, &kind, &position);
+        drop(position);
+        let mut hanging = hanging.into_iter().peekable();
+        // Where the outermost node of a kind ends that was met last: what lies before it is within it.
+        let mut ends = vec![0u32; kinds];
+        for (at, &number) in (0u32..).zip(&*order) {
+            if let Some(end) = ends.get_mut(kind(self.node(number)) as usize)
+                && *end <= at
+            {
+                *end = at.saturating_add(below[number as usize]);
+                let k = kind(self.node(number)) as usize;
+                sums[k] = sums[k].saturating_add(self.retained.get(number));
             }
-            if let Some(mixed) = mixed.as_ref().filter(|m| m.on.get(at)) {
-                self.for_each_hanging_on(node, |w| {
-                    let k = kind(w);
-                    if mixed.kinds.get(k) && open.get(k as usize) == Some(&0) {
-                        sums[k as usize] = sums[k as usize].saturating_add((self.size)(w));
-                    }
-                });
-            }
-            if first[at as usize] != 0 {
-                at = first[at as usize];
-                continue;
-            }
-            loop {
-                if let Some(open) = open.get_mut(kind(self.node(at)) as usize) {
-                    *open -= 1;
+            while let Some((_, object)) = hanging.next_if(|h| h.0 == at) {
+                let k = kind(object) as usize;
+                if ends[k] <= at {
+                    sums[k] = sums[k].saturating_add((self.size)(object));
                 }
-                if next[at as usize] != 0 {
-                    at = next[at as usize];
-                    break;
-                }
-                if at == 0 {
-                    return sums;
-                }
-                at = dominators[at as usize];
             }
         }
+        sums
     }
 
     /// Adds the objects that hang to the sums of kinds of which nothing but such objects is: no two of them are on
-    /// one way from the root. Of the others tells what they hang on.
-    fn hanging_by_kind(&self, sums: &mut [u64], kind: &impl Fn(u32) -> u32) -> Option<Mixed> {
-        let kinds = sums.len() as u32;
-        let (mut inner, mut mixed) = (Bits::new(kinds), Bits::new(kinds));
+    /// one way from the root. Gives the others with the positions of what they hang on, in that order.
+    fn hanging_by_kind(&self, sums: &mut [u64], kind: &impl Fn(u32) -> u32, position: &[u32]) -> Vec<(u32, u32)> {
+        let mut inner = Bits::new(sums.len() as u32);
         for i in 0..self.tree.reached {
             inner.insert(kind(self.node(i)));
         }
+        let mut mixed = Vec::new();
         for w in self.hanging.iter() {
             let k = kind(w);
             if inner.get(k) {
-                mixed.insert(k);
+                mixed.extend(self.holder(w).map(|holder| (position[holder as usize], w)));
             } else if let Some(sum) = sums.get_mut(k as usize) {
                 *sum = sum.saturating_add((self.size)(w));
             }
         }
-        if mixed.count() == 0 {
-            return None;
-        }
-        let mut on = Bits::new(self.tree.reached);
-        let places = self.places();
-        places.for_each_node(|place, node| {
-            let mut any = false;
-            places.for_each_hanging(place, |w| any = any || mixed.get(kind(w)));
-            if any && let Some(number) = self.number(node) {
-                on.insert(number);
-            }
-        });
-        Some(Mixed { kinds: mixed, on })
+        mixed.sort_unstable();
+        mixed
     }
 
-    /// First child and next sibling of each number in the dominator tree, ascending; 0 for none.
-    fn child_lists(&self) -> (Array<u32>, Array<u32>) {
+    /// Orders the numbers so that what a node dominates follows it.
+    fn preorder(&self) -> Preorder {
         let dominators = self.dominator_numbers();
-        let (mut first, mut next) = (Array::zeroed(dominators.len()), Array::zeroed(dominators.len()));
-        let (f, n) = (&mut *first, &mut *next);
-        for i in (1..dominators.len()).rev() {
-            let d = dominators[i] as usize;
-            n[i] = f[d];
-            f[d] = i as u32;
+        let n = dominators.len();
+        let (mut below, mut position, mut order) = (Array::zeroed(n), Array::zeroed(n), Array::zeroed(n));
+        let sizes: &mut [u32] = &mut below;
+        sizes.fill(1);
+        for i in (1..n).rev() {
+            sizes[dominators[i] as usize] += sizes[i];
         }
-        (first, next)
+        // First the next free position below a number, then `order` has that and `position` the number's own.
+        let (own, free): (&mut [u32], &mut [u32]) = (&mut position, &mut order);
+        for (i, &d) in dominators.iter().enumerate() {
+            let at = if i == 0 { 0 } else { free[d as usize] };
+            if i != 0 {
+                free[d as usize] += sizes[i];
+            }
+            (own[i], free[i]) = (at, at + 1);
+        }
+        for (i, &at) in (0u32..).zip(own.iter()) {
+            free[at as usize] = i;
+        }
+        Preorder { position, order, below }
     }
+}
+
+/// The nodes of the dominator tree, each before those that it dominates.
+struct Preorder {
+    /// By number.
+    position: Array<u32>,
+    /// The number at each position.
+    order: Array<u32>,
+    /// How many nodes each number dominates, itself included.
+    below: Array<u32>,
 }

@@ -14,7 +14,7 @@ use rustc_hash::FxHashMap;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::collections::hash_map::Entry;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 /// Gives the bytes of a node itself.
 pub type SizeOf = Arc<dyn Fn(u32) -> u64 + Send + Sync>;
@@ -30,7 +30,7 @@ pub struct DominatorTree {
     pub(super) hanging: Bits,
     hanging_count: u32,
     /// Of each object that hangs the number of what it hangs on, by its place among those that hang.
-    holders: OnceLock<Array<u32>>,
+    holders: Array<u32>,
     /// Nodes of groups begin here; the root is the last.
     pub(super) objects: u32,
     places: u32,
@@ -60,27 +60,23 @@ impl DominatorTree {
     pub fn new(edges: Arc<Edges>, roots: Arc<Roots>, size: SizeOf) -> Result<Self, GraphError> {
         let places = Places::new(&edges, &roots)?;
         let mut tree = dominators(&places, places.root);
-        let mut hanging = Bits::new(edges.placed().bound());
-        let sum = |place: u32, node: u32, f: &mut dyn FnMut(u32)| {
-            let own = if place == places.root { 0 } else { size(node) };
-            let mut sum = own;
-            places.for_each_hanging(place, |w| {
-                f(w);
-                sum = sum.saturating_add(size(w));
-            });
-            sum
-        };
+        let placed = edges.placed();
+        let mut hanging = Bits::new(placed.bound());
+        let mut holders: Array<u32> = Array::zeroed((placed.bound() - placed.count()) as usize);
+        let held = &mut *holders;
         let reached = tree.reached;
         let mut retained = Sizes::new(reached, |add| {
             places.for_each_node(|place, node| {
-                if let Some(number) = tree.number_of_place(place) {
-                    add(
-                        number,
-                        sum(place, node, &mut |w| {
-                            hanging.insert(w);
-                        }),
-                    );
-                }
+                let Some(number) = tree.number_of_place(place) else { return };
+                let mut sum = if place == places.root { 0 } else { size(node) };
+                places.for_each_hanging(place, |w| {
+                    sum = sum.saturating_add(size(w));
+                    hanging.insert(w);
+                    if let Some(holder) = held.get_mut((w - placed.before(w)) as usize) {
+                        *holder = number;
+                    }
+                });
+                add(number, sum);
             });
         });
         retained.sum_up(&tree.dominator[..reached as usize]);
@@ -93,7 +89,7 @@ impl DominatorTree {
             size,
             hanging,
             hanging_count,
-            holders: OnceLock::new(),
+            holders,
             objects,
             places: count,
             root,
@@ -133,23 +129,8 @@ impl DominatorTree {
 
     /// The number of what a reached object hangs on.
     pub(super) fn holder(&self, object: u32) -> Option<u32> {
-        let placed = self.edges.placed();
-        let index = |w: u32| (w - placed.before(w)) as usize;
-        let holders = self.holders.get_or_init(|| {
-            let mut holders: Array<u32> = Array::zeroed((self.objects - placed.count()) as usize);
-            let places = self.places();
-            places.for_each_node(|place, node| {
-                if let Some(number) = self.number(node) {
-                    places.for_each_hanging(place, |w| {
-                        if let Some(holder) = holders.get_mut(index(w)) {
-                            *holder = number;
-                        }
-                    });
-                }
-            });
-            holders
-        });
-        if self.hanging.get(object) { holders.get(index(object)).copied() } else { None }
+        let index = object.checked_sub(self.edges.placed().before(object))?;
+        if self.hanging.get(object) { self.holders.get(index as usize).copied() } else { None }
     }
 
     /// Calls `f` with each reached object that hangs on a node.
@@ -186,7 +167,7 @@ impl DominatorTree {
     }
 
     /// The immediate dominator: the nearest node that all paths from the root to `node` pass. None for the
-    /// root and what is not reachable. The first question about an object that hangs takes a search of all edges.
+    /// root and what is not reachable.
     #[must_use]
     pub fn dominator(&self, node: u32) -> Option<u32> {
         match self.find(node)? {
