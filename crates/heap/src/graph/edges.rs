@@ -283,8 +283,8 @@ pub struct FinishedPart {
     nodes: u32,
     /// Nodes that have words, from the part's first.
     runs: Box<[Range<u32>]>,
-    words: Box<[u32]>,
-    lists: Box<[u32]>,
+    words: Array<u32>,
+    lists: Array<u32>,
 }
 
 impl EdgesPart {
@@ -322,8 +322,8 @@ impl EdgesPart {
         let part = FinishedPart {
             nodes: self.nodes,
             runs: self.runs.as_slice().into(),
-            words: self.words.as_slice().into(),
-            lists: self.lists.as_slice().into(),
+            words: Array::short_lived(&self.words),
+            lists: Array::short_lived(&self.lists),
         };
         (self.nodes, _) = (0, (self.runs.clear(), self.words.clear(), self.lists.clear()));
         part

@@ -52,7 +52,7 @@ impl DominatorTree {
     pub fn retained_by_kind(&self, kinds: usize, kind: impl Fn(u32) -> u32) -> Vec<u64> {
         let mut sums = vec![0u64; kinds];
         let Preorder { position, order, below } = self.preorder();
-        let hanging = self.hanging_by_kind(&mut sums, &kind, &position);
+        let hanging = self.hanging_by_kind(&mut sums, &kind, &position, &below);
         drop(position);
         let mut hanging = hanging.into_iter().peekable();
         // Where the outermost node of a kind ends that was met last: what lies before it is within it.
@@ -75,11 +75,21 @@ impl DominatorTree {
         sums
     }
 
-    /// Adds the objects that hang to the sums of kinds of which nothing but such objects is: no two of them are on
-    /// one way from the root. Gives the others with the positions of what they hang on, in that order.
-    fn hanging_by_kind(&self, sums: &mut [u64], kind: &impl Fn(u32) -> u32, position: &[u32]) -> Vec<(u32, u32)> {
+    /// Adds the objects that hang to the sums of kinds of which no node dominates others: none of them is within
+    /// another. Gives the rest with the positions of what they hang on, in that order.
+    fn hanging_by_kind(
+        &self,
+        sums: &mut [u64],
+        kind: &impl Fn(u32) -> u32,
+        position: &[u32],
+        below: &[u32],
+    ) -> Vec<(u32, u32)> {
+        let mut holders = Bits::new(self.tree.reached);
+        for holder in self.hanging.iter().filter_map(|w| self.holder(w)) {
+            holders.insert(holder);
+        }
         let mut inner = Bits::new(sums.len() as u32);
-        for i in 0..self.tree.reached {
+        for i in (0..self.tree.reached).filter(|i| below[*i as usize] > 1 || holders.get(*i)) {
             inner.insert(kind(self.node(i)));
         }
         let mut mixed = Vec::new();
