@@ -144,12 +144,18 @@ impl<'r> HeapGraph<'r> {
         let specials = Specials::read(memory, layout, &objects);
         let none = Goroutines { list: Vec::new(), dead: 0, dead_stack_bytes: 0, distrusted: 0 };
         let goroutines = runtime.goroutines.as_ref().unwrap_or(&none);
-        let (shapes, edges, roots, gaps) = {
-            let view = HeapView { memory, types: &runtime.types, anchor: &runtime.anchor, objects: &objects };
-            step(Step::Edges);
-            let roots = RootSet::read(&view, goroutines, &specials, functions);
-            let (edges, gaps) = view.edges(&roots.roots)?;
-            step(Step::Types);
+        let view = HeapView { memory, types: &runtime.types, anchor: &runtime.anchor, objects: &objects };
+        step(Step::Edges);
+        let roots = RootSet::read(&view, goroutines, &specials, functions);
+        let (edges, gaps) = view.edges(&roots.roots)?;
+        let edges = Arc::new(edges);
+        step(Step::Types);
+        // Types and dominators need nothing of each other.
+        let (shapes, tree) = std::thread::scope(|scope| {
+            let sizes = Arc::clone(&objects);
+            let size = Arc::new(move |node| sizes.size(node).unwrap_or(0));
+            let (edges, roots) = (Arc::clone(&edges), Arc::clone(&roots.roots));
+            let tree = scope.spawn(move || DominatorTree::new(edges, roots, size));
             let is_entry = |pc| names.is_function_start(pc);
             let code = OnceCell::new();
             let read = || CodeTypes::read(&view, functions, goroutines, &specials, &runtime.buckets);
@@ -159,13 +165,11 @@ impl<'r> HeapGraph<'r> {
             if let (Some(debug), Some(variables)) = (names.debug(), &variables) {
                 typer = typer.with_debug(debug, variables);
             }
-            (typer.run(goroutines, &specials), edges, roots, gaps)
-        };
-        step(Step::Dominators);
-        let edges = Arc::new(edges);
-        let sizes = Arc::clone(&objects);
-        let size = Arc::new(move |node| sizes.size(node).unwrap_or(0));
-        let tree = DominatorTree::new(Arc::clone(&edges), Arc::clone(&roots.roots), size)?;
+            let shapes = typer.run(goroutines, &specials);
+            step(Step::Dominators);
+            (shapes, tree.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+        });
+        let tree = tree?;
         Ok(Self { runtime, objects, specials, shapes, edges, roots, tree, gaps, manual_bytes })
     }
 

@@ -127,6 +127,12 @@ impl Shapes {
         }
     }
 
+    /// Asks for what [`Shapes::number`] reads.
+    #[inline]
+    pub(crate) fn prefetch(&self, object: ObjectId) {
+        prefetch_index::prefetch_index(&*self.of, object as usize);
+    }
+
     #[cold]
     fn far_number(&self, object: ObjectId) -> u32 {
         self.far.get(&object).copied().unwrap_or(0)

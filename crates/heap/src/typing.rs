@@ -29,6 +29,9 @@ const MOST_REPEATS: u64 = 1 << 32;
 /// Share of the heap's bytes from which on a program with debug information has its code followed too.
 const MOST_UNTYPED: f64 = 0.002;
 
+/// Proposals between asking for what is known of an object and looking at it.
+const AHEAD: usize = 16;
+
 /// Objects that wait to be followed from which on they are sorted by address.
 const SORTED_FROM: usize = 256;
 
@@ -47,6 +50,9 @@ pub struct Typer<'a> {
     layout: &'a Layout,
     shapes: Shapes,
     queue: Vec<ObjectId>,
+    /// The last proposals, and how many there were.
+    proposals: [Option<(Found, Shape)>; AHEAD],
+    proposed: usize,
     /// Map types by the type of their groups or buckets.
     maps: FxHashMap<TypeId, TypeId>,
     /// Types of the standard library.
@@ -95,6 +101,8 @@ impl<'a> Typer<'a> {
             layout: heap.types.layout(),
             shapes: Shapes::unknown(heap.objects.count()),
             queue: Vec::new(),
+            proposals: [None; AHEAD],
+            proposed: 0,
             maps,
             library: Library::find(heap.types),
             data: Vec::new(),
@@ -156,6 +164,7 @@ impl<'a> Typer<'a> {
         if let Some(variables) = self.variables {
             self.unsure = true;
             self.typed_places(&variables.locals);
+            self.settle();
             self.unsure = false;
             self.spread();
             // To follow all of a program's code takes seconds of its own.
@@ -381,7 +390,24 @@ impl<'a> Typer<'a> {
             }
             return;
         };
-        self.propose_found(found, shape);
+        // What is known of the object is far away in memory: it is asked for now and looked at a while later.
+        self.shapes.prefetch(found.object);
+        let at = self.proposed % AHEAD;
+        self.proposed += 1;
+        if let Some(slot) = self.proposals.get_mut(at)
+            && let Some((found, shape)) = slot.replace((found, shape))
+        {
+            self.propose_found(found, shape);
+        }
+    }
+
+    /// Looks at all that was proposed.
+    fn settle(&mut self) {
+        for at in self.proposed..self.proposed + AHEAD {
+            if let Some((found, shape)) = self.proposals.get_mut(at % AHEAD).and_then(Option::take) {
+                self.propose_found(found, shape);
+            }
+        }
     }
 
     fn propose_found(&mut self, found: Found, shape: Shape) {
@@ -442,7 +468,11 @@ impl<'a> Typer<'a> {
 
     fn spread_objects(&mut self) {
         let mut batch = Vec::new();
-        while !self.queue.is_empty() {
+        loop {
+            self.settle();
+            if self.queue.is_empty() {
+                break;
+            }
             std::mem::swap(&mut batch, &mut self.queue);
             // Neighbours in memory follow each other: fewer cache misses, fewer reads of a frozen copy.
             if batch.len() > SORTED_FROM {

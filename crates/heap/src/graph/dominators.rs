@@ -68,13 +68,10 @@ pub(super) fn dominators(graph: &impl Successors, start: u32) -> Dominators {
     });
     let number_of = invert(&node_of, reached);
     let (joins, blocks) = sort_by_target(pieces, &number_of, &parent, reached);
-    drop(number_of);
     let mut dominator = parent;
     let mut paths = Array::zeroed(reached as usize);
     let semis = semidominators(&mut paths, &dominator, reached, blocks, joins.count());
     nearest_common_ancestors(&mut paths, &mut dominator, reached, &joins, semis);
-    drop(paths);
-    let number_of = invert(&node_of, reached);
     Dominators { node_of, number_of, dominator, reached }
 }
 

@@ -22,7 +22,7 @@
 //! |---|---|---|
 //! | depth first | node of a number 4, parent 4, mark 1/8, other edges 8x, pending nodes (typically near 0) at most 16 | 8.1 + 8x |
 //! | sorting the other edges | node 4, parent 4, number of a node 4, joins 1/8, other edges twice 16x | 12.1 + 16x |
-//! | dominators | node 4, parent then dominator 4, ancestor and label 8, joins 1/8, semidominators 4j, other edges 8x | 16.1 + 4j + 8x |
+//! | dominators | node 4, number of a node 4, parent then dominator 4, ancestor and label 8, joins 1/8, semidominators 4j, other edges 8x | 20.1 + 4j + 8x |
 //! | retained sizes | node 4, number 4, dominator 4, size 4 (6 from 4 GiB on) | 16 or 18, and 4.1 per node that hangs |
 //! | kept ([`DominatorTree`]) | the same | 16 or 18, and 4.1 per node that hangs |
 //! | on demand: [`DominatorTree::children_index`] | first position 4, child 4 | +8 |
