@@ -23,6 +23,9 @@ const MOST_HELD: usize = 3;
 /// Most containers of each kind that are listed, whatever number of rows is wanted.
 const MOST_CONTAINERS: usize = 1 << 16;
 
+/// Rows of the dominator tree where everything is wanted.
+const TREE_ROWS: usize = 800;
+
 /// Which parts of an overview are wanted: each costs time of its own.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Wanted<'a> {
@@ -30,6 +33,8 @@ pub struct Wanted<'a> {
     pub rows: usize,
     /// Who holds the memory.
     pub holders: bool,
+    /// Most rows of the dominator tree; 0 for none.
+    pub tree: usize,
     /// Types.
     pub types: bool,
     /// Maps alone.
@@ -50,6 +55,7 @@ impl Wanted<'_> {
         Self {
             rows,
             holders: true,
+            tree: TREE_ROWS,
             types: true,
             maps: true,
             containers: Some(containers),
@@ -79,6 +85,7 @@ impl HeapGraph<'_> {
             pause_ms: None,
             coverage: self.coverage(),
             holders,
+            tree: if wanted.tree > 0 { Some(self.retained_tree(names, wanted.tree)?) } else { None },
             types: if wanted.types { self.types(names, rows) } else { Vec::new() },
             maps: if wanted.maps { self.maps(names, rows)? } else { Vec::new() },
             containers,
@@ -133,7 +140,7 @@ impl HeapGraph<'_> {
         limits
     }
 
-    fn rooted(&self) -> Result<Rooted<'_, crate::graph::Edges>, GraphError> {
+    pub(crate) fn rooted(&self) -> Result<Rooted<'_, crate::graph::Edges>, GraphError> {
         Rooted::new(&self.edges, &self.roots.roots)
     }
 
@@ -354,7 +361,7 @@ impl HeapGraph<'_> {
     }
 }
 
-fn kind_of(group: RootGroup) -> &'static str {
+pub(crate) const fn kind_of(group: RootGroup) -> &'static str {
     match group {
         RootGroup::Global { .. } => "global",
         RootGroup::Goroutine { .. } => "goroutine",

@@ -23,7 +23,7 @@ mod wrap;
 pub use clean::{block as visible_block, json as visible_json, line as visible_line};
 pub use flame::{Flame, FlameError, flame_svg, speedscope};
 pub use heap::heap_overview;
-pub use html::html;
+pub use html::{heap_html, html};
 pub use json::{json, schema};
 pub use markdown::markdown;
 pub use terminal::{TerminalOptions, terminal};

@@ -84,7 +84,7 @@ fn finish(
         }
         Format::Json => report::json(&report),
         Format::Markdown => report::markdown(&report),
-        Format::Html => report::html(&report, &flames()),
+        Format::Html => report::html(&report, &flames(), None),
     };
     output::write(o.output.as_deref(), text.as_bytes())?;
     if let Some(path) = o.output.as_ref().filter(|p| *p != Path::new("-")) {
