@@ -82,6 +82,7 @@ impl HeapGraph<'_> {
             target: String::new(),
             go_version: format!("go1.{}", self.runtime.layout().minor),
             source: String::new(),
+            taken_at: None,
             pause_ms: None,
             coverage: self.coverage(),
             holders,

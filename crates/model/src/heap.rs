@@ -1,6 +1,6 @@
 //! What `oomph heap` says (`oomph.heap/1`): plain data, sizes in bytes.
 
-use crate::Frame;
+use crate::{Frame, UnixMillis};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -20,6 +20,9 @@ pub struct HeapOverview {
     pub go_version: String,
     /// How the memory was read: `snapshot`, `stopped`, `running`, `core`.
     pub source: String,
+    /// When its memory was read or copied.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub taken_at: Option<UnixMillis>,
     /// How long the program stood still for it, in milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pause_ms: Option<f64>,

@@ -16,16 +16,10 @@ pub(super) fn run(a: &Heap) -> Result<Outcome, Failure> {
     let reporter = Reporter::new(a.quiet);
     let opened = open(a, &reporter)?;
     let read = |heap: &ProgramHeap<'_>| -> Result<HeapOverview, Failure> {
-        heap.notes.iter().for_each(|n| output::note(n));
-        let mut overview = heap.graph.overview(heap.names, &wanted(a))?;
+        let mut overview = heap.overview(&opened, &wanted(a))?;
         if let Some(containers) = &mut overview.containers {
             narrow(containers, a);
         }
-        overview.oomph = env!("CARGO_PKG_VERSION").to_owned();
-        overview.target.clone_from(&opened.target);
-        overview.go_version = heap.version.to_owned();
-        overview.source = opened.source.to_owned();
-        overview.pause_ms = opened.pause.map(|p| p.total.as_secs_f64() * 1e3);
         Ok(overview)
     };
     let overview = opened.graph(&mut |step| reporter.say(step.text()), read);
