@@ -15,7 +15,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 /// A row retains at least this part of the heap; what is below it is summed up.
-const LEAST_PART: u64 = 100_000;
+const LEAST_PART: u64 = 10_000;
 /// One object of a type stands apart from the others if it retains this part of what the row above does.
 const APART: u64 = 16;
 /// Rows below one row, and below the first.

@@ -3,6 +3,7 @@
 
 mod common;
 
+use common::page::{inert, tags, well_formed};
 use report::{Flame, html};
 use std::fmt::Write as _;
 
@@ -69,38 +70,15 @@ fn writes_samples_when_asked() {
     std::fs::write(format!("{dir}/flame.speedscope.json"), report::speedscope(&flames(300)[0])).unwrap();
 }
 
-/// Everything a browser would fetch or run must be ours.
-fn inert(page: &str, benign: &str) {
-    assert!(page.len() < 2_000_000, "{}", page.len());
-    assert_eq!(page.matches("<script").count(), benign.matches("<script").count());
-    for tag in ["<img", "<iframe", "<object", "<embed", "<link", "<base", "<form", "<a href=\"h"] {
-        assert!(!page.contains(tag), "{tag}");
-    }
-    for tag in page[..page.find("<script").unwrap_or(page.len())].split('<').skip(1) {
-        let outside_quotes: String = tag.split('>').next().unwrap().split('"').step_by(2).collect();
-        assert!(!outside_quotes.contains(" on"), "{tag}");
-    }
-    let lower = page.to_lowercase();
-    for fetch in ["src=\"http", "src='http", "href=\"http", "href='http", "url(", "@import", "src=\"//", "href=\"//"] {
-        assert!(!lower.contains(fetch), "{fetch}");
-    }
-    let bidi = |c: char| ('\u{202a}'..='\u{202e}').contains(&c) || ('\u{2066}'..='\u{2069}').contains(&c);
-    assert!(!page.chars().any(|c| c != '\n' && (c.is_control() || bidi(c))));
-}
-
 #[test]
 fn loads_nothing_and_states_its_policy() {
     for (_, r) in common::all() {
         let page = html(&r, &flames(200), None);
         inert(&page, &page);
+        well_formed(&page);
         assert!(page.contains("default-src 'none'"));
         assert!(page.contains("<html lang=\"en\">") && page.contains("<main"));
     }
-}
-
-/// The tags of a page, in order, without attributes: text from outside must not change them.
-fn tags(page: &str) -> Vec<String> {
-    page.split('<').skip(1).map(|t| t.chars().take_while(|c| !c.is_whitespace() && *c != '>').collect()).collect()
 }
 
 #[test]

@@ -8,7 +8,7 @@ use model::{HeapContainer, HeapContainerGroup, HeapMap, HeapOverview};
 use std::fmt::Write as _;
 
 /// Bytes that the table of single containers may take.
-const LIST: usize = 220_000;
+const LIST: usize = 160_000;
 /// Fewest steps of a way to a holder that says anything.
 const LEAST_WAY: usize = 2;
 
@@ -26,14 +26,12 @@ const COLUMNS: [(&str, bool); 9] = [
 ];
 
 pub(super) fn section(out: &mut String, o: &HeapOverview, stacks: &mut Stacks<'_>) {
-    let maps: Vec<HeapContainer>;
-    let list = match &o.containers {
-        Some(c) => &c.list,
-        None => {
-            maps = o.maps.iter().map(as_container).collect();
-            &maps
-        }
+    let mut list: Vec<HeapContainer> = match &o.containers {
+        Some(c) => c.list.clone(),
+        None => o.maps.iter().map(as_container).collect(),
     };
+    // By size, whatever their kind: the script shows one kind alone.
+    list.sort_by_key(|c| std::cmp::Reverse(c.retained_bytes.max(c.waste_bytes)));
     let groups = o.containers.as_ref().map(|c| c.groups.as_slice()).unwrap_or_default();
     if list.is_empty() && groups.is_empty() {
         return;
@@ -45,7 +43,7 @@ pub(super) fn section(out: &mut String, o: &HeapOverview, stacks: &mut Stacks<'_
     );
     if !list.is_empty() {
         table(out, "wide sortable filtered", &COLUMNS);
-        let left = fill(out, list, LIST, |_, c| row(c, stacks));
+        let left = fill(out, &list, LIST, |_, c| row(c, stacks));
         out.push_str("</tbody></table></div>\n");
         out.push_str(&cut(left, "containers"));
     }

@@ -23,14 +23,17 @@ pub(super) fn section(out: &mut String, o: &HeapOverview) {
     );
     let columns = d.bytes.len().min(COLUMNS);
     let most = d.types.iter().flat_map(|t| &t.bytes).copied().max().unwrap_or(0);
-    out.push_str("<div class=\"scroll\"><table class=\"heat\"><thead><tr><th scope=\"col\">Type</th><th scope=\"col\" class=\"n\">Deepest</th>");
+    out.push_str(
+        "<p class=\"note\">Bytes by pointers from a root: each column from the number above it up to below the next.</p>\n",
+    );
+    out.push_str("<div class=\"scroll\"><table class=\"heat long\"><thead><tr><th scope=\"col\">Type</th>");
     for i in 0..columns {
-        let _ = write!(out, "<th scope=\"col\" class=\"n\">{}</th>", depths(i));
+        let _ = write!(out, "<th scope=\"col\" class=\"n\">{}</th>", from(i));
     }
     out.push_str("</tr></thead><tbody>");
     let left = fill(out, &d.types, BUDGET, |_, t| {
         let mut row = format!(
-            "<tr><th scope=\"row\">{}</th><td class=\"n\">{}</td>",
+            "<tr><th scope=\"row\">{}<div class=\"sub\">down to {}</div></th>",
             code(&t.type_name),
             fmt::count(u64::from(t.deepest))
         );
@@ -46,15 +49,13 @@ pub(super) fn section(out: &mut String, o: &HeapOverview) {
     out.push_str("</section>\n");
 }
 
-/// `1`, `2-3`, `4-7`.
-fn depths(i: usize) -> String {
-    let from = 1_u64 << i.min(63);
-    let to = from.saturating_mul(2) - 1;
-    if from == to { "1".to_owned() } else { format!("{}–{}", fmt::count(from), fmt::count(to)) }
+/// The least depth of a column.
+fn from(i: usize) -> String {
+    fmt::count(1_u64 << i.min(63))
 }
 
 fn total(out: &mut String, d: &HeapDepth, columns: usize) {
-    let _ = write!(out, "<tr><th scope=\"row\">All types</th><td class=\"n\">{}</td>", fmt::count(d.deepest));
+    out.push_str("<tr><th scope=\"row\">All types</th>");
     for b in d.bytes.iter().take(columns) {
         let text = if *b == 0 { String::new() } else { Bytes(*b).to_string() };
         let _ = write!(out, "<td class=\"n\">{text}</td>");
@@ -96,11 +97,11 @@ fn legend(out: &mut String, most: u64) {
 
 #[cfg(test)]
 mod tests {
-    use super::{depths, shade};
+    use super::{from, shade};
 
     #[test]
     fn ranges_of_depth_double() {
-        assert_eq!([depths(0), depths(1), depths(2), depths(10)], ["1", "2–3", "4–7", "1,024–2,047"]);
+        assert_eq!([0, 1, 2, 10].map(from), ["1", "2", "4", "1,024"]);
     }
 
     #[test]

@@ -23,7 +23,7 @@
       return out;
     }
     function sizes(i) {
-      var out = iec(data.retained[i]) + ', ' + pct(data.retained[i] / (data.retained[0] || 1)) + ' of the heap';
+      var out = iec(data.retained[i]) + ', ' + pct(data.retained[i] / (data.all || 1)) + ' of the heap';
       if (i && data.parent[i]) out += ', ' + pct(data.retained[i] / (data.retained[data.parent[i]] || 1)) + ' of what is above it';
       if (data.own[i]) out += '; ' + iec(data.own[i]) + ' its own';
       return out;
@@ -80,7 +80,9 @@
         d.setAttribute('aria-level', level);
         d.setAttribute('aria-label', label(i) + ' ' + number(i) + ', ' + sizes(i));
         if (wide >= 34 && high >= 15) {
-          var s = el('span', '', label(i) + ' ');
+          var s = el('span'), via = data.names[data.via[i]];
+          if (via) s.append(el('i', '', via), ' ');
+          s.append(label(i) + ' ');
           s.append(el('b', '', iec(data.retained[i])));
           d.append(s);
         }
@@ -231,13 +233,33 @@
     };
   }
 
-  function sortable(table) {
-    var body = table.tBodies[0], heads = Array.from(table.tHead.rows[0].cells);
+  // Rows of a table that are shown before one asks for more.
+  var FIRST = 15;
+
+  function table(t) {
+    var body = t.tBodies[0], heads = Array.from(t.tHead.rows[0].cells), rows = Array.from(body.rows);
+    var term = '', kind = '', all = rows.length <= FIRST + 3;
+    var tools = el('div', 'tools'), hits = el('span', 'hits'), more = el('button', 'rows');
+    more.type = 'button';
+    function show() {
+      var found = 0;
+      rows.forEach(function (r) {
+        var k = r.querySelector('td.kind');
+        var is = (!kind || (k && k.textContent === kind)) && (!term || r.textContent.toLowerCase().indexOf(term) >= 0);
+        found += is ? 1 : 0;
+        r.hidden = !is || (!all && found > FIRST);
+      });
+      hits.textContent = found === rows.length ? count(found) + ' rows' : count(found) + ' of ' + count(rows.length) + ' rows';
+      more.hidden = found <= FIRST + 3;
+      more.textContent = all ? 'Show the first ' + FIRST : 'Show all ' + count(found);
+    }
+    more.onclick = function () { all = !all; show(); };
+
     function value(row, i) {
       var c = row.cells[i];
       return c.dataset.v === undefined ? c.textContent.toLowerCase() : +c.dataset.v;
     }
-    heads.forEach(function (th, i) {
+    if (t.classList.contains('sortable')) heads.forEach(function (th, i) {
       var b = el('button', '', th.textContent), number = th.classList.contains('n');
       b.type = 'button';
       th.replaceChildren(b);
@@ -245,53 +267,45 @@
         var was = th.getAttribute('aria-sort'), up = was ? was === 'descending' : !number, sign = up ? 1 : -1;
         heads.forEach(function (h) { h.removeAttribute('aria-sort'); });
         th.setAttribute('aria-sort', up ? 'ascending' : 'descending');
-        var rows = Array.from(body.rows).map(function (r) { return [value(r, i), r]; });
-        rows.sort(function (a, b) { return a[0] < b[0] ? -sign : a[0] > b[0] ? sign : 0; });
-        body.append.apply(body, rows.map(function (r) { return r[1]; }));
+        var keyed = rows.map(function (r) { return [value(r, i), r]; });
+        keyed.sort(function (a, b) { return a[0] < b[0] ? -sign : a[0] > b[0] ? sign : 0; });
+        rows = keyed.map(function (r) { return r[1]; });
+        body.append.apply(body, rows);
+        show();
       };
     });
-  }
 
-  function filtered(table) {
-    var rows = Array.from(table.tBodies[0].rows), tools = el('div', 'tools'), input = el('input'), hits = el('span', 'hits');
-    var kinds = {}, select = null;
-    rows.forEach(function (r) {
-      var k = r.querySelector('td.kind');
-      if (k) kinds[k.textContent] = (kinds[k.textContent] || 0) + 1;
-    });
-    function apply() {
-      var term = input.value.trim().toLowerCase(), kind = select ? select.value : '', shown = 0;
+    if (t.classList.contains('filtered')) {
+      var kinds = {}, input = el('input'), select = el('select');
       rows.forEach(function (r) {
         var k = r.querySelector('td.kind');
-        var is = (!kind || (k && k.textContent === kind)) && (!term || r.textContent.toLowerCase().indexOf(term) >= 0);
-        r.hidden = !is;
-        shown += is ? 1 : 0;
+        if (k) kinds[k.textContent] = (kinds[k.textContent] || 0) + 1;
       });
-      hits.textContent = shown === rows.length ? count(rows.length) + ' rows' : count(shown) + ' of ' + count(rows.length) + ' rows';
+      if (Object.keys(kinds).length > 1) {
+        select.setAttribute('aria-label', 'Kind');
+        select.append(new Option('all kinds', ''));
+        Object.keys(kinds).forEach(function (k) { select.append(new Option(k + ' (' + kinds[k] + ')', k)); });
+        select.onchange = function () { kind = select.value; show(); };
+        tools.append(select);
+      }
+      input.type = 'search'; input.placeholder = 'Filter';
+      input.setAttribute('aria-label', 'Filter rows');
+      input.oninput = function () { term = input.value.trim().toLowerCase(); show(); };
+      hits.setAttribute('role', 'status');
+      tools.append(input, hits);
+      t.parentElement.before(tools);
     }
-    if (Object.keys(kinds).length > 1) {
-      select = el('select');
-      select.setAttribute('aria-label', 'Kind');
-      select.append(new Option('all kinds', ''));
-      Object.keys(kinds).forEach(function (k) { select.append(new Option(k + ' (' + kinds[k] + ')', k)); });
-      select.onchange = apply;
-      tools.append(select);
-    }
-    input.type = 'search'; input.placeholder = 'Filter';
-    input.setAttribute('aria-label', 'Filter rows');
-    input.oninput = apply;
-    hits.setAttribute('role', 'status');
-    tools.append(input, hits);
-    table.parentElement.before(tools);
-    apply();
+    var foot = el('div', 'tools');
+    foot.append(more);
+    t.parentElement.after(foot);
+    show();
   }
 
   var data = {};
   try { data = JSON.parse(document.getElementById('heap-data').textContent); } catch (e) { /* the rest works without it */ }
   if (data.parent && data.parent.length && document.getElementById('treemap-tiles')) treemap(data);
   tree();
-  document.querySelectorAll('table.sortable').forEach(sortable);
-  document.querySelectorAll('table.filtered').forEach(filtered);
+  document.querySelectorAll('table.sortable, table.long').forEach(table);
   window.addEventListener('hashchange', reveal);
   // The same link a second time.
   document.addEventListener('click', function (e) {

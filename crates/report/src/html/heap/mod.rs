@@ -19,11 +19,11 @@ use std::fmt::Write as _;
 pub(super) const STYLE: &str = include_str!("heap.css");
 pub(super) const SCRIPT: &str = include_str!("heap.js");
 /// Bytes that the rows of one table may take.
-const BUDGET: usize = 90_000;
+const BUDGET: usize = 45_000;
 /// Steps of a way to a holder that are shown.
 const STEPS: usize = 12;
 
-/// The heap as one HTML file that loads nothing, below 1 MB.
+/// The heap as one HTML file that loads nothing, below 1 MiB.
 #[must_use]
 pub fn heap_html(o: &HeapOverview) -> String {
     let mut out = start(&format!("Heap: {} (oomph)", name(&o.target)), STYLE);
@@ -54,10 +54,12 @@ pub(super) fn embedded(out: &mut String, o: &HeapOverview) -> Option<String> {
 
 /// What retains most, of how much.
 fn headline(o: &HeapOverview) -> String {
-    let all = format!("{} in {} objects", Bytes(o.coverage.bytes), fmt::count(o.coverage.objects));
+    let c = &o.coverage;
+    let reached = Bytes(c.bytes.saturating_sub(c.unreachable_bytes));
+    let all = format!("{} in {} objects, {reached} of it reachable", Bytes(c.bytes), fmt::count(c.objects));
     match o.holders.first() {
         Some(h) => {
-            format!("{all}; <code>{}</code> retains {}", name(&h.name), amount(h.retained_bytes, o.coverage.bytes))
+            format!("{all}; <code>{}</code> retains {}", name(&h.name), amount(h.retained_bytes, c.bytes))
         }
         None => all,
     }
@@ -81,6 +83,7 @@ fn facts(out: &mut String, o: &HeapOverview) {
         ("Go", name(&o.go_version)),
         ("Read from", name(&o.source)),
     ];
+    rows.extend(o.taken_at.map(|at| ("Taken", fmt::instant(at))));
     rows.extend(pause.map(|ms| ("It stood still for", format!("{ms:.1} ms"))));
     rows.push((
         "Typed",
@@ -138,7 +141,7 @@ fn limits(out: &mut String, o: &HeapOverview) {
 fn sections(out: &mut String, o: &HeapOverview) -> String {
     let mut stacks = Stacks::new(&o.stacks);
     let data = o.tree.as_ref().map(|t| {
-        let nodes = tree::Nodes::of(t);
+        let nodes = tree::Nodes::of(t, o.coverage.bytes);
         treemap::section(out, &nodes);
         tree::section(out, &nodes);
         nodes.data()
@@ -202,11 +205,21 @@ fn code(full: &str) -> String {
     format!("<code title=\"{}\">{}</code>", name(full), name(&short))
 }
 
-/// The way from a root, `main.cache .m → map[string]*T [value] → ...`; the middle of a long one is left out.
+/// The way from a root, `main.cache → .m map[string]*T → [value] T`; the middle of a long one is left out, and so are
+/// the parts of a map between it and its entries.
 fn way(path: &[HeapStep]) -> String {
     let mut out = String::new();
-    let skip = if path.len() > STEPS { STEPS / 2..path.len() - STEPS / 2 } else { 0..0 };
-    for (i, step) in path.iter().enumerate() {
+    let mut map = "";
+    let mut steps: Vec<&HeapStep> = Vec::with_capacity(path.len());
+    for step in path {
+        if !map.is_empty() && map_of_part(&step.type_name) == Some(map) {
+            continue;
+        }
+        map = &step.type_name;
+        steps.push(step);
+    }
+    let skip = if steps.len() > STEPS { STEPS / 2..steps.len() - STEPS / 2 } else { 0..0 };
+    for (i, step) in steps.iter().enumerate() {
         if i > 0 && i == skip.start && !skip.is_empty() {
             let _ = write!(out, " → … {} more", skip.len());
         }
@@ -222,6 +235,13 @@ fn way(path: &[HeapStep]) -> String {
         out.push_str(&name(&short(&step.type_name)));
     }
     out
+}
+
+/// `map[K]V` of `map[K]V groups`.
+fn map_of_part(type_name: &str) -> Option<&str> {
+    const PARTS: [&str; 5] = ["directory", "table", "groups", "buckets", "extra"];
+    let (map, part) = type_name.rsplit_once(' ')?;
+    PARTS.contains(&part).then_some(map)
 }
 
 /// Cells that a script sorts by: the number, and how it reads.

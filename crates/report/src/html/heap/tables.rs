@@ -31,7 +31,7 @@ pub(super) fn holders(out: &mut String, o: &HeapOverview, stacks: &mut Stacks<'_
 /// Its name, the way to where its memory accumulates, what lies there, and who allocated it.
 fn holder(h: &HeapHolder, stacks: &mut Stacks<'_>) -> String {
     let mut out = code(&h.name);
-    if !h.path.is_empty() {
+    if h.path.len() > 1 || h.path.first().is_some_and(|s| s.type_name != h.name) {
         let _ = write!(out, "<div class=\"way\">{}</div>", way(&h.path));
     }
     if !h.holds.is_empty() {
@@ -39,7 +39,8 @@ fn holder(h: &HeapHolder, stacks: &mut Stacks<'_>) -> String {
             .holds
             .iter()
             .map(|held| {
-                format!("{} × {} ({})", fmt::count(held.objects), code(&held.type_name), Bytes(held.retained_bytes))
+                let many = if held.objects > 1 { format!("{} × ", fmt::count(held.objects)) } else { String::new() };
+                format!("{many}{} ({})", code(&held.type_name), Bytes(held.retained_bytes))
             })
             .collect();
         let _ = write!(out, "<div class=\"sub\">holds {}</div>", held.join(", "));

@@ -9,11 +9,13 @@ use std::fmt::Write as _;
 
 /// Most rows that are shown, and most bytes that they take in the page.
 const MOST_ROWS: usize = 2_000;
-const BUDGET: usize = 380_000;
-/// Bytes of a row besides its names, in the tree and in the data.
-const ROW: usize = 420;
+const BUDGET: usize = 480_000;
+/// Bytes of a row besides its names, in the tree, the treemap and the data.
+const ROW: usize = 330;
 /// Longest name in characters.
 const NAME: usize = 240;
+/// A root is told together with what it leads to, if that retains this part of it.
+const LEADS: f64 = 0.8;
 /// Rows below this many others are left out.
 const DEEP: u32 = 60;
 /// A row is open at first if it retains this part of the heap and is not too deep.
@@ -22,19 +24,23 @@ const OPEN_DEEP: u32 = 8;
 
 /// The rows that are shown, with those below each.
 pub(super) struct Nodes<'a> {
-    pub(super) rows: Vec<&'a HeapTreeRow>,
+    rows: Vec<&'a HeapTreeRow>,
+    /// Bytes that shares are of.
+    all: u64,
     below: Vec<Vec<u32>>,
     depth: Vec<u32>,
     left_out: usize,
 }
 
 impl<'a> Nodes<'a> {
-    /// The first rows of a tree: they are the ones that say most.
-    pub(super) fn of(tree: &'a HeapTree) -> Self {
-        let mut nodes = Nodes { rows: Vec::new(), below: Vec::new(), depth: Vec::new(), left_out: 0 };
+    /// The first rows of a tree: they are the ones that say most. Shares are of `all` bytes.
+    pub(super) fn of(tree: &'a HeapTree, all: u64) -> Self {
+        let mut nodes = Nodes { rows: Vec::new(), all, below: Vec::new(), depth: Vec::new(), left_out: 0 };
         let mut used = 0_usize;
         for (i, row) in tree.rows.iter().enumerate() {
-            used = used.saturating_add(ROW + 3 * (row.name.len().min(2 * NAME) + row.via.len().min(NAME)));
+            // A name stands in the row, its tip, the treemap, the data, and perhaps in the row above.
+            let bytes = |text: &str| name(&clean::tail(text, NAME)).len();
+            used = used.saturating_add(ROW + 5 * bytes(&row.name) + 3 * bytes(&row.via));
             let parent = row.parent as usize;
             let depth = nodes.depth.get(parent).map_or(0, |d| d + 1);
             // A row that does not come after the one above it belongs nowhere.
@@ -68,9 +74,45 @@ impl<'a> Nodes<'a> {
         self.below.get(i as usize).map_or(&[], Vec::as_slice)
     }
 
-    /// Bytes of the whole heap.
-    pub(super) fn total(&self) -> u64 {
-        self.rows.first().map_or(0, |r| r.retained_bytes)
+    /// Whether nothing is shown.
+    pub(super) fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// Bytes that shares are of: those of the heap, at least what the first row retains.
+    pub(super) fn all(&self) -> u64 {
+        self.all.max(self.rows.first().map_or(0, |r| r.retained_bytes))
+    }
+
+    /// What a row is called, in full. A root's address or number says little: what it leads to goes with it.
+    fn full(&self, i: u32) -> String {
+        let Some(row) = self.row(i) else { return String::new() };
+        let own = match row.kind.as_str() {
+            "heap" => return "reachable".to_owned(),
+            "rest" => return "others".to_owned(),
+            "object" => return row.name.clone(),
+            "goroutine" if row.count > 1 => format!("goroutines {}", row.name),
+            _ => row.name.clone(),
+        };
+        let first = self.below(i).first().and_then(|&i| self.row(i));
+        match first.filter(|f| f.retained_bytes as f64 >= LEADS * row.retained_bytes as f64 && f.kind == "object") {
+            Some(f) => format!("{own} → {}", f.name),
+            None => own,
+        }
+    }
+
+    /// The same, shortened.
+    pub(super) fn label(&self, i: u32) -> String {
+        short(&self.full(i))
+    }
+
+    /// What a row retains, in words.
+    pub(super) fn told(&self, i: u32) -> String {
+        let Some(row) = self.row(i) else { return String::new() };
+        let number = number(row);
+        let label = name(&clean::tail(&self.full(i), NAME));
+        let sep = if number.is_empty() { "" } else { " " };
+        format!("{label}{sep}{number}: {}", amount(row.retained_bytes, self.all()))
     }
 
     /// What the script of the treemap draws.
@@ -87,9 +129,10 @@ impl<'a> Nodes<'a> {
             })
         };
         let column = |f: &dyn Fn(&HeapTreeRow) -> u64| -> Vec<u64> { self.rows.iter().map(|r| f(r)).collect() };
-        let name_of: Vec<usize> = self.rows.iter().map(|r| add(&full(r), label(r))).collect();
+        let name_of: Vec<usize> = (0..self.rows.len() as u32).map(|i| add(&self.full(i), self.label(i))).collect();
         let via_of: Vec<usize> = self.rows.iter().map(|r| add(&r.via, r.via.clone())).collect();
         let value = json!({
+            "all": self.all(),
             "names": names,
             // Only where it differs.
             "shorts": names.iter().zip(&shorts).map(|(n, s)| {
@@ -125,21 +168,6 @@ pub(super) fn kind(r: &HeapTreeRow) -> usize {
     }
 }
 
-/// What a row is called, in full.
-pub(super) fn full(r: &HeapTreeRow) -> String {
-    match r.kind.as_str() {
-        "heap" => "heap".to_owned(),
-        "rest" => "others".to_owned(),
-        "goroutine" if r.count > 1 => format!("goroutines {}", r.name),
-        _ => r.name.clone(),
-    }
-}
-
-/// The same, shortened.
-pub(super) fn label(r: &HeapTreeRow) -> String {
-    short(&full(r))
-}
-
 /// `× 1,204, with 3,000 below`; empty for a single object.
 pub(super) fn number(r: &HeapTreeRow) -> String {
     let mut text = String::new();
@@ -155,7 +183,7 @@ pub(super) fn number(r: &HeapTreeRow) -> String {
 
 /// The tree: every row opens to those below it.
 pub(super) fn section(out: &mut String, nodes: &Nodes<'_>) {
-    if nodes.rows.is_empty() {
+    if nodes.is_empty() {
         return;
     }
     heading(out, "heap-tree", "What retains what");
@@ -174,12 +202,12 @@ pub(super) fn section(out: &mut String, nodes: &Nodes<'_>) {
 fn branch(out: &mut String, nodes: &Nodes<'_>, i: u32, depth: u32) {
     let Some(row) = nodes.row(i) else { return };
     let below = nodes.below(i);
-    let line = line(row, nodes.total(), depth);
+    let line = line(nodes, i, row, depth);
     if below.is_empty() {
         let _ = write!(out, "<li id=\"r{i}\"><div class=\"row\" tabindex=\"-1\">{line}</div></li>");
         return;
     }
-    let part = row.retained_bytes as f64 / nodes.total().max(1) as f64;
+    let part = row.retained_bytes as f64 / nodes.all().max(1) as f64;
     let open = if depth == 0 || (part >= OPEN && depth < OPEN_DEEP) { " open" } else { "" };
     let _ = write!(out, "<li id=\"r{i}\"><details{open}><summary class=\"row\">{line}</summary><ul>");
     for &child in below {
@@ -188,7 +216,8 @@ fn branch(out: &mut String, nodes: &Nodes<'_>, i: u32, depth: u32) {
     out.push_str("</ul></details></li>\n");
 }
 
-fn line(r: &HeapTreeRow, total: u64, depth: u32) -> String {
+fn line(nodes: &Nodes<'_>, i: u32, r: &HeapTreeRow, depth: u32) -> String {
+    let total = nodes.all();
     let part = (r.retained_bytes as f64 / total.max(1) as f64 * 100.0).min(100.0);
     let own = if r.own_bytes > 0 { Bytes(r.own_bytes).to_string() } else { "-".to_owned() };
     let mut out = format!(
@@ -199,27 +228,18 @@ fn line(r: &HeapTreeRow, total: u64, depth: u32) -> String {
     if !r.via.is_empty() {
         let _ = write!(out, "<b>{}</b> ", name(&clean::tail(&r.via, NAME)));
     }
-    let full = full(r);
-    let title =
-        if label(r) == full { String::new() } else { format!(" title=\"{}\"", name(&clean::tail(&full, NAME))) };
+    let (full, label) = (nodes.full(i), nodes.label(i));
+    let title = if label == full { String::new() } else { format!(" title=\"{}\"", name(&clean::tail(&full, NAME))) };
     let tag = match r.kind.as_str() {
         "object" | "heap" | "rest" => String::new(),
         _ if full.starts_with(&r.kind) => String::new(),
         other => format!("<em>{}</em> ", name(other)),
     };
-    let _ = write!(out, "{tag}<code{title}>{}</code>", name(&clean::tail(&label(r), NAME)));
+    let _ = write!(out, "{tag}<code{title}>{}</code>", name(&clean::tail(&label, NAME)));
     let number = number(r);
     if !number.is_empty() {
         let _ = write!(out, " <small>{number}</small>");
     }
     out.push_str("</span>");
     out
-}
-
-/// What a row retains, in words.
-pub(super) fn told(r: &HeapTreeRow, total: u64) -> String {
-    let number = number(r);
-    let label = name(&clean::tail(&full(r), NAME));
-    let sep = if number.is_empty() { "" } else { " " };
-    format!("{label}{sep}{number}: {}", amount(r.retained_bytes, total))
 }

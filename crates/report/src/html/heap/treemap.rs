@@ -46,7 +46,7 @@ struct Rect {
 }
 
 pub(super) fn section(out: &mut String, nodes: &Nodes<'_>) {
-    if nodes.total() == 0 {
+    if nodes.all() == 0 {
         return;
     }
     heading(out, "heap-map", "Treemap of what is retained");
@@ -84,12 +84,12 @@ fn tiles(out: &mut String, nodes: &Nodes<'_>, of: u32, inside: Rect, level: u32)
             (r.y - inside.y) / h * 100.0,
             r.w / w * 100.0,
             r.h / h * 100.0,
-            tree::told(row, nodes.total()),
+            nodes.told(i),
         );
         if r.w >= LABELLED.0 && r.h >= LABELLED.1 {
-            let label = tree::label(row);
-            let label = name(&clean::head(&clean::line(&label), LABEL));
-            let _ = write!(out, "<span>{label} <b>{}</b></span>", Bytes(row.retained_bytes));
+            let cut = |text: &str| name(&clean::head(&clean::line(text), LABEL));
+            let via = if row.via.is_empty() { String::new() } else { format!("<i>{}</i> ", cut(&row.via)) };
+            let _ = write!(out, "<span>{via}{} <b>{}</b></span>", cut(&nodes.label(i)), Bytes(row.retained_bytes));
         }
         if level + 1 < LEVELS && r.w >= ENTERED.0 && r.h >= ENTERED.1 && !nodes.below(i).is_empty() {
             out.push_str("<div class=\"in\">");
