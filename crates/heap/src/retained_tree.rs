@@ -8,6 +8,7 @@ use crate::overview::kind_of;
 use crate::paths::Names;
 use crate::program::HeapGraph;
 use crate::roots::RootGroup;
+use crate::shapes::Shape;
 use gobinary::TypeId;
 use model::{HeapTree, HeapTreeRow};
 use rustc_hash::FxHashMap;
@@ -169,8 +170,9 @@ impl Builder<'_, '_> {
         let mut last = None;
         while let Some(node) = members.get(at).copied().or_else(|| inner.pop()) {
             at = at.saturating_add(1);
+            let aside = matches!(like, Some(Like::Map(_))) && self.is_aside(node);
             for (child, retained) in self.index.each(node) {
-                if like.is_some_and(|like| self.is_like(child, like)) {
+                if aside || like.is_some_and(|like| self.is_like(child, like)) {
                     below.inner += 1;
                     inner.push(child);
                     continue;
@@ -210,6 +212,14 @@ impl Builder<'_, '_> {
             Like::Map(typ) => self.heap.shapes.get(number).map_type() == Some(typ),
             Like::Shape(of) => number == of,
         }
+    }
+
+    /// Whether all below a node belongs to a classic map: its list of overflow buckets, which no type of the map names.
+    fn is_aside(&self, node: u32) -> bool {
+        let shape = |node: u32| self.shape_of(node).map(|n| self.heap.shapes.get(n));
+        let is_extra = |node: u32| matches!(shape(node), Some(Shape::MapExtra(_)));
+        let is_part = || shape(node).and_then(Shape::map_type).is_some();
+        is_extra(node) || !is_part() && self.heap.tree.dominator(node).is_some_and(is_extra)
     }
 
     fn family_of(&self, number: u32) -> Option<(TypeId, Part)> {
