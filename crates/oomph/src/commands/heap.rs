@@ -94,7 +94,11 @@ fn wanted(a: &Heap) -> Wanted<'static> {
     let none = Wanted { rows, ..Wanted::default() };
     match a.show {
         HeapView::Overview if html => Wanted { containers, ..all },
-        HeapView::Overview => Wanted { containers: None, depth: false, tree: 0, ..all },
+        HeapView::Overview => {
+            // A terminal has no room for the tree.
+            let tree = if a.format == HeapFormat::Text { 0 } else { all.tree };
+            Wanted { containers: None, depth: false, tree, ..all }
+        }
         HeapView::Containers | HeapView::Strings => Wanted { containers, ..none },
         HeapView::Types => Wanted { types: true, ..none },
         HeapView::Holders => Wanted { holders: true, ..none },

@@ -10,14 +10,14 @@ mod tables;
 mod tree;
 mod treemap;
 
-use super::{Scripts, cut, definitions, fill, finish, heading, name, sentence, start};
+use super::{Scripts, definitions, fill, finish, heading, name, sentence, start};
 use crate::{clean, fmt};
 use allocated::Stacks;
 use model::{Bytes, HeapOverview, HeapStep};
 use std::fmt::Write as _;
 
 pub(super) const STYLE: &str = include_str!("heap.css");
-pub(super) const SCRIPT: &str = include_str!("heap.js");
+pub(super) const SCRIPT: &str = concat!(include_str!("treemap.js"), include_str!("heap.js"));
 /// Bytes that the rows of one table may take.
 const BUDGET: usize = 45_000;
 /// Steps of a way to a holder that are shown.
@@ -129,7 +129,7 @@ fn limits(out: &mut String, o: &HeapOverview) {
     if o.limits.is_empty() {
         return;
     }
-    heading(out, "heap-limits", "What was not seen");
+    heading(out, "heap-limits", "What of the heap was not seen");
     out.push_str("<ul>");
     let left = fill(out, &o.limits, BUDGET / 4, |_, l| format!("<li>{}</li>", sentence(l)));
     out.push_str("</ul>\n");
@@ -154,6 +154,14 @@ fn sections(out: &mut String, o: &HeapOverview) -> String {
     depth::section(out, o);
     stacks.section(out);
     data.unwrap_or_else(|| "{}".to_owned())
+}
+
+/// A line that states a cut; empty when nothing was cut.
+fn cut(left: usize, what: &str) -> String {
+    if left == 0 {
+        return String::new();
+    }
+    format!("<p class=\"cut\">{} more {what} would not fit in the page.</p>\n", fmt::count(left as u64))
 }
 
 /// Links to the sections of a page.

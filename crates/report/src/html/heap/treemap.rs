@@ -1,5 +1,5 @@
 //! Owns the treemap as it stands in the page without a script: nested rectangles whose area is what a row of the
-//! retained tree retains, laid out squarified (Bruls, Huizing, van Wijk, "Squarified Treemaps", 2000). `heap.js` lays
+//! retained tree retains, laid out squarified (Bruls, Huizing, van Wijk, "Squarified Treemaps", 2000). `treemap.js` lays
 //! out in the same way for the actual size of the window, and for the rectangle that was entered.
 
 use super::tree::{self, Nodes};
