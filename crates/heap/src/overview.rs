@@ -24,6 +24,9 @@ const MOST_HELD: usize = 3;
 /// Most containers of each kind that are listed, whatever number of rows is wanted.
 const MOST_CONTAINERS: usize = 1 << 16;
 
+/// Rows of the dominator tree where everything is wanted.
+const TREE_ROWS: usize = 800;
+
 /// Which parts of an overview are wanted: each costs time of its own.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Wanted<'a> {
@@ -31,6 +34,8 @@ pub struct Wanted<'a> {
     pub rows: usize,
     /// Who holds the memory.
     pub holders: bool,
+    /// Most rows of the dominator tree; 0 for none.
+    pub tree: usize,
     /// Types.
     pub types: bool,
     /// Maps alone.
@@ -51,6 +56,7 @@ impl Wanted<'_> {
         Self {
             rows,
             holders: true,
+            tree: TREE_ROWS,
             types: true,
             maps: true,
             containers: Some(containers),
@@ -81,6 +87,7 @@ impl HeapGraph<'_> {
             pause_ms: None,
             coverage: self.coverage(),
             holders,
+            tree: if wanted.tree > 0 { Some(self.retained_tree(names, wanted.tree)?) } else { None },
             types: if wanted.types { self.types(names, rows) } else { Vec::new() },
             maps: if wanted.maps { self.maps(names, rows)? } else { Vec::new() },
             containers,
@@ -135,7 +142,7 @@ impl HeapGraph<'_> {
         limits
     }
 
-    fn rooted(&self) -> Result<Rooted<'_, Arc<crate::graph::Edges>>, GraphError> {
+    pub(crate) fn rooted(&self) -> Result<Rooted<'_, Arc<crate::graph::Edges>>, GraphError> {
         Rooted::new(&self.edges, &self.roots.roots)
     }
 
@@ -367,7 +374,7 @@ impl HeapGraph<'_> {
     }
 }
 
-fn kind_of(group: RootGroup) -> &'static str {
+pub(crate) const fn kind_of(group: RootGroup) -> &'static str {
     match group {
         RootGroup::Global { .. } => "global",
         RootGroup::Goroutine { .. } => "goroutine",

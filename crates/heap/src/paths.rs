@@ -124,7 +124,12 @@ impl HeapGraph<'_> {
     /// is not found.
     #[must_use]
     pub fn edge_name(&self, from: u32, to: u32) -> String {
-        let Some((offset, base)) = self.offset_of_pointer(from, to) else { return String::new() };
+        self.edge_name_where(from, MOST_SEARCHED, |o| o == to)
+    }
+
+    /// The same of the first object that `accept`s, looked for in the first `most` bytes of `from`.
+    pub(crate) fn edge_name_where(&self, from: u32, most: u64, accept: impl Fn(u32) -> bool) -> String {
+        let Some((offset, base)) = self.offset_of_pointer(from, most, accept) else { return String::new() };
         let types = &self.runtime.types;
         let at = offset - base;
         match self.shapes.of(from) {
@@ -138,20 +143,21 @@ impl HeapGraph<'_> {
         }
     }
 
-    /// Offset in the slot of `from` of the first word that points into `to`, and where the value begins.
-    fn offset_of_pointer(&self, from: u32, to: u32) -> Option<(u64, u64)> {
+    /// Offset in the slot of `from` of the first word that points into an object that is accepted, and where the
+    /// value begins.
+    fn offset_of_pointer(&self, from: u32, most: u64, accept: impl Fn(u32) -> bool) -> Option<(u64, u64)> {
         let (span, slot) = self.objects.place(from)?;
         let span = self.objects.spans().get(span as usize)?;
         let start = span.start + u64::from(slot) * span.elem_size;
         let base = if span.pointers == PointerBits::Header { 8 } else { 0 };
         let mut scratch = Vec::new();
         let mut at = base;
-        while at < span.elem_size.min(MOST_SEARCHED) {
+        while at < span.elem_size.min(most) {
             let n = (span.elem_size - at).min(WINDOW);
             let bytes = self.runtime.memory.view(start + at, n as usize, &mut scratch).ok()?;
             for (i, word) in bytes.chunks_exact(8).enumerate() {
                 let value = u64::from_le_bytes(word.try_into().unwrap_or_default());
-                if self.objects.find(value).is_some_and(|f| f.object == to) {
+                if self.objects.find(value).is_some_and(|f| accept(f.object)) {
                     return Some((at + 8 * i as u64, base));
                 }
             }

@@ -391,6 +391,12 @@ impl ChildrenIndex<'_> {
         &self.children[at(number)..at(number + 1)]
     }
 
+    /// The nodes whose immediate dominator is `node` with what they retain, in no order.
+    pub fn each(&self, node: u32) -> impl Iterator<Item = (u32, u64)> + '_ {
+        let numbers = self.tree.number(node).map_or(&[][..], |i| self.numbers(i));
+        numbers.iter().map(|&i| (self.tree.node(i), self.tree.retained.get(i)))
+    }
+
     /// How many nodes have `node` as their immediate dominator.
     #[must_use]
     pub fn count(&self, node: u32) -> usize {
