@@ -24,6 +24,7 @@ impl Fields<'_> {
 
     /// The word at an offset.
     #[must_use]
+    #[inline]
     pub fn u64(self, at: u32) -> u64 {
         let at = at as usize;
         self.0.get(at..at + 8).and_then(|b| b.try_into().ok()).map_or(0, u64::from_le_bytes)

@@ -21,6 +21,6 @@ pub use bytes::Fields;
 pub use error::RuntimeError;
 pub use goroutines::{Goroutine, Goroutines, Status};
 pub use heap_anchor::HeapAnchor;
-pub use objects::{Found, ObjectId, Objects};
+pub use objects::{Found, Located, ObjectId, Objects};
 pub use spans::{PointerBits, Span, Spans, Sweep};
 pub use specials::{Says, SpecialRecord, Specials};

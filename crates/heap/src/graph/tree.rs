@@ -63,16 +63,18 @@ impl DominatorTree {
         let placed = edges.placed();
         let mut hanging = Bits::new(placed.bound());
         let mut holders: Array<u32> = Array::zeroed((placed.bound() - placed.count()) as usize);
-        let held = &mut *holders;
+        let (held, reached_hanging) = (&mut *holders, hanging.words_mut());
         let reached = tree.reached;
         let mut retained = Sizes::new(reached, |add| {
             places.for_each_node(|place, node| {
                 let Some(number) = tree.number_of_place(place) else { return };
                 let mut sum = if place == places.root { 0 } else { size(node) };
-                places.for_each_hanging(place, |w| {
+                places.for_each_hanging(place, |w, index| {
                     sum = sum.saturating_add(size(w));
-                    hanging.insert(w);
-                    if let Some(holder) = held.get_mut((w - placed.before(w)) as usize) {
+                    if let Some(word) = reached_hanging.get_mut((w >> 6) as usize) {
+                        *word |= 1 << (w & 63);
+                    }
+                    if let Some(holder) = held.get_mut(index as usize) {
                         *holder = number;
                     }
                 });
@@ -134,10 +136,10 @@ impl DominatorTree {
     }
 
     /// Calls `f` with each reached object that hangs on a node.
-    pub(super) fn for_each_hanging_on(&self, node: u32, f: impl FnMut(u32)) {
+    pub(super) fn for_each_hanging_on(&self, node: u32, mut f: impl FnMut(u32)) {
         let places = self.places();
         if let Some(place) = places.place(node) {
-            places.for_each_hanging(place, f);
+            places.for_each_hanging(place, |w, _| f(w));
         }
     }
 
