@@ -329,11 +329,24 @@ impl Objects {
     }
 }
 
-fn nth_one(mut bits: u64, n: u32) -> Option<u32> {
+/// Place of the `n`th bit that is set, from 0.
+fn nth_one(mut bits: u64, mut n: u32) -> Option<u32> {
+    if bits == u64::MAX {
+        return (n < 64).then_some(n);
+    }
+    let mut at = 0;
+    for width in [32, 16, 8, 4] {
+        let low = (bits & ((1 << width) - 1)).count_ones();
+        if n >= low {
+            n -= low;
+            bits >>= width;
+            at += width;
+        }
+    }
     for _ in 0..n {
         bits &= bits.checked_sub(1)?;
     }
-    (bits != 0).then(|| bits.trailing_zeros())
+    (bits != 0).then(|| at + bits.trailing_zeros())
 }
 
 fn ones(mut bits: u64) -> impl Iterator<Item = u32> {
@@ -379,6 +392,21 @@ impl BitReader {
             SlotState::Garbage
         } else {
             SlotState::Live
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{nth_one, ones};
+
+    #[test]
+    fn the_nth_bit_is_the_nth() {
+        for bits in [0, 1, 1 << 63, u64::MAX, u64::MAX - 1, 0x8000_0001_8000_0001, 0xf0f0_1248_0000_ffff] {
+            let places: Vec<u32> = ones(bits).collect();
+            for n in 0..70 {
+                assert_eq!(nth_one(bits, n), places.get(n as usize).copied(), "{bits:#x} {n}");
+            }
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::allocated::Sampled;
 use crate::containers::{ContainerOptions, map_facts};
-use crate::graph::{GraphError, Rooted, shortest_paths};
+use crate::graph::{GraphError, Rooted};
 use crate::paths::Names;
 use crate::program::HeapGraph;
 use crate::roots::RootGroup;
@@ -13,6 +13,7 @@ use model::{
     HEAP_SCHEMA, HeapCoverage, HeapGoroutines, HeapHeld, HeapHolder, HeapMap, HeapOverview, HeapStep, HeapType,
 };
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Share of what a node retains that one child must retain for the way to go on to it.
 const ACCUMULATES: f64 = 0.8;
@@ -141,7 +142,7 @@ impl HeapGraph<'_> {
         limits
     }
 
-    pub(crate) fn rooted(&self) -> Result<Rooted<'_, crate::graph::Edges>, GraphError> {
+    pub(crate) fn rooted(&self) -> Result<Rooted<'_, Arc<crate::graph::Edges>>, GraphError> {
         Rooted::new(&self.edges, &self.roots.roots)
     }
 
@@ -154,49 +155,60 @@ impl HeapGraph<'_> {
         rows: usize,
     ) -> Result<Vec<HeapHolder>, GraphError> {
         let graph = self.rooted()?;
-        let index = self.tree.children_index();
-        let mut top = index.of(graph.root());
+        let ways = self.tree.largest_children();
+        let mut top = self.tree.children(graph.root());
         top.truncate(rows);
         let allocated = sampled.below(&top, names);
-        let holders = top.into_iter().zip(allocated).map(|(node, allocated)| {
-            let group = graph.group_of(node).and_then(|g| self.roots.groups.get(g)).copied();
-            let (name, kind) = match group {
-                Some(group) => (self.root_name(group, names), kind_of(group)),
-                None => (self.type_name(node, names), "object"),
-            };
-            let mut path = index.accumulation_path(node, ACCUMULATES);
-            let last = path.last().copied().unwrap_or(node);
-            path.truncate(MOST_STEPS);
-            let skip = usize::from(group.is_some());
-            HeapHolder {
-                name,
-                kind: kind.to_owned(),
-                retained_bytes: self.tree.retained(node),
-                path: self.steps(&graph, path.get(skip..).unwrap_or_default(), names),
-                holds: self.held(&index.of(last), names),
-                allocated,
-            }
-        });
+        let paths: Vec<Vec<u32>> = top.iter().map(|&node| ways.accumulation_path(node, ACCUMULATES)).collect();
+        drop(ways);
+        let last: Vec<u32> = paths.iter().zip(&top).map(|(path, node)| *path.last().unwrap_or(node)).collect();
+        let held = self.held(&last, names);
+        let holders =
+            top.into_iter().zip(allocated).zip(paths).zip(&last).map(|(((node, allocated), mut path), last)| {
+                let group = graph.group_of(node).and_then(|g| self.roots.groups.get(g)).copied();
+                let (name, kind) = match group {
+                    Some(group) => (self.root_name(group, names), kind_of(group)),
+                    None => (self.type_name(node, names), "object"),
+                };
+                path.truncate(MOST_STEPS);
+                let skip = usize::from(group.is_some());
+                HeapHolder {
+                    name,
+                    kind: kind.to_owned(),
+                    retained_bytes: self.tree.retained(node),
+                    path: self.steps(&graph, path.get(skip..).unwrap_or_default(), names),
+                    holds: held.get(last).cloned().unwrap_or_default(),
+                    allocated,
+                }
+            });
         Ok(holders.collect())
     }
 
-    /// Objects by type, those that retain most first.
-    fn held(&self, objects: &[u32], names: &dyn Names) -> Vec<HeapHeld> {
-        let mut sums: BTreeMap<u32, (u32, u64, u64)> = BTreeMap::new();
-        for &object in objects.iter().filter(|&&o| o < self.objects.count()) {
-            let sum = sums.entry(self.shapes.number(object)).or_insert((object, 0, 0));
-            *sum = (sum.0, sum.1 + 1, sum.2.saturating_add(self.tree.retained(object)));
-        }
-        let mut list: Vec<_> = sums.into_values().collect();
-        list.sort_by_key(|&(object, _, retained)| (std::cmp::Reverse(retained), object));
-        list.truncate(MOST_HELD);
-        list.into_iter()
-            .map(|(object, objects, retained_bytes)| HeapHeld {
+    /// The children of nodes in the dominator tree by type, those that retain most first.
+    fn held(&self, parents: &[u32], names: &dyn Names) -> BTreeMap<u32, Vec<HeapHeld>> {
+        let mut sums: Vec<BTreeMap<u32, (u32, u64, u64)>> = vec![BTreeMap::new(); parents.len()];
+        self.tree.for_each_child(parents, |i, object, retained| {
+            if let Some(sums) = sums.get_mut(i).filter(|_| object < self.objects.count()) {
+                let sum = sums.entry(self.shapes.number(object)).or_insert((object, 0, 0));
+                *sum = (sum.0.min(object), sum.1 + 1, sum.2.saturating_add(retained));
+            }
+        });
+        let rows = |sums: BTreeMap<u32, (u32, u64, u64)>| {
+            let mut list: Vec<_> = sums.into_values().collect();
+            list.sort_by_key(|&(object, _, retained)| (std::cmp::Reverse(retained), object));
+            list.truncate(MOST_HELD);
+            let held = list.into_iter().map(|(object, objects, retained_bytes)| HeapHeld {
                 type_name: self.type_name(object, names),
                 objects,
                 retained_bytes,
-            })
-            .collect()
+            });
+            held.collect()
+        };
+        let mut held = BTreeMap::new();
+        for (parent, sums) in parents.iter().zip(sums) {
+            held.entry(*parent).or_insert_with(|| rows(sums));
+        }
+        held
     }
 
     /// Names the nodes of a way; each is reached from the one before, perhaps through others.
@@ -227,7 +239,7 @@ impl HeapGraph<'_> {
     /// [`GraphError`] when there are too many roots.
     pub fn holder_paths(&self, objects: &[u32], names: &dyn Names) -> Result<Vec<Vec<HeapStep>>, GraphError> {
         let graph = self.rooted()?;
-        let paths = shortest_paths(&graph, objects);
+        let paths = self.tree.shortest_paths(objects);
         Ok(paths
             .into_iter()
             .map(|path| {
@@ -268,7 +280,7 @@ impl HeapGraph<'_> {
         let count = self.shapes.len();
         let objects = self.objects.count();
         let kind = |node: u32| if node < objects { self.shapes.number(node) } else { u32::MAX };
-        let retained = self.tree.retained_by_kind(count, kind, |_| ());
+        let retained = self.tree.retained_by_kind(count, kind);
         // One type may have several shapes: a map's header, tables and groups go by its name.
         let mut rows_by_name: BTreeMap<String, HeapType> = BTreeMap::new();
         for (number, &(objects, bytes)) in sums.iter().enumerate().filter(|(_, s)| s.0 > 0) {
@@ -295,7 +307,7 @@ impl HeapGraph<'_> {
     fn maps(&self, names: &dyn Names, rows: usize) -> Result<Vec<HeapMap>, GraphError> {
         let is_map = |node: u32| matches!(self.shapes.of(node), Shape::MapHeader(_));
         let objects = self.objects.count();
-        let largest = self.tree.largest(rows, |node| node < objects && is_map(node));
+        let largest = self.tree.largest_inner(rows, |node| node < objects && is_map(node));
         let holders = self.holder_paths(&largest, names)?;
         let mut maps = Vec::new();
         for (node, holder) in largest.into_iter().zip(holders) {

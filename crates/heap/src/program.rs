@@ -2,7 +2,7 @@
 //! place where the order of the steps is written down.
 
 use crate::code::CodeTypes;
-use crate::graph::{DominatorTree, Edges, GraphError, Rooted};
+use crate::graph::{DominatorTree, Edges, GraphError};
 use crate::paths::Names;
 use crate::pointers::{HeapView, ScanGaps};
 use crate::roots::RootSet;
@@ -12,7 +12,9 @@ use crate::variables::Variables;
 use gobinary::layout::{Layout, NoLayout};
 use gobinary::{BinaryError, Functions, Memory, ModuleData, RuntimeTypes, find_modules};
 use goruntime::{Buckets, Goroutines, HeapAnchor, Objects, RuntimeError, Spans, Specials};
+use std::cell::OnceCell;
 use std::ops::Range;
+use std::sync::Arc;
 
 /// Why a heap could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -106,13 +108,13 @@ pub struct HeapGraph<'r> {
     /// Where it was read from.
     pub runtime: &'r Runtime<'r>,
     /// The objects.
-    pub objects: Objects,
+    pub objects: Arc<Objects>,
     /// Special records of objects.
     pub specials: Specials,
     /// What the objects are.
     pub shapes: Shapes,
     /// Pointers between objects.
-    pub edges: Edges,
+    pub edges: Arc<Edges>,
     /// The roots.
     pub roots: RootSet,
     /// Dominators and retained sizes.
@@ -138,30 +140,36 @@ impl<'r> HeapGraph<'r> {
         let (memory, layout) = (runtime.memory, runtime.layout());
         let spans = Spans::read(memory, layout, &runtime.anchor)?;
         let manual_bytes = spans.manual_bytes;
-        let objects = Objects::read(memory, spans);
+        let objects = Arc::new(Objects::read(memory, spans));
         let specials = Specials::read(memory, layout, &objects);
         let none = Goroutines { list: Vec::new(), dead: 0, dead_stack_bytes: 0, distrusted: 0 };
         let goroutines = runtime.goroutines.as_ref().unwrap_or(&none);
-        let (shapes, edges, roots, gaps) = {
-            let view = HeapView { memory, types: &runtime.types, anchor: &runtime.anchor, objects: &objects };
-            step(Step::Edges);
-            let (edges, gaps) = view.edges()?;
-            let roots = RootSet::read(&view, goroutines, &specials, functions);
-            step(Step::Types);
+        let view = HeapView { memory, types: &runtime.types, anchor: &runtime.anchor, objects: &objects };
+        step(Step::Edges);
+        let roots = RootSet::read(&view, goroutines, &specials, functions);
+        let (edges, gaps) = view.edges(&roots.roots)?;
+        let edges = Arc::new(edges);
+        step(Step::Types);
+        // Types and dominators need nothing of each other.
+        let (shapes, tree) = std::thread::scope(|scope| {
+            let sizes = Arc::clone(&objects);
+            let size = Arc::new(move |node| sizes.size(node).unwrap_or(0));
+            let (edges, roots) = (Arc::clone(&edges), Arc::clone(&roots.roots));
+            let tree = scope.spawn(move || DominatorTree::new(edges, roots, size));
             let is_entry = |pc| names.is_function_start(pc);
-            let code = CodeTypes::read(&view, functions, goroutines, &specials, &runtime.buckets);
-            let mut typer = Typer::new(view, &is_entry).with_code(&code);
+            let code = OnceCell::new();
+            let read = || CodeTypes::read(&view, functions, goroutines, &specials, &runtime.buckets);
+            let read = || code.get_or_init(read);
+            let mut typer = Typer::new(view, &is_entry).with_code(&read);
             let variables = names.debug().map(|d| Variables::read(&view, d, goroutines, functions));
             if let (Some(debug), Some(variables)) = (names.debug(), &variables) {
                 typer = typer.with_debug(debug, variables);
             }
-            (typer.run(goroutines, &specials), edges, roots, gaps)
-        };
-        step(Step::Dominators);
-        let tree = {
-            let graph = Rooted::new(&edges, &roots.roots)?;
-            DominatorTree::new(&graph, |node| objects.size(node).unwrap_or(0))
-        };
+            let shapes = typer.run(goroutines, &specials);
+            step(Step::Dominators);
+            (shapes, tree.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+        });
+        let tree = tree?;
         Ok(Self { runtime, objects, specials, shapes, edges, roots, tree, gaps, manual_bytes })
     }
 

@@ -1,6 +1,7 @@
 //! What an object is: values of a Go type, or one of the runtime's structures behind a Go value.
 //! One number per object, and a table of what the numbers mean.
 
+use crate::graph::Array;
 use gobinary::{RuntimeTypes, TypeId};
 use goruntime::ObjectId;
 use rustc_hash::FxHashMap;
@@ -94,12 +95,22 @@ impl Shape {
     }
 }
 
-/// The shape of every object.
-#[derive(Debug)]
+/// In place of a number that has more than 16 bits.
+const FAR: u16 = u16::MAX;
+
+/// The shape of every object, two bytes each.
 pub struct Shapes {
     table: Vec<Shape>,
     index: FxHashMap<Shape, u32>,
-    of: Vec<u32>,
+    of: Array<u16>,
+    /// Numbers that have more than 16 bits.
+    far: FxHashMap<ObjectId, u32>,
+}
+
+impl std::fmt::Debug for Shapes {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} shapes of {} objects", self.table.len(), self.of.len())
+    }
 }
 
 impl Shapes {
@@ -108,7 +119,8 @@ impl Shapes {
     pub fn unknown(objects: u32) -> Self {
         let mut index = FxHashMap::default();
         index.insert(Shape::Unknown, 0);
-        Self { table: vec![Shape::Unknown], index, of: vec![0; objects as usize] }
+        let of = Array::zeroed(objects as usize);
+        Self { table: vec![Shape::Unknown], index, of, far: FxHashMap::default() }
     }
 
     /// What an object is.
@@ -122,7 +134,22 @@ impl Shapes {
     #[inline]
     #[must_use]
     pub fn number(&self, object: ObjectId) -> u32 {
-        self.of.get(object as usize).copied().unwrap_or(0)
+        match self.of.get(object as usize) {
+            Some(&FAR) => self.far_number(object),
+            Some(&number) => u32::from(number),
+            None => 0,
+        }
+    }
+
+    /// Asks for what [`Shapes::number`] reads.
+    #[inline]
+    pub(crate) fn prefetch(&self, object: ObjectId) {
+        prefetch_index::prefetch_index(&*self.of, object as usize);
+    }
+
+    #[cold]
+    fn far_number(&self, object: ObjectId) -> u32 {
+        self.far.get(&object).copied().unwrap_or(0)
     }
 
     /// The shape of a number.
@@ -154,8 +181,29 @@ impl Shapes {
                 n
             }
         };
-        if let Some(slot) = self.of.get_mut(object as usize) {
-            *slot = number;
+        let Some(slot) = self.of.get_mut(object as usize) else { return };
+        let short = u16::try_from(number).unwrap_or(FAR);
+        if short == FAR {
+            self.far.insert(object, number);
+        } else if *slot == FAR {
+            self.far.remove(&object);
         }
+        *slot = short;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn more_shapes_than_16_bits_can_number() {
+        let count = 70_000;
+        let mut shapes = Shapes::unknown(count);
+        (0..count).for_each(|o| shapes.set(o, Shape::Closure(u64::from(o))));
+        assert!((0..count).all(|o| shapes.of(o) == Shape::Closure(u64::from(o))));
+        assert_eq!((shapes.len(), shapes.number(count)), (70_001, 0));
+        (0..count).rev().for_each(|o| shapes.set(o, Shape::Closure(u64::from(count - 1 - o))));
+        assert!((0..count).all(|o| shapes.of(o) == Shape::Closure(u64::from(count - 1 - o))));
     }
 }
