@@ -30,6 +30,8 @@ const SEARCHED_ONE: u64 = 1 << 16;
 const SEARCHED_SOME: u64 = 1 << 13;
 /// Objects of a row that are asked how they are reached.
 const ASKED: usize = 3;
+/// Fields that are told of how they are.
+const MOST_WAYS: usize = 3;
 
 /// What objects and roots are put together by.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -172,11 +174,11 @@ impl Builder<'_, '_> {
         while let Some(node) = members.get(at).copied().or_else(|| inner.pop()) {
             at = at.saturating_add(1);
             let aside = matches!(like, Some(Like::Map(_))) && self.is_aside(node);
-            for (child, retained) in self.index.each(node) {
+            self.index.for_each(node, |child, retained| {
                 if aside || like.is_some_and(|like| self.is_like(child, like)) {
                     below.inner += 1;
                     inner.push(child);
-                    continue;
+                    return;
                 }
                 let key = self.key(child);
                 let i = match last {
@@ -192,7 +194,7 @@ impl Builder<'_, '_> {
                     group.members.push(child);
                     group.retained = group.retained.saturating_add(retained);
                 }
-            }
+            });
         }
         below
     }
@@ -316,26 +318,26 @@ impl Builder<'_, '_> {
         }
     }
 
-    /// How the objects above lead to those of a group, if all that are asked agree.
+    /// How the objects above lead to those of a group, as far as those that are asked tell.
     fn via(&self, group: &Group) -> String {
         let members = &group.members;
         let from = |node: u32| self.heap.tree.dominator(node).filter(|&d| d < self.graph.object_count());
         if let [only] = members.as_slice() {
-            return from(*only)
-                .map_or_else(String::new, |d| self.heap.edge_name_where(d, SEARCHED_ONE, |o| o == *only));
+            return from(*only).map_or_else(String::new, |d| self.heap.edge_name_within(d, *only, SEARCHED_ONE));
         }
-        let mut agreed: Option<String> = None;
+        let mut ways: Vec<String> = Vec::new();
         for i in 0..ASKED {
             let Some(&node) = members.get(i * (members.len() - 1) / (ASKED - 1)) else { continue };
             let Some(above) = from(node) else { return String::new() };
             let same = |o: u32| self.key(o) == group.key && self.heap.tree.dominator(o) == Some(above);
-            let via = without_indexes(&self.heap.edge_name_where(above, SEARCHED_SOME, same));
-            if via.is_empty() || agreed.as_ref().is_some_and(|a| *a != via) {
-                return String::new();
+            for way in self.heap.edge_names_where(above, SEARCHED_SOME, same) {
+                let way = without_indexes(&way);
+                if !ways.contains(&way) {
+                    ways.push(way);
+                }
             }
-            agreed = Some(via);
         }
-        agreed.unwrap_or_default()
+        if ways.len() > MOST_WAYS { String::new() } else { ways.join(" ") }
     }
 }
 

@@ -137,8 +137,8 @@ pub struct HeapTreeRow {
     pub parent: u32,
     /// As in [`HeapHolder::kind`]; the first row is `heap`, small ones together are `rest`.
     pub kind: String,
-    /// How the row above leads here: `.users`, `[value]`. Empty where it does so in several ways or only through
-    /// others.
+    /// How the row above leads here: `.users`, `[value]`, `.Name .Email`, as far as some of many objects tell. Empty
+    /// where it does so only through others, or in many ways.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub via: String,
     /// The type, or what the root is called; empty for `heap` and `rest`.

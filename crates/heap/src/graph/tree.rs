@@ -393,10 +393,11 @@ impl ChildrenIndex<'_> {
         &self.children[at(number)..at(number + 1)]
     }
 
-    /// The nodes whose immediate dominator is `node` with what they retain, in no order.
-    pub fn each(&self, node: u32) -> impl Iterator<Item = (u32, u64)> + '_ {
+    /// Calls `f` with the nodes whose immediate dominator is `node` and what they retain, in no order.
+    pub fn for_each(&self, node: u32, mut f: impl FnMut(u32, u64)) {
         let numbers = self.tree.number(node).map_or(&[][..], |i| self.numbers(i));
-        numbers.iter().map(|&i| (self.tree.node(i), self.tree.retained.get(i)))
+        numbers.iter().for_each(|&i| f(self.tree.node(i), self.tree.retained.get(i)));
+        self.tree.for_each_hanging_on(node, |w| f(w, (self.tree.size)(w)));
     }
 
     /// How many nodes have `node` as their immediate dominator.

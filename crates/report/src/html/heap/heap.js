@@ -7,9 +7,9 @@
     var id = location.hash.slice(1), e = id && document.getElementById(id);
     if (!e) return;
     for (var p = e; p; p = p.parentElement) if (p.tagName === 'DETAILS') p.open = true;
-    var row = e.querySelector('.row');
+    var row = /^r\d/.test(id) ? e.querySelector('.row') : null;
     document.querySelectorAll('.lit').forEach(function (l) { l.classList.remove('lit'); });
-    if (row && /^r\d/.test(id)) { row.classList.add('lit'); row.focus({ preventScroll: true }); }
+    if (row) { row.classList.add('lit'); row.focus({ preventScroll: true }); }
     e.scrollIntoView({ block: row ? 'center' : 'start' });
   }
 
