@@ -27,7 +27,7 @@ pub use gap::Gap;
 pub use goversion::GoVersion;
 pub use heap::{
     HEAP_SCHEMA, HeapContainer, HeapContainerGroup, HeapContainers, HeapCoverage, HeapDepth, HeapDepthRow,
-    HeapDuplicate, HeapDuplicates, HeapGoroutines, HeapHolder, HeapMap, HeapOverview, HeapStep, HeapType,
+    HeapDuplicate, HeapDuplicates, HeapGoroutines, HeapHolder, HeapMap, HeapOverview, HeapRuntimeCounts, HeapStep, HeapType,
 };
 pub use ledger::{Ledger, LedgerRow, LedgerTerm};
 pub use memstats::{MemStats, MemStatsSource};

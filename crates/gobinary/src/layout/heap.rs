@@ -47,6 +47,7 @@ groups! {
         state: u32 = "state",
         needzero: u32 = "needzero",
         is_user_arena_chunk: Option<u32> = "isUserArenaChunk",
+        alloc_count_before_cache: u32 = "allocCountBeforeCache",
         elemsize: u32 = "elemsize",
         limit: u32 = "limit",
         specials: u32 = "specials",
