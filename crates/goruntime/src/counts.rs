@@ -2,7 +2,7 @@
 //! program's data by what it must hold, so that what was read of spans and objects can be held against it.
 
 use crate::bytes::Fields;
-use crate::data;
+use crate::{HeapAnchor, data};
 use gobinary::Memory;
 use gobinary::layout::{Layout, PAGE_SIZE};
 use std::ops::Range;
@@ -32,13 +32,25 @@ pub struct RuntimeCounts {
 }
 
 impl RuntimeCounts {
-    /// Looks for `gcController` in the program's data.
+    /// Looks for `gcController` in the program's data: besides what its own fields must be, it has as much in
+    /// use as `mheap_.pagesInUse` says, but for the span that is being made at this instant.
     #[must_use]
-    pub fn search(memory: &dyn Memory, layout: &Layout, range: Range<u64>) -> Option<Self> {
+    pub fn search(memory: &dyn Memory, layout: &Layout, heap: &HeapAnchor, range: Range<u64>) -> Option<Self> {
         let size = layout.gc_controller.size as usize;
+        let pages = memory.u64(heap.mheap.checked_add(u64::from(layout.mheap.pages_in_use))?).ok()?;
+        let in_use = pages.checked_mul(PAGE_SIZE)?;
+        let mut best: Option<Self> = None;
         data::search(memory, &range, size, |at, block| {
-            (0..block.len().saturating_sub(size) / 8).find_map(|i| parse(layout, at + 8 * i as u64, block.get(8 * i..)?))
-        })
+            for i in 0..block.len().saturating_sub(size) / 8 {
+                let found = block.get(8 * i..).and_then(|b| parse(layout, at + 8 * i as u64, b));
+                let off = |c: &Self| c.in_use.abs_diff(in_use);
+                if let Some(found) = found.filter(|f| best.is_none_or(|b| off(f) < off(&b))) {
+                    best = Some(found);
+                }
+            }
+            None::<()>
+        });
+        best.filter(|b| b.in_use.abs_diff(in_use) <= in_use / 8)
     }
 }
 

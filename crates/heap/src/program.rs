@@ -88,7 +88,7 @@ impl<'m> Runtime<'m> {
         let anchor = HeapAnchor::search(memory, &layout, data.clone())?;
         let goroutines = Goroutines::search(memory, &layout, data.clone());
         let buckets = Buckets::search(memory, &layout, data.clone());
-        let counts = RuntimeCounts::search(memory, &layout, data);
+        let counts = RuntimeCounts::search(memory, &layout, &anchor, data);
         Ok(Self { memory, types: RuntimeTypes::new(memory, layout, modules), anchor, goroutines, buckets, counts })
     }
 

@@ -10,6 +10,7 @@ groups! {
         lock: u32 = "lock",
         sweepgen: u32 = "sweepgen",
         allspans: u32 = "allspans",
+        pages_in_use: u32 = "pagesInUse",
         arenas: u32 = "arenas",
         heap_arenas: u32 = "heapArenas",
         central: Field = "central",
