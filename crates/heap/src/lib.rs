@@ -3,6 +3,7 @@
 //! Owns what is computed over the objects of a heap: their types, edges, roots, dominators, containers. Reads
 //! no files and opens no process: memory and the binary's metadata come from the floors below.
 
+mod allocated;
 mod code;
 mod container_rows;
 pub mod containers;
@@ -18,6 +19,7 @@ mod typing;
 mod variables;
 
 pub use code::CodeTypes;
+pub use overview::Wanted;
 pub use paths::{Names, ProgramNames};
 pub use pointers::{HeapView, ScanGaps};
 pub use program::{HeapError, HeapGraph, Runtime, Step};
