@@ -15,6 +15,13 @@ impl Fields<'_> {
         self.0.get(at as usize).copied().unwrap_or(0)
     }
 
+    /// Two bytes at an offset.
+    #[must_use]
+    pub fn u16(self, at: u32) -> u16 {
+        let at = at as usize;
+        self.0.get(at..at + 2).and_then(|b| b.try_into().ok()).map_or(0, u16::from_le_bytes)
+    }
+
     /// Four bytes at an offset.
     #[must_use]
     pub fn u32(self, at: u32) -> u32 {

@@ -8,6 +8,7 @@
 
 mod buckets;
 mod bytes;
+mod counts;
 mod data;
 mod error;
 mod goroutines;
@@ -18,6 +19,7 @@ mod specials;
 
 pub use buckets::{Bucket, Buckets};
 pub use bytes::Fields;
+pub use counts::RuntimeCounts;
 pub use error::RuntimeError;
 pub use goroutines::{Goroutine, Goroutines, Status};
 pub use heap_anchor::HeapAnchor;

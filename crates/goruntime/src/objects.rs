@@ -114,6 +114,8 @@ pub struct Objects {
     garbage: u64,
     garbage_bytes: u64,
     distrusted: u64,
+    uncounted: u64,
+    miscounted: u64,
 }
 
 impl Objects {
@@ -139,6 +141,8 @@ impl Objects {
             garbage: 0,
             garbage_bytes: 0,
             distrusted: spans.distrusted,
+            uncounted: 0,
+            miscounted: 0,
         };
         let mut bits = BitReader::default();
         let mut next_bit: u32 = 0;
@@ -243,10 +247,13 @@ impl Objects {
             first_bit,
             first_object: 0,
         });
+        self.uncounted +=
+            u64::from(span.alloc_count.saturating_sub(span.counted)).saturating_mul(span.elem_size).min(span.bytes);
         self.words.resize(((first_bit + span.slots) as usize).div_ceil(64), Word::default());
+        let mut free = 0;
         for slot in 0..span.slots {
             match bits.state(slot) {
-                SlotState::Free => {}
+                SlotState::Free => free += 1,
                 SlotState::Garbage => {
                     self.garbage += 1;
                     self.garbage_bytes += span.elem_size;
@@ -260,6 +267,7 @@ impl Objects {
                 }
             }
         }
+        self.miscounted += u64::from((span.slots - free).abs_diff(u32::from(span.alloc_count)));
         self.spans.push(span);
     }
 
@@ -454,6 +462,20 @@ impl Objects {
     #[must_use]
     pub const fn garbage(&self) -> (u64, u64) {
         (self.garbage, self.garbage_bytes)
+    }
+
+    /// Bytes of slots in use that the runtime's totals do not have yet: they were handed out of spans in the
+    /// caches of Ps.
+    #[must_use]
+    pub const fn uncounted_bytes(&self) -> u64 {
+        self.uncounted
+    }
+
+    /// Slots in use, garbage included, that a span's own count has too many or too few: 0, but for those
+    /// handed out or swept at this instant.
+    #[must_use]
+    pub const fn miscounted(&self) -> u64 {
+        self.miscounted
     }
 
     /// Spans that were left out because their fields contradict each other or could not be read.

@@ -13,6 +13,7 @@ mod overview;
 mod paths;
 mod pointers;
 mod program;
+mod retained_tree;
 mod roots;
 mod shapes;
 mod typing;

@@ -11,7 +11,7 @@ use crate::typing::Typer;
 use crate::variables::Variables;
 use gobinary::layout::{Layout, NoLayout};
 use gobinary::{BinaryError, Functions, Memory, ModuleData, RuntimeTypes, find_modules};
-use goruntime::{Buckets, Goroutines, HeapAnchor, Objects, RuntimeError, Spans, Specials};
+use goruntime::{Buckets, Goroutines, HeapAnchor, Objects, RuntimeCounts, RuntimeError, Spans, Specials};
 use std::cell::OnceCell;
 use std::ops::Range;
 use std::sync::Arc;
@@ -75,6 +75,8 @@ pub struct Runtime<'m> {
     pub goroutines: Result<Goroutines, RuntimeError>,
     /// Its heap profile.
     pub buckets: Buckets,
+    /// What it counts itself, where that was found.
+    pub counts: Option<RuntimeCounts>,
 }
 
 impl<'m> Runtime<'m> {
@@ -87,8 +89,9 @@ impl<'m> Runtime<'m> {
         let data = modules.first().map_or(0..0, data_of);
         let anchor = HeapAnchor::search(memory, &layout, data.clone())?;
         let goroutines = Goroutines::search(memory, &layout, data.clone());
-        let buckets = Buckets::search(memory, &layout, data);
-        Ok(Self { memory, types: RuntimeTypes::new(memory, layout, modules), anchor, goroutines, buckets })
+        let buckets = Buckets::search(memory, &layout, data.clone());
+        let counts = RuntimeCounts::search(memory, &layout, &anchor, data);
+        Ok(Self { memory, types: RuntimeTypes::new(memory, layout, modules), anchor, goroutines, buckets, counts })
     }
 
     /// The layout it is read with.

@@ -70,6 +70,20 @@ impl Shape {
         self.weight(types) > other.weight(types)
     }
 
+    /// The type of the map that it is a part of.
+    #[must_use]
+    pub const fn map_type(self) -> Option<TypeId> {
+        match self {
+            Self::MapHeader(t)
+            | Self::MapDirectory(t)
+            | Self::MapTable(t)
+            | Self::MapGroups(t)
+            | Self::MapBuckets(t)
+            | Self::MapExtra(t) => Some(t),
+            _ => None,
+        }
+    }
+
     /// What it is called: Go's name of the type, `[]T` for arrays, the runtime's name of its structures.
     #[must_use]
     pub fn name(self, types: &RuntimeTypes<'_>, function: impl Fn(u64) -> Option<String>) -> String {

@@ -30,7 +30,8 @@ const LIST_LEN: u64 = 40;
 
 /// What a shape is to a family of nodes.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Part {
+pub(crate) enum Part {
+    /// A node.
     Node,
     /// A slice or map between nodes.
     Between,
@@ -174,7 +175,7 @@ impl HeapGraph<'_> {
     }
 
     /// Family and part of each shape: a family is named by the type of its nodes.
-    fn families(&self) -> Vec<Option<(TypeId, Part)>> {
+    pub(crate) fn families(&self) -> Vec<Option<(TypeId, Part)>> {
         let types = &self.runtime.types;
         let mut nodes: FxHashMap<TypeId, ()> = FxHashMap::default();
         for number in 0..self.shapes.len() as u32 {

@@ -17,6 +17,7 @@ mod values;
 mod walk;
 
 pub use keys::MAX_SHAPES;
+pub(crate) use links::Part;
 pub use maps::{MapFacts, map_facts};
 pub use model::{HeapKeys as KeySample, HeapNote as Note};
 pub use texts::{DuplicateText, Duplicates};

@@ -393,6 +393,13 @@ impl ChildrenIndex<'_> {
         &self.children[at(number)..at(number + 1)]
     }
 
+    /// Calls `f` with the nodes whose immediate dominator is `node` and what they retain, in no order.
+    pub fn for_each(&self, node: u32, mut f: impl FnMut(u32, u64)) {
+        let numbers = self.tree.number(node).map_or(&[][..], |i| self.numbers(i));
+        numbers.iter().for_each(|&i| f(self.tree.node(i), self.tree.retained.get(i)));
+        self.tree.for_each_hanging_on(node, |w| f(w, (self.tree.size)(w)));
+    }
+
     /// How many nodes have `node` as their immediate dominator.
     #[must_use]
     pub fn count(&self, node: u32) -> usize {
