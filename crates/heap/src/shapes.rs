@@ -138,6 +138,34 @@ impl Shapes {
         Self { table: vec![Shape::Unknown], index, recent: [(Shape::Unknown, 0); 64], of, far: FxHashMap::default() }
     }
 
+    /// The shapes that there are, by number.
+    pub(crate) fn table(&self) -> &[Shape] {
+        &self.table
+    }
+
+    /// The number of each object's shape, as far as it has 16 bits.
+    pub(crate) fn short_numbers(&self) -> &[u16] {
+        &self.of
+    }
+
+    /// The other numbers.
+    pub(crate) fn far_numbers(&self) -> impl Iterator<Item = (ObjectId, u32)> + '_ {
+        self.far.iter().map(|(object, number)| (*object, *number))
+    }
+
+    /// Of the same parts; none if a number has no shape.
+    pub(crate) fn restore(table: Vec<Shape>, of: Array<u16>, far: &[[u32; 2]]) -> Option<Self> {
+        let count = table.len();
+        let is_known = |number: u32| (number as usize) < count;
+        let fits = of.iter().all(|&n| n == FAR || is_known(u32::from(n))) && far.iter().all(|f| is_known(f[1]));
+        if !fits || table.first() != Some(&Shape::Unknown) {
+            return None;
+        }
+        let index = table.iter().copied().zip(0..).collect();
+        let far = far.iter().map(|f| (f[0], f[1])).collect();
+        Some(Self { table, index, recent: [(Shape::Unknown, 0); 64], of, far })
+    }
+
     /// What an object is.
     #[inline]
     #[must_use]

@@ -30,7 +30,7 @@ pub struct DominatorTree {
     pub(super) hanging: Bits,
     hanging_count: u32,
     /// Of each object that hangs the number of what it hangs on, by its place among those that hang.
-    holders: Array<u32>,
+    pub(super) holders: Array<u32>,
     /// Nodes of groups begin here; the root is the last.
     pub(super) objects: u32,
     places: u32,
@@ -83,9 +83,24 @@ impl DominatorTree {
         });
         retained.sum_up(&tree.dominator[..reached as usize]);
         tree.name_nodes(|f| places.for_each_node(f));
-        let (objects, count, root) = (edges.placed().bound(), places.objects, places.root);
-        let hanging_count = hanging.count();
-        Ok(DominatorTree {
+        let above = (places.objects, places.root);
+        Ok(Self::assemble(edges, roots, size, tree, retained, hanging, holders, above))
+    }
+
+    /// Puts together what was computed or read. `above` are the place of the first group and of the root.
+    #[expect(clippy::too_many_arguments, reason = "the parts of one value")]
+    pub(super) fn assemble(
+        edges: Arc<Edges>,
+        roots: Arc<Roots>,
+        size: SizeOf,
+        tree: Dominators,
+        retained: Sizes,
+        hanging: Bits,
+        holders: Array<u32>,
+        above: (u32, u32),
+    ) -> Self {
+        let (hanging_count, objects) = (hanging.count(), edges.placed().bound());
+        DominatorTree {
             tree,
             retained,
             size,
@@ -93,11 +108,11 @@ impl DominatorTree {
             hanging_count,
             holders,
             objects,
-            places: count,
-            root,
+            places: above.0,
+            root: above.1,
             edges,
             roots,
-        })
+        }
     }
 
     pub(super) fn places(&self) -> Places<'_> {
