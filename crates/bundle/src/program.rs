@@ -1,0 +1,184 @@
+//! A program's memory, opened, and its heap read from there: a process by one of three ways, or a core
+//! file. The one place that joins memory, executable and object graph; what is made of the graph is the
+//! caller's. Writes nothing.
+
+use gobinary::layout::{Arch, Layout, NoLayout};
+use gobinary::{BinaryError, Cached, DebugInfo, Functions, GoBinary, Memory, ModuleTables};
+use heap::{HeapError, HeapGraph, ProgramNames, Runtime, Step};
+use model::Bytes;
+use std::path::{Path, PathBuf};
+use target::memory::{Copied, CoreFile, CoreOptions, LiveMemory, MemoryError, Pause, Snapshot};
+use target::memory::{SnapshotOptions, SnapshotPlan, ThreadRegisters};
+use target::{Process, TargetError};
+
+/// Most bytes that [`ProgramMemory::copy`] copies.
+const MOST_COPIED: Bytes = Bytes(64 << 30);
+
+/// Why a program's heap could not be read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ProgramError {
+    /// The process cannot be looked at.
+    #[error(transparent)]
+    Target(#[from] TargetError),
+    /// Its memory cannot be had, or the core file not be read.
+    #[error(transparent)]
+    Memory(#[from] MemoryError),
+    /// The executable is none that Go made, or is damaged.
+    #[error(transparent)]
+    Binary(#[from] BinaryError),
+    /// No layout for its Go release.
+    #[error(transparent)]
+    Layout(#[from] NoLayout),
+    /// The heap cannot be read.
+    #[error(transparent)]
+    Heap(#[from] HeapError),
+    /// A core file without its executable.
+    #[error("{}: its executable was not found", .0.display())]
+    NoExecutable(PathBuf),
+    /// Neither amd64 nor arm64.
+    #[error("the program's processor is not known: amd64 and arm64 are")]
+    Processor,
+}
+
+impl ProgramError {
+    /// What to do about it; empty when there is nothing to say.
+    #[must_use]
+    pub const fn hint(&self) -> &'static str {
+        match self {
+            Self::NoExecutable(_) => "core files leave out code and types: name the executable with --exe",
+            _ => "",
+        }
+    }
+}
+
+/// A program's heap, read.
+pub struct ProgramHeap<'a> {
+    /// The object graph.
+    pub graph: &'a HeapGraph<'a>,
+    /// What the program's functions and variables are called.
+    pub names: &'a ProgramNames<'a>,
+    /// Go's version as the build information has it.
+    pub version: &'a str,
+    /// What the core file or the debug information lacks.
+    pub notes: &'a [String],
+}
+
+/// A program's memory, opened. A snapshot lives as long as this.
+pub struct ProgramMemory {
+    memory: Box<dyn Memory>,
+    /// How it is read: `a snapshot`, `a copy`, `the running process`, `a core file`.
+    pub source: &'static str,
+    /// How long the program stood still.
+    pub pause: Option<Pause>,
+    /// What was read: a name and pid, the path of a core file.
+    pub target: String,
+    /// What the core file lacks.
+    notes: Vec<String>,
+    /// The bytes do not change while they are read.
+    frozen: bool,
+    exe: Vec<u8>,
+    arch: Option<Arch>,
+}
+
+impl ProgramMemory {
+    /// A core file; `exe` is its executable where the core file does not find it by itself.
+    ///
+    /// # Errors
+    /// When the core file cannot be read, or there is no executable.
+    pub fn core(path: &Path, exe: Option<&Path>) -> Result<Self, ProgramError> {
+        let options = CoreOptions { executable: exe.map(Path::to_owned), ..CoreOptions::default() };
+        let core = CoreFile::open_with(path, &options)?;
+        let exe = core.executable_bytes().map(<[u8]>::to_vec);
+        Ok(Self {
+            exe: exe.ok_or_else(|| ProgramError::NoExecutable(path.to_owned()))?,
+            notes: core.gaps().iter().map(ToString::to_string).collect(),
+            arch: Some(core.arch()),
+            memory: Box::new(core),
+            source: "a core file",
+            pause: None,
+            target: path.display().to_string(),
+            frozen: true,
+        })
+    }
+
+    /// A copy-on-write snapshot of a process, as planned by [`Snapshot::plan`].
+    ///
+    /// # Errors
+    /// When it may not be traced, or there is too little memory for it.
+    pub fn snapshot(process: &Process, plan: &SnapshotPlan) -> Result<Self, ProgramError> {
+        let exe = process.exe()?;
+        let snapshot = Snapshot::fork(process, plan, &SnapshotOptions::default())?;
+        let pause = snapshot.pause();
+        Ok(Self::process(process, exe, Box::new(snapshot), "a snapshot", Some(pause)))
+    }
+
+    /// A copy of a process's memory, made while it stands still.
+    ///
+    /// # Errors
+    /// When it may not be traced, or is too large.
+    pub fn copy(process: &Process) -> Result<Self, ProgramError> {
+        let exe = process.exe()?;
+        let readable = |live: &LiveMemory, _: &[ThreadRegisters]| {
+            live.regions().iter().filter(|r| r.readable).map(|r| r.start..r.end).collect()
+        };
+        let copied = Copied::of(process, MOST_COPIED, readable)?;
+        let pause = copied.pause();
+        Ok(Self::process(process, exe, Box::new(copied), "a copy", Some(pause)))
+    }
+
+    /// A process that runs on: what changes meanwhile may be seen half-way.
+    ///
+    /// # Errors
+    /// When its memory may not be read.
+    pub fn running(process: &Process) -> Result<Self, ProgramError> {
+        let exe = process.exe()?;
+        let live = LiveMemory::open(process)?;
+        Ok(Self::process(process, exe, Box::new(live), "the running process", None))
+    }
+
+    fn process(
+        process: &Process,
+        exe: Vec<u8>,
+        memory: Box<dyn Memory>,
+        source: &'static str,
+        pause: Option<Pause>,
+    ) -> Self {
+        let target = format!("{} (pid {})", process.name(), process.pid());
+        Self { memory, source, frozen: pause.is_some(), pause, target, notes: Vec::new(), exe, arch: None }
+    }
+
+    /// Reads the heap and hands it to `then`. `step` is told what is being done.
+    ///
+    /// # Errors
+    /// When the executable, the runtime's structures or the heap cannot be read.
+    pub fn graph<T>(
+        &self,
+        step: &mut dyn FnMut(Step),
+        then: impl FnOnce(&ProgramHeap<'_>) -> T,
+    ) -> Result<T, ProgramError> {
+        let binary = GoBinary::parse(&self.exe)?;
+        let version = binary.build_info()?.go_version_text;
+        let arch = self.arch.or_else(|| binary.arch()).ok_or(ProgramError::Processor)?;
+        step(Step::Anchors);
+        // What runs on while it is read must not be remembered.
+        let cached = Cached::new(&*self.memory);
+        let memory: &dyn Memory = if self.frozen { &cached } else { &*self.memory };
+        let runtime = Runtime::find(memory, Layout::lookup(&version, arch)?)?;
+        let modules = runtime.types.modules();
+        let tables: Vec<_> = modules.iter().filter_map(|m| ModuleTables::read(memory, m.into()).ok()).collect();
+        let functions: Vec<Functions<'_>> = tables.iter().filter_map(|t| t.functions().ok()).collect();
+        let text = binary.pclntab().ok().and_then(|t| t.functions().next()).map_or(0, |f| f.0);
+        let first = functions.first().and_then(|f| f.func_at(modules.first()?.minpc)).map(|f| f.entry());
+        let bias = first.map_or(0, |entry| entry.wrapping_sub(text));
+        let mut notes = self.notes.clone();
+        let sections = binary.dwarf().unwrap_or_else(|e| {
+            notes.push(format!("{e}; the types of variables are not known"));
+            None
+        });
+        let debug = sections.as_ref().map(|s| DebugInfo::read(s, bias));
+        let names = ProgramNames { functions, variables: binary.variables(), debug, bias };
+        let graph = HeapGraph::read(&runtime, &names, &names.functions, step)?;
+        Ok(then(&ProgramHeap { graph: &graph, names: &names, version: &version, notes: &notes }))
+    }
+}
