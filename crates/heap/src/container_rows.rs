@@ -15,7 +15,7 @@ impl HeapGraph<'_> {
         &self,
         names: &dyn Names,
         rows: usize,
-        options: &ContainerOptions<'_>,
+        options: &ContainerOptions,
     ) -> Result<HeapContainers, GraphError> {
         let Containers { mut list, mut groups, duplicates } = self.containers(names, options);
         list.sort_by_key(|f| (std::cmp::Reverse(f.waste.max(f.retained)), f.address));

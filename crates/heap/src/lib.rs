@@ -23,4 +23,4 @@ pub use pointers::{HeapView, ScanGaps};
 pub use program::{HeapError, HeapGraph, Runtime, Step};
 pub use roots::{RootGroup, RootSet};
 pub use shapes::{Shape, Shapes};
-pub use typing::{Typer, TypingStats, typing_stats};
+pub use typing::{Typed, Typer, TypingStats, typing_stats};

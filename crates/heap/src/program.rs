@@ -7,10 +7,10 @@ use crate::paths::Names;
 use crate::pointers::{HeapView, ScanGaps};
 use crate::roots::RootSet;
 use crate::shapes::Shapes;
-use crate::typing::Typer;
+use crate::typing::{Typed, Typer};
 use crate::variables::Variables;
 use gobinary::layout::{Layout, NoLayout};
-use gobinary::{BinaryError, Functions, Memory, ModuleData, RuntimeTypes, find_modules};
+use gobinary::{BinaryError, Functions, Memory, ModuleData, RuntimeTypes, TypedPlace, find_modules};
 use goruntime::{Buckets, Goroutines, HeapAnchor, Objects, RuntimeError, Spans, Specials};
 use std::ops::Range;
 
@@ -121,6 +121,8 @@ pub struct HeapGraph<'r> {
     pub gaps: ScanGaps,
     /// Bytes of spans that the runtime manages by hand.
     pub manual_bytes: u64,
+    /// Variables of the program whose types are known.
+    pub(crate) places: Vec<TypedPlace>,
 }
 
 impl<'r> HeapGraph<'r> {
@@ -142,7 +144,7 @@ impl<'r> HeapGraph<'r> {
         let specials = Specials::read(memory, layout, &objects);
         let none = Goroutines { list: Vec::new(), dead: 0, dead_stack_bytes: 0, distrusted: 0 };
         let goroutines = runtime.goroutines.as_ref().unwrap_or(&none);
-        let (shapes, edges, roots, gaps) = {
+        let (typed, edges, roots, gaps) = {
             let view = HeapView { memory, types: &runtime.types, anchor: &runtime.anchor, objects: &objects };
             step(Step::Edges);
             let (edges, gaps) = view.edges()?;
@@ -162,7 +164,8 @@ impl<'r> HeapGraph<'r> {
             let graph = Rooted::new(&edges, &roots.roots)?;
             DominatorTree::new(&graph, |node| objects.size(node).unwrap_or(0))
         };
-        Ok(Self { runtime, objects, specials, shapes, edges, roots, tree, gaps, manual_bytes })
+        let Typed { shapes, places } = typed;
+        Ok(Self { runtime, objects, specials, shapes, edges, roots, tree, gaps, manual_bytes, places })
     }
 
     /// The heap as readers of single objects want it.

@@ -38,6 +38,15 @@ pub struct TypingStats {
     pub all: (u64, u64),
 }
 
+/// What came of it.
+#[derive(Debug)]
+pub struct Typed {
+    /// What each object is.
+    pub shapes: Shapes,
+    /// Variables of the program whose types are known.
+    pub places: Vec<TypedPlace>,
+}
+
 /// Spreads types over the objects of a heap.
 pub struct Typer<'a> {
     heap: HeapView<'a>,
@@ -125,7 +134,7 @@ impl<'a> Typer<'a> {
 
     /// Types all that can be typed.
     #[must_use]
-    pub fn run(mut self, goroutines: &Goroutines, specials: &Specials) -> Shapes {
+    pub fn run(mut self, goroutines: &Goroutines, specials: &Specials) -> Typed {
         for goroutine in &goroutines.list {
             self.propose(goroutine.address, Shape::Goroutine);
         }
@@ -159,7 +168,11 @@ impl<'a> Typer<'a> {
             self.unsure = false;
             self.spread();
         }
-        self.shapes
+        let places = match self.variables {
+            Some(variables) => variables.globals.clone(),
+            None => self.places_by_code(),
+        };
+        Typed { shapes: self.shapes, places }
     }
 
     /// Types that the runtime wrote: in front of objects, in spans of one object.

@@ -175,8 +175,8 @@ fn one(w: &Work<'_>, dir: &Path) -> Result<Cell> {
     let scale = SCALES.iter().find(|s| s.0 == name).map(|s| s.1);
     let arguments: Vec<&str> = scale.map(|s| vec!["-scale", s]).unwrap_or_default();
     let running = w.program.start(&binary, &arguments)?;
-    let judged =
-        read::read(&running, &binary, w.way, dir, |graph, names| judge(graph, names, running.truth(), w.form))?;
+    let look = |heap: &bundle::ProgramHeap<'_>| judge(heap.graph, heap.names, running.truth(), w.form);
+    let judged = read::read(&running, &binary, w.way, dir, look)?;
     running.stop()?;
     let seconds = since.elapsed().as_secs_f64();
     Ok(Cell { program: name.to_owned(), go: w.go.0.clone(), form: w.form, way: w.way, judged, seconds })

@@ -19,7 +19,6 @@ mod walk;
 pub use keys::{KeySample, MAX_SHAPES};
 pub use maps::{MapFacts, map_facts};
 pub use texts::{DuplicateText, Duplicates};
-pub use walk::TypedGlobal;
 
 use crate::paths::Names;
 use crate::program::HeapGraph;
@@ -188,18 +187,16 @@ pub struct ContainerGroup {
 
 /// What is wanted.
 #[derive(Clone, Copy, Debug)]
-pub struct ContainerOptions<'a> {
+pub struct ContainerOptions {
     /// Most single containers of each kind by what they retain, and as many by waste.
     pub most: usize,
     /// Keys and texts are shown as they are.
     pub show_keys: bool,
-    /// Variables whose types are known.
-    pub globals: &'a [TypedGlobal],
 }
 
-impl Default for ContainerOptions<'_> {
+impl Default for ContainerOptions {
     fn default() -> Self {
-        Self { most: 64, show_keys: false, globals: &[] }
+        Self { most: 64, show_keys: false }
     }
 }
 
@@ -306,7 +303,7 @@ impl HeapGraph<'_> {
     }
 
     /// Samples the keys of the maps that are listed.
-    fn sample_keys(&self, list: &mut [ContainerFacts], options: &ContainerOptions<'_>) {
+    fn sample_keys(&self, list: &mut [ContainerFacts], options: &ContainerOptions) {
         for facts in list.iter_mut().filter(|f| f.kind == ContainerKind::Map) {
             if let Some(Shape::MapHeader(typ)) = facts.object.map(|o| self.shapes.of(o)) {
                 let sampled = keys::of_map(&self.view(), typ, facts.address);
@@ -318,10 +315,9 @@ impl HeapGraph<'_> {
     /// Finds and measures the containers. Goes over the typed objects a few times, in parallel where it reads
     /// their bytes.
     #[must_use]
-    pub fn containers(&self, names: &dyn Names, options: &ContainerOptions<'_>) -> Containers {
+    pub fn containers(&self, names: &dyn Names, options: &ContainerOptions) -> Containers {
         let mut collector = Collector { most: options.most, ..Collector::default() };
-        let places = names.debug().map(|d| d.global_places(&self.runtime.types)).unwrap_or_default();
-        let seen = walk::walk(self, options.globals, &places);
+        let seen = walk::walk(self, &self.places);
         self.maps_into(&mut collector);
         self.slices_into(&mut collector, &seen);
         self.links_into(&mut collector);

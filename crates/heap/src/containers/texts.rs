@@ -45,7 +45,7 @@ pub struct Duplicates {
 pub(super) fn duplicates(
     graph: &HeapGraph<'_>,
     mut texts: Vec<TextRecord>,
-    options: &ContainerOptions<'_>,
+    options: &ContainerOptions,
 ) -> Duplicates {
     texts.par_sort_unstable();
     let mut found = Duplicates { objects: texts.len() as u64, ..Duplicates::default() };

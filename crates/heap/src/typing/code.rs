@@ -5,7 +5,7 @@ use super::{Typer, WINDOW};
 use crate::code::{CodeTypes, Exact};
 use crate::shapes::Shape;
 use gobinary::types::{Detail, PointerKind};
-use gobinary::{RuntimeTypes, TypeId};
+use gobinary::{Contents, RuntimeTypes, TypeId, TypedPlace};
 use goruntime::{Found, PointerBits};
 use rustc_hash::FxHashMap;
 
@@ -30,6 +30,17 @@ impl Typer<'_> {
             self.seed(&mut exact, seed.kind, [word(0), 0, 0]);
         }
         self.closures(&mut exact, code);
+    }
+
+    /// The variables of which the code tells what they are, or what is typed leads to.
+    pub(super) fn places_by_code(&self) -> Vec<TypedPlace> {
+        let values = self.statics.iter().map(|&(address, typ)| {
+            let contents = Contents::Values { typ, count: 1 };
+            TypedPlace { address, contents }
+        });
+        let words = self.code.into_iter().flat_map(|c| &c.facts.variables);
+        let words = words.map(|(&address, &kind)| TypedPlace { address, contents: Contents::Pointer(kind) });
+        values.chain(words).collect()
     }
 
     /// Takes over what a word says of its target where the target's size and pointer bits agree.
