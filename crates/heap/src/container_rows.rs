@@ -100,6 +100,7 @@ fn note(note: &Note) -> String {
         Note::Closing => "circular".to_owned(),
         Note::Doubly => "doubly linked".to_owned(),
         Note::Victims(n) => format!("{n} of them in the victim cache"),
+        Note::Connections { idle, busy } => format!("{idle} idle, {busy} busy or not read to the end"),
         Note::Misses { misses, deleted } => format!("{misses} misses, {deleted} deleted entries kept"),
         Note::Keys(sample) => keys(sample),
         Note::Damaged => "contradicts itself in places".to_owned(),

@@ -3,6 +3,7 @@
 //! Owns what is computed over the objects of a heap: their types, edges, roots, dominators, containers. Reads
 //! no files and opens no process: memory and the binary's metadata come from the floors below.
 
+mod clock;
 mod code;
 mod container_rows;
 pub mod containers;
@@ -16,6 +17,7 @@ mod roots;
 mod shapes;
 mod typing;
 mod variables;
+mod wrappers;
 
 pub use code::CodeTypes;
 pub use paths::{Names, ProgramNames};

@@ -243,7 +243,7 @@ impl HeapGraph<'_> {
         let mut groups: BTreeMap<(String, String), HeapGoroutines> = BTreeMap::new();
         let list = self.runtime.goroutines.as_ref().map(|g| g.list.as_slice()).unwrap_or_default();
         for (i, g) in list.iter().enumerate() {
-            let function = names.function(g.start).unwrap_or_else(|| format!("{:#x}", g.start));
+            let function = self.goroutine_function(g, names).unwrap_or_else(|| format!("{:#x}", g.start));
             let state = state(g);
             let row = groups.entry((function.clone(), state.clone())).or_insert(HeapGoroutines {
                 function,
@@ -267,7 +267,7 @@ fn kind_of(group: RootGroup) -> &'static str {
     match group {
         RootGroup::Global { .. } => "global",
         RootGroup::Goroutine { .. } => "goroutine",
-        RootGroup::Finalizers => "finalizer",
+        RootGroup::Finalizers | RootGroup::FinalizerQueue => "finalizer",
         RootGroup::Cleanups => "cleanup",
         RootGroup::WeakHandles => "weak",
     }

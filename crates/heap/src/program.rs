@@ -9,9 +9,11 @@ use crate::roots::RootSet;
 use crate::shapes::Shapes;
 use crate::typing::{Typed, Typer};
 use crate::variables::Variables;
+use crate::wrappers::wrapped;
 use gobinary::layout::{Layout, NoLayout};
 use gobinary::{BinaryError, Functions, Memory, ModuleData, RuntimeTypes, TypedPlace, find_modules};
-use goruntime::{Buckets, Goroutines, HeapAnchor, Objects, RuntimeError, Spans, Specials};
+use goruntime::{Buckets, Goroutines, HeapAnchor, Objects, QueuedFinalizer, RuntimeError, Spans, Specials};
+use rustc_hash::FxHashMap;
 use std::ops::Range;
 
 /// Why a heap could not be read.
@@ -109,6 +111,8 @@ pub struct HeapGraph<'r> {
     pub objects: Objects,
     /// Special records of objects.
     pub specials: Specials,
+    /// Finalizers that are to be called.
+    pub queued: Vec<QueuedFinalizer>,
     /// What the objects are.
     pub shapes: Shapes,
     /// Pointers between objects.
@@ -123,6 +127,8 @@ pub struct HeapGraph<'r> {
     pub manual_bytes: u64,
     /// Variables of the program whose types are known.
     pub(crate) places: Vec<TypedPlace>,
+    /// What the wrappers call in which goroutines start.
+    pub(crate) wrapped: FxHashMap<u64, String>,
 }
 
 impl<'r> HeapGraph<'r> {
@@ -142,13 +148,16 @@ impl<'r> HeapGraph<'r> {
         let manual_bytes = spans.manual_bytes;
         let objects = Objects::read(memory, spans);
         let specials = Specials::read(memory, layout, &objects);
+        let data = runtime.types.modules().first().map_or(0..0, data_of);
+        let queued = goruntime::queued_finalizers(memory, layout, &data, &objects);
         let none = Goroutines { list: Vec::new(), dead: 0, dead_stack_bytes: 0, distrusted: 0 };
         let goroutines = runtime.goroutines.as_ref().unwrap_or(&none);
+        let wrapped = wrapped(memory, layout.arch, goroutines, functions);
         let (typed, edges, roots, gaps) = {
             let view = HeapView { memory, types: &runtime.types, anchor: &runtime.anchor, objects: &objects };
             step(Step::Edges);
             let (edges, gaps) = view.edges()?;
-            let roots = RootSet::read(&view, goroutines, &specials, functions);
+            let roots = RootSet::read(&view, goroutines, &specials, &queued, functions);
             step(Step::Types);
             let is_entry = |pc| names.is_function_start(pc);
             let code = CodeTypes::read(&view, functions, goroutines, &specials, &runtime.buckets);
@@ -157,7 +166,7 @@ impl<'r> HeapGraph<'r> {
             if let (Some(debug), Some(variables)) = (names.debug(), &variables) {
                 typer = typer.with_debug(debug, variables);
             }
-            (typer.run(goroutines, &specials), edges, roots, gaps)
+            (typer.run(goroutines, &specials, &queued), edges, roots, gaps)
         };
         step(Step::Dominators);
         let tree = {
@@ -165,7 +174,7 @@ impl<'r> HeapGraph<'r> {
             DominatorTree::new(&graph, |node| objects.size(node).unwrap_or(0))
         };
         let Typed { shapes, places } = typed;
-        Ok(Self { runtime, objects, specials, shapes, edges, roots, tree, gaps, manual_bytes, places })
+        Ok(Self { runtime, objects, specials, queued, shapes, edges, roots, tree, gaps, manual_bytes, places, wrapped })
     }
 
     /// The heap as readers of single objects want it.

@@ -34,6 +34,12 @@ pub enum Shape {
     Closure(u64),
     /// A goroutine's descriptor (`runtime.g`).
     Goroutine,
+    /// The record of a goroutine that waits on a channel (`runtime.sudog`).
+    WaitRecord,
+    /// A timer of the runtime's own (`runtime.timer`).
+    Timer,
+    /// What weak pointers to an object share (`src/runtime/mheap.go`, `getOrAddWeakHandle`).
+    WeakHandle,
 }
 
 /// Bytes that a shape explains of an object of `len` bytes: what decides between two of them.
@@ -76,6 +82,9 @@ impl Shape {
                 None => format!("closure at {code:#x}"),
             },
             Self::Goroutine => "runtime.g".to_owned(),
+            Self::WaitRecord => "runtime.sudog".to_owned(),
+            Self::Timer => "runtime.timer".to_owned(),
+            Self::WeakHandle => "weak handle".to_owned(),
         }
     }
 }

@@ -68,6 +68,8 @@ impl Holder {
 /// The ways are the same, what is behind the container's own place (the array of a buffer) left out.
 fn same_way(ours: &str, wanted: &str, truth: &HeapContainer) -> bool {
     let inside = truth.address == 0 || truth.address == truth.root;
+    // What a `reflect.Value` holds is held by its second field.
+    let ours = ours.strip_suffix(".ptr").unwrap_or(ours);
     ours == wanted || (inside && ours.starts_with(wanted))
 }
 

@@ -17,6 +17,8 @@ const TYPED: f64 = 0.995;
 const TYPED_STRIPPED: f64 = 0.9;
 /// Containers of each kind that are listed: all of them.
 const ALL: usize = 1 << 22;
+/// Arrays of slices and strings from this size on are listed one by one.
+const LISTED: u64 = 1024;
 
 /// What came of one program.
 #[derive(Debug, Default)]
@@ -142,6 +144,9 @@ impl Judge<'_, '_> {
     /// One that has its own line among the containers.
     fn listed(&self, truth: &HeapContainer) -> Vec<String> {
         let Some(ours) = self.find(truth) else {
+            if truth.type_name.starts_with("[]") && truth.struct_bytes < LISTED {
+                return self.small_slice(truth);
+            }
             let place = self.graph.objects.find(self.place(truth));
             let shape = place.map_or(Shape::Unknown, |f| self.graph.shapes.of(f.object));
             return vec![format!("not found ({})", shape.name(&self.graph.runtime.types, |a| self.names.function(a)))];
@@ -161,9 +166,24 @@ impl Judge<'_, '_> {
             misses.push(differs("retained", ours.retained, truth.retained_bytes));
         }
         misses.extend(self.waste(ours, truth));
+        misses.extend(connections(ours, truth));
         misses.extend(self.map_shape(ours, truth));
-        if let Some(object) = ours.object.or_else(|| self.object_of(truth)) {
+        if let Some(object) = self.object_of(truth).or(ours.object) {
             misses.extend(self.holder(object, truth));
+        }
+        misses
+    }
+
+    /// An array that is too small for a line of its own.
+    fn small_slice(&self, truth: &HeapContainer) -> Vec<String> {
+        let Some(object) = self.object_of(truth) else { return vec!["no object".to_owned()] };
+        let retained = self.graph.tree.retained(object);
+        let mut misses: Vec<String> = self.holder(object, truth).into_iter().collect();
+        if !matches!(self.graph.shapes.of(object), Shape::Array(_)) {
+            misses.push("not an array".to_owned());
+        }
+        if !truth.retained_approx && !near(retained, truth.retained_bytes) {
+            misses.push(differs("retained", retained, truth.retained_bytes));
         }
         misses
     }
@@ -266,7 +286,7 @@ impl Judge<'_, '_> {
             .list
             .iter()
             .enumerate()
-            .filter(|(_, g)| self.names.function(g.start).as_deref() == Some(function))
+            .filter(|(_, g)| self.graph.goroutine_function(g, self.names).as_deref() == Some(function))
             .map(|(i, _)| i as u32)
             .collect();
         let mut misses = Vec::new();
@@ -297,7 +317,8 @@ impl Judge<'_, '_> {
 
     /// Objects whose finalizer is to run.
     fn finalizers(&self, truth: &HeapContainer) -> Vec<String> {
-        vec![format!("not told, truth {}", truth.entries)]
+        let ours = self.graph.queued.len() as u64;
+        if ours == truth.entries { Vec::new() } else { vec![differs("queued", ours, truth.entries)] }
     }
 
     fn holder(&self, object: u32, truth: &HeapContainer) -> Option<String> {
@@ -329,6 +350,16 @@ impl Judge<'_, '_> {
     }
 }
 
+/// Connections are idle, or there are bodies that nobody closed.
+fn connections(ours: &ContainerFacts, truth: &HeapContainer) -> Option<String> {
+    let told = ours.notes.iter().find_map(|n| match n {
+        Note::Connections { idle, .. } => Some(*idle),
+        _ => None,
+    })?;
+    let idle = if truth.rules.iter().any(|r| r == "unclosed-body") { 0 } else { truth.entries };
+    (told != idle).then(|| differs("idle connections", told, idle))
+}
+
 /// Kinds of which the program and we count the same objects.
 fn has_own_bytes(kind: &str) -> bool {
     matches!(kind, "map" | "list" | "tree" | "chan" | "sync.Map" | "context" | "slice")
@@ -347,6 +378,7 @@ fn kind_of(truth: &HeapContainer) -> Option<ContainerKind> {
         "buffer" => ContainerKind::Buffer,
         "bigint" => ContainerKind::BigInt,
         "context" => ContainerKind::Context,
+        "http" => ContainerKind::Http,
         _ => return None,
     })
 }

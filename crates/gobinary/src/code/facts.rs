@@ -4,7 +4,7 @@
 use super::flow::Watch;
 use super::signature::{Callee, registers};
 use super::state::{State, Value};
-use super::{Program, op::Step};
+use super::{Program, Returned, op::Step};
 use crate::TypeId;
 use crate::types::{Detail, PointerKind};
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -30,14 +30,20 @@ pub struct CodeFacts {
 }
 
 /// Sightings of one word.
-#[derive(Clone, Copy, Debug, Default)]
-struct Seen {
-    kind: Option<PointerKind>,
+#[derive(Clone, Copy, Debug)]
+struct Seen<T = PointerKind> {
+    kind: Option<T>,
     differ: bool,
 }
 
-impl Seen {
-    fn add(&mut self, kind: PointerKind) {
+impl<T> Default for Seen<T> {
+    fn default() -> Self {
+        Self { kind: None, differ: false }
+    }
+}
+
+impl<T: Copy + PartialEq> Seen<T> {
+    fn add(&mut self, kind: T) {
         match self.kind {
             None => self.kind = Some(kind),
             Some(known) if known == kind => {}
@@ -52,7 +58,7 @@ impl Seen {
         }
     }
 
-    fn agreed(self) -> Option<PointerKind> {
+    fn agreed(self) -> Option<T> {
         self.kind.filter(|_| !self.differ)
     }
 }
@@ -64,11 +70,13 @@ pub struct Sightings {
     closures: FxHashMap<u64, Seen>,
     stored: FxHashMap<u64, Seen>,
     used: FxHashMap<u64, Seen>,
+    /// Into what words of the program's variables point, by code that adds to a pointer before it writes it.
+    inside: FxHashMap<u64, Seen>,
     values: FxHashSet<(u64, TypeId)>,
     /// Variables whose word was copied to another one.
     copied: FxHashSet<(u64, u64)>,
     /// What functions return first.
-    returned: FxHashMap<u64, Seen>,
+    returned: FxHashMap<u64, Seen<Returned>>,
     /// Words into which a type or interface table was written: the next word is no plain pointer.
     interfaces: FxHashSet<u64>,
     functions: (u64, u64),
@@ -86,20 +94,23 @@ impl Sightings {
             (&mut self.closures, other.closures),
             (&mut self.stored, other.stored),
             (&mut self.used, other.used),
-            (&mut self.returned, other.returned),
+            (&mut self.inside, other.inside),
         ] {
             for (at, seen) in from {
                 to.entry(at).or_default().merge(seen);
             }
+        }
+        for (at, seen) in other.returned {
+            self.returned.entry(at).or_default().merge(seen);
         }
         self.functions = (self.functions.0 + other.functions.0, self.functions.1 + other.functions.1);
         self
     }
 
     /// What functions return in their first register, by the functions' addresses: pointers that are of
-    /// one kind wherever they return.
+    /// one kind wherever they return, or what they were called with.
     #[must_use]
-    pub fn returned(&self) -> FxHashMap<u64, PointerKind> {
+    pub fn returned(&self) -> FxHashMap<u64, Returned> {
         self.returned.iter().filter_map(|(&entry, seen)| Some((entry, seen.agreed()?))).collect()
     }
 
@@ -116,6 +127,11 @@ impl Sightings {
             match stored.agreed() {
                 Some(kind) => drop(variables.insert(at, kind)),
                 None => drop(variables.remove(&at)),
+            }
+        }
+        for (&at, inside) in &self.inside {
+            if let Some(kind) = inside.agreed().filter(|_| !self.stored.contains_key(&at)) {
+                variables.entry(at).or_insert(kind);
             }
         }
         for _ in 0..MOST_COPIES {
@@ -204,7 +220,8 @@ impl Watch for Collect<'_, '_, '_> {
         let first = registers(self.program.arch()).first().copied().unwrap_or_default();
         let seen = self.seen.returned.entry(self.entry).or_default();
         match state.map(|s| s.get(first)) {
-            Some(Value::Pointer { kind, .. }) => seen.add(kind),
+            Some(Value::Pointer { kind, .. }) => seen.add(Returned::Kind(kind)),
+            Some(Value::Argument(n)) => seen.add(Returned::Argument(n)),
             // Nil is a pointer of every kind.
             Some(Value::Constant(0)) => {}
             _ => seen.differ = true,
@@ -232,6 +249,7 @@ impl Watch for Collect<'_, '_, '_> {
                         self.seen.stored.entry(at).or_default().add(PointerKind::Func(id));
                     }
                     Value::Pointer { kind, .. } => self.seen.stored.entry(at).or_default().add(kind),
+                    Value::Inside(kind) => self.seen.inside.entry(at).or_default().add(kind),
                     Value::Variable(from) if self.program.is_variable(from) => {
                         self.seen.copied.insert((from, at));
                     }
@@ -260,7 +278,7 @@ impl Watch for AtCall<'_, '_, '_> {
             match value {
                 Value::Pointer { kind, .. } => self.words.push((at, kind)),
                 Value::Variable(v) => self.words.extend(self.program.variable(v).map(|kind| (at, kind))),
-                Value::Unknown | Value::Constant(_) => {}
+                Value::Unknown | Value::Constant(_) | Value::Inside(_) | Value::Argument(_) => {}
             }
         }
     }

@@ -27,6 +27,8 @@ use state::{State, Value};
 
 /// Longest function that is followed, bytes.
 const MOST_CODE: u64 = 4 << 20;
+/// Most locals of one function whose addresses are taken.
+const MOST_STACK_OBJECTS: usize = 4096;
 /// Most targets of one table of jumps.
 const MOST_TARGETS: u64 = 4096;
 
@@ -36,7 +38,16 @@ pub struct Program<'t, 'm> {
     functions: &'t [Functions<'t>],
     callees: FxHashMap<u64, Callee>,
     variables: FxHashMap<u64, PointerKind>,
-    returned: FxHashMap<u64, PointerKind>,
+    returned: FxHashMap<u64, Returned>,
+}
+
+/// What a function returns in its first register.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Returned {
+    /// A pointer of this kind.
+    Kind(PointerKind),
+    /// What it was called with in the register of this place.
+    Argument(u8),
 }
 
 /// A word of a frame: bytes from the caller's stack pointer, and what it is.
@@ -83,7 +94,7 @@ impl<'t, 'm> Program<'t, 'm> {
 
     /// Tells what functions return that was found out before ([`Sightings::returned`]).
     #[must_use]
-    pub fn with_returned(self, mut returned: FxHashMap<u64, PointerKind>) -> Self {
+    pub fn with_returned(self, mut returned: FxHashMap<u64, Returned>) -> Self {
         // The runtime's own functions return what has another name outside: `runtime.hmap` for a map.
         returned.retain(|&entry, _| {
             let name = self.functions.iter().find_map(|f| f.func_at(entry)).map_or("", |f| f.name());
@@ -176,9 +187,14 @@ impl<'t, 'm> Program<'t, 'm> {
     fn entry(&self, start: u64) -> State {
         // The return address lies below the caller's stack pointer.
         let mut state = State::new(-8);
+        for (i, &register) in (0_u8..).zip(signature::registers(self.arch())) {
+            state.set(register, Value::Argument(i));
+        }
         if let Some(Callee::Method { params, .. }) = self.callee(start) {
             for (&register, &value) in signature::registers(self.arch()).iter().zip(params) {
-                state.set(register, value);
+                if value != Value::Unknown {
+                    state.set(register, value);
+                }
             }
         }
         state
@@ -229,7 +245,7 @@ impl<'t, 'm> Program<'t, 'm> {
         self.types.looks_like_type(address) || self.types.itab_at(address).is_some()
     }
 
-    fn returned(&self, entry: u64) -> Option<PointerKind> {
+    fn returned(&self, entry: u64) -> Option<Returned> {
         self.returned.get(&entry).copied()
     }
 
@@ -283,5 +299,14 @@ fn private(list: &Functions<'_>, func: &Func<'_>) -> Private {
         |map: Option<crate::StackMap<'_>>| map.map_or(0, |m| i32::try_from(m.words()).unwrap_or(0).min(1 << 20));
     // Below the caller's stack pointer: the return address and the saved frame pointer.
     let top = -16;
-    Private { locals: top - 8 * words(list.locals_map(func))..top, arguments: 0..1 << 20 }
+    let object = |o: crate::StackObject| {
+        let start = if o.offset < 0 { o.offset.checked_add(top)? } else { o.offset };
+        Some(start..start.checked_add(i32::try_from(o.size).ok()?)?)
+    };
+    Private {
+        locals: top - 8 * words(list.locals_map(func))..top,
+        arguments: 0..1 << 20,
+        objects: list.stack_objects(func).iter().take(MOST_STACK_OBJECTS).filter_map(object).collect(),
+        handed: Vec::new(),
+    }
 }

@@ -23,6 +23,8 @@ pub(super) enum Callee {
     Map,
     /// Returns a new channel of the type in the first register.
     Chan,
+    /// Returns the bytes of a new string in the first register.
+    Text,
     /// Takes a map type, then a map.
     MapUse,
     /// The write barrier: changes no register but the scratch one.
@@ -63,6 +65,8 @@ pub(super) fn runtime_function(name: &str, minor: u32) -> Option<Callee> {
         }
         "makemap" | "makemap64" => Callee::Map,
         "makechan" | "makechan64" => Callee::Chan,
+        "slicebytetostring" | "slicerunetostring" | "intstring" => Callee::Text,
+        _ if name.starts_with("concatstring") => Callee::Text,
         "mapiterinit" | "mapIterStart" | "mapclear" => Callee::MapUse,
         _ if ["mapaccess", "mapassign", "mapdelete"].iter().any(|p| name.starts_with(p)) => Callee::MapUse,
         // From Go 1.26 on the compiler picks the function for the size of the type.

@@ -5,6 +5,7 @@
 //! [`ContainerOptions::most`] goes, largest first; sums by kind and type cover all of them.
 
 mod channels;
+mod http;
 mod keys;
 mod links;
 mod maps;
@@ -54,6 +55,8 @@ pub enum ContainerKind {
     Context,
     /// Timers with one callback.
     Timer,
+    /// HTTP connections of one client transport or one server.
+    Http,
 }
 
 impl ContainerKind {
@@ -73,6 +76,7 @@ impl ContainerKind {
             Self::BigInt => "bigint",
             Self::Context => "context",
             Self::Timer => "timer",
+            Self::Http => "http",
         }
     }
 }
@@ -106,6 +110,13 @@ pub enum Note {
     Closing,
     /// Nodes point in both directions.
     Doubly,
+    /// Connections that wait for a request, and others: with a request under way, or a response not read to its end.
+    Connections {
+        /// Idle ones.
+        idle: u64,
+        /// The others.
+        busy: u64,
+    },
     /// Of the entries, those in the victim cache.
     Victims(u64),
     /// Classic `sync.Map`: lookups that missed the read-only part, and entries that are deleted but kept.
@@ -326,6 +337,7 @@ impl HeapGraph<'_> {
         self.pools_into(&mut collector, &seen);
         self.values_into(&mut collector, &seen);
         self.timers_into(&mut collector, names);
+        self.http_into(&mut collector);
         let duplicates = texts::duplicates(self, seen.texts, options);
         let (mut list, groups) = collector.finish();
         self.sample_keys(&mut list, options);

@@ -137,13 +137,7 @@ impl HeapGraph<'_> {
         }
     }
 
-    fn trie_map(
-        &self,
-        root: ObjectId,
-        trie: &Trie,
-        owner: Option<u64>,
-        options: &ContainerOptions,
-    ) -> ContainerFacts {
+    fn trie_map(&self, root: ObjectId, trie: &Trie, owner: Option<u64>, options: &ContainerOptions) -> ContainerFacts {
         let mut sum = Sum { parts: u64::from(self.objects.count()), ..Sum::default() };
         let mut pending = vec![(self.objects.address(root).unwrap_or(0), 0)];
         while let Some((at, deep)) = pending.pop() {

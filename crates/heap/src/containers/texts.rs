@@ -42,11 +42,7 @@ pub struct Duplicates {
 }
 
 /// Counts equal contents.
-pub(super) fn duplicates(
-    graph: &HeapGraph<'_>,
-    mut texts: Vec<TextRecord>,
-    options: &ContainerOptions,
-) -> Duplicates {
+pub(super) fn duplicates(graph: &HeapGraph<'_>, mut texts: Vec<TextRecord>, options: &ContainerOptions) -> Duplicates {
     texts.par_sort_unstable();
     let mut found = Duplicates { objects: texts.len() as u64, ..Duplicates::default() };
     let mut largest: Vec<(Reverse<u64>, usize, u64)> = Vec::new();
