@@ -58,8 +58,10 @@ impl CodeTypes {
         heap.types.load_all();
         let program = Program::new(heap.types, functions);
         // What functions return is known after all were followed once; what comes of that, after the second time.
-        let returned = follow(&program).returned();
-        let program = program.with_returned(returned);
+        let first = follow(&program);
+        let (returned, made) = (first.returned(), first.made());
+        drop(first);
+        let program = program.with_returned(returned).with_made(made);
         let facts = follow(&program).facts();
         let program = program.with_variables(facts.variables.clone());
         let mut seeds: Vec<Seed> = facts.variables.iter().map(|(&address, &kind)| Seed { address, kind }).collect();

@@ -18,7 +18,7 @@ use crate::pointers::HeapView;
 use crate::shapes::{Shape, Shapes};
 use crate::variables::Variables;
 use gobinary::layout::Layout;
-use gobinary::types::{Detail, MapSlots};
+use gobinary::types::{Detail, MapSlots, PointerKind};
 use gobinary::{DebugInfo, TypeId, TypedPlace};
 use goruntime::{Found, Goroutines, ObjectId, PointerBits, QueuedFinalizer, Span, Specials};
 use known::Library;
@@ -75,9 +75,8 @@ pub struct Typer<'a> {
     /// Values among the program's variables that were followed, and those that are to be.
     statics: FxHashSet<(u64, TypeId)>,
     static_queue: Vec<(u64, TypeId)>,
-    /// Fields that are `unsafe.Pointer` and point to what only the package knows: by struct type, offset.
-    hidden: FxHashMap<TypeId, Vec<(u64, Shape)>>,
-    pending_hidden: Vec<(u64, TypeId)>,
+    /// Fields that are `unsafe.Pointer` and point to what only the package knows, by type.
+    hidden: FxHashMap<TypeId, Rc<[(u64, Shape)]>>,
 }
 
 impl<'a> Typer<'a> {
@@ -117,7 +116,6 @@ impl<'a> Typer<'a> {
             statics: FxHashSet::default(),
             static_queue: Vec::new(),
             hidden: FxHashMap::default(),
-            pending_hidden: Vec::new(),
         }
     }
 
@@ -131,8 +129,16 @@ impl<'a> Typer<'a> {
 
     /// Takes what the program's code tells as evidence too.
     #[must_use]
-    pub const fn with_code(mut self, code: &'a CodeTypes) -> Self {
+    pub fn with_code(mut self, code: &'a CodeTypes) -> Self {
         self.code = Some(code);
+        // The type may be known to the code alone: it is made in one place only.
+        let mut made = code.facts.sites.values().filter_map(|kind| match kind {
+            PointerKind::Slice(id) => Some(*id),
+            _ => None,
+        });
+        let types = self.heap.types;
+        self.library.pool_local =
+            self.library.pool_local.or_else(|| made.find(|&id| types.name(id) == "sync.poolLocal"));
         self
     }
 
@@ -247,12 +253,8 @@ impl<'a> Typer<'a> {
             Shape::Value(id) => {
                 self.values(found, id, false);
                 self.trie_children(found.1, id);
-                self.hidden_structs(found.1, id);
             }
-            Shape::Array(id) => {
-                self.values(found, id, true);
-                self.hidden_array(found.1, found.2, id);
-            }
+            Shape::Array(id) => self.values(found, id, true),
             Shape::MapHeader(map) => self.map_header(found.1, map),
             Shape::MapDirectory(map) => self.map_directory(found, map),
             Shape::MapTable(map) => self.map_table(found.1, map),

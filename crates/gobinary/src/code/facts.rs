@@ -2,9 +2,10 @@
 //! the program's variables. Owns when two sightings agree and which of them counts.
 
 use super::flow::Watch;
+use super::op::{Op, Step};
 use super::signature::{Callee, registers};
 use super::state::{State, Value};
-use super::{Program, Returned, op::Step};
+use super::{Program, Returned};
 use crate::TypeId;
 use crate::types::{Detail, PointerKind};
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -75,6 +76,11 @@ pub struct Sightings {
     values: FxHashSet<(u64, TypeId)>,
     /// Variables whose word was copied to another one.
     copied: FxHashSet<(u64, u64)>,
+    /// Maps that were made without their type, by the address to which that call returns: how they were used.
+    made: FxHashMap<u64, Seen>,
+    /// Functions that return such a map, and words of variables it was written to.
+    made_returned: FxHashSet<(u64, u64)>,
+    made_stored: FxHashSet<(u64, u64)>,
     /// What functions return first.
     returned: FxHashMap<u64, Seen<Returned>>,
     /// Words into which a type or interface table was written: the next word is no plain pointer.
@@ -90,11 +96,14 @@ impl Sightings {
         self.interfaces.extend(other.interfaces);
         self.values.extend(other.values);
         self.copied.extend(other.copied);
+        self.made_returned.extend(other.made_returned);
+        self.made_stored.extend(other.made_stored);
         for (to, from) in [
             (&mut self.closures, other.closures),
             (&mut self.stored, other.stored),
             (&mut self.used, other.used),
             (&mut self.inside, other.inside),
+            (&mut self.made, other.made),
         ] {
             for (at, seen) in from {
                 to.entry(at).or_default().merge(seen);
@@ -111,13 +120,36 @@ impl Sightings {
     /// one kind wherever they return, or what they were called with.
     #[must_use]
     pub fn returned(&self) -> FxHashMap<u64, Returned> {
-        self.returned.iter().filter_map(|(&entry, seen)| Some((entry, seen.agreed()?))).collect()
+        let mut returned = self.returned.clone();
+        for (site, entry) in &self.made_returned {
+            let seen = returned.entry(*entry).or_default();
+            match self.made.get(site).and_then(|s| s.agreed()) {
+                Some(kind) => seen.add(Returned::Kind(kind)),
+                None => seen.differ = true,
+            }
+        }
+        returned.into_iter().filter_map(|(entry, seen)| Some((entry, seen.agreed()?))).collect()
+    }
+
+    /// Types of maps, by the addresses to which the calls return that make them without telling their type.
+    #[must_use]
+    pub fn made(&self) -> FxHashMap<u64, TypeId> {
+        let of = |(&site, seen): (&u64, &Seen)| match seen.agreed()? {
+            PointerKind::Map(map) => Some((site, map)),
+            _ => None,
+        };
+        self.made.iter().filter_map(of).collect()
     }
 
     /// What the sightings agree on.
     #[must_use]
-    pub fn facts(self) -> CodeFacts {
+    pub fn facts(mut self) -> CodeFacts {
         let mut variables = FxHashMap::default();
+        for (site, at) in &self.made_stored {
+            if let Some(kind) = self.made.get(site).and_then(|s| s.agreed()) {
+                self.stored.entry(*at).or_default().add(kind);
+            }
+        }
         for (&at, used) in &self.used {
             variables.extend(used.agreed().map(|kind| (at, kind)));
         }
@@ -175,7 +207,23 @@ pub(super) struct Collect<'p, 't, 'm> {
 }
 
 impl Collect<'_, '_, '_> {
+    /// An interface value that is passed on: a type, and behind it a value that lies in the interface itself.
+    fn interfaces(&mut self, target: Option<u64>, value: &impl Fn(usize) -> Value) {
+        for place in 0..registers(self.program.arch()).len().saturating_sub(1) {
+            if let Value::Constant(typ) = value(place)
+                && matches!(value(place + 1), Value::Variable(_) | Value::Made(_))
+                && let Some(kind) = self.program.direct(typ)
+                && target.is_some_and(|t| !self.program.is_runtime(t))
+            {
+                self.used(value(place + 1), kind);
+            }
+        }
+    }
+
     fn used(&mut self, value: Value, kind: PointerKind) {
+        if let (Value::Made(site), PointerKind::Map(_)) = (value, kind) {
+            self.seen.made.entry(site).or_default().add(kind);
+        }
         if let (Value::Constant(at), PointerKind::Ptr(id)) = (value, kind)
             && self.program.is_variable(at)
         {
@@ -196,6 +244,10 @@ impl Watch for Collect<'_, '_, '_> {
         }
         let registers = registers(self.program.arch());
         let value = |place: usize| registers.get(place).map_or(Value::Unknown, |&r| state.get(r));
+        let target = match step.op {
+            Op::Call(target) => target,
+            _ => None,
+        };
         match callee {
             Some(Callee::MapUse) => {
                 if let Value::Constant(address) = value(0)
@@ -211,8 +263,10 @@ impl Watch for Collect<'_, '_, '_> {
                         self.used(value(place), *kind);
                     }
                 }
+                self.interfaces(target, &value);
             }
-            _ => {}
+            Some(_) => {}
+            None => self.interfaces(target, &value),
         }
     }
 
@@ -222,6 +276,7 @@ impl Watch for Collect<'_, '_, '_> {
         match state.map(|s| s.get(first)) {
             Some(Value::Pointer { kind, .. }) => seen.add(Returned::Kind(kind)),
             Some(Value::Argument(n)) => seen.add(Returned::Argument(n)),
+            Some(Value::Made(site)) => drop(self.seen.made_returned.insert((site, self.entry))),
             // Nil is a pointer of every kind.
             Some(Value::Constant(0)) => {}
             _ => seen.differ = true,
@@ -239,6 +294,12 @@ impl Watch for Collect<'_, '_, '_> {
                     self.seen.closures.entry(code).or_default().add(PointerKind::Ptr(id));
                 }
             }
+            // What is written into a field is of the field's type.
+            Value::Pointer { kind: PointerKind::Ptr(id), .. } if bytes == 8 => {
+                if let (Value::Made(_), Value::Pointer { kind, .. }) = (value, self.program.field(id, offset)) {
+                    self.used(value, kind);
+                }
+            }
             Value::Constant(start) => {
                 let at = start.wrapping_add_signed(offset);
                 if bytes != 8 || !self.program.is_variable(at) {
@@ -249,6 +310,7 @@ impl Watch for Collect<'_, '_, '_> {
                         self.seen.stored.entry(at).or_default().add(PointerKind::Func(id));
                     }
                     Value::Pointer { kind, .. } => self.seen.stored.entry(at).or_default().add(kind),
+                    Value::Made(site) => drop(self.seen.made_stored.insert((site, at))),
                     Value::Inside(kind) => self.seen.inside.entry(at).or_default().add(kind),
                     Value::Variable(from) if self.program.is_variable(from) => {
                         self.seen.copied.insert((from, at));
@@ -278,7 +340,7 @@ impl Watch for AtCall<'_, '_, '_> {
             match value {
                 Value::Pointer { kind, .. } => self.words.push((at, kind)),
                 Value::Variable(v) => self.words.extend(self.program.variable(v).map(|kind| (at, kind))),
-                Value::Unknown | Value::Constant(_) | Value::Inside(_) | Value::Argument(_) => {}
+                Value::Unknown | Value::Constant(_) | Value::Inside(_) | Value::Argument(_) | Value::Made(_) => {}
             }
         }
     }

@@ -233,7 +233,7 @@ impl Flow<'_, '_, '_> {
                     if callee == Some(&Callee::Never) {
                         return true;
                     }
-                    self.call(target, callee, new, state);
+                    self.call(step, target, callee, new, state);
                 }
                 op => self.step(op, state, watch.as_deref_mut()),
             }
@@ -354,29 +354,41 @@ impl Flow<'_, '_, '_> {
         }
     }
 
-    fn call(&self, target: Option<u64>, callee: Option<&Callee>, new: Option<PointerKind>, state: &mut State) {
+    fn call(
+        &self,
+        step: &Step,
+        target: Option<u64>,
+        callee: Option<&Callee>,
+        new: Option<PointerKind>,
+        state: &mut State,
+    ) {
         let registers = registers(self.program.arch());
+        let returned = match target.and_then(|t| self.program.returned(t)) {
+            Some(Returned::Kind(kind)) => Value::known(kind),
+            Some(Returned::Argument(n)) => registers.get(usize::from(n)).map_or(Value::Unknown, |&r| state.get(r)),
+            None => Value::Unknown,
+        };
         match callee {
             // r11 holds the buffer that the barrier gives out; up to Go 1.20 all are kept.
             Some(Callee::Barrier) => return state.spoil(self.program.barrier_spoils()),
             Some(Callee::Method { results, .. }) => {
                 state.spoil(u32::MAX);
-                for (&r, &value) in registers.iter().zip(results) {
+                state.set(registers.first().copied().unwrap_or_default(), returned);
+                for (&r, &value) in registers.iter().zip(results).filter(|r| *r.1 != Value::Unknown) {
                     state.set(r, value);
                 }
             }
-            _ => {
-                let returned = match target.and_then(|t| self.program.returned(t)) {
-                    Some(Returned::Kind(kind)) => Value::known(kind),
-                    Some(Returned::Argument(n)) => {
-                        registers.get(usize::from(n)).map_or(Value::Unknown, |&r| state.get(r))
-                    }
-                    None => Value::Unknown,
+            Some(Callee::SmallMap) => {
+                let made = match self.program.made(step.next) {
+                    Some(map) => Value::Pointer { kind: PointerKind::Map(map), fresh: true },
+                    None => Value::Made(step.next),
                 };
                 state.spoil(u32::MAX);
-                if let Some(&first) = registers.first() {
-                    state.set(first, returned);
-                }
+                state.set(registers.first().copied().unwrap_or_default(), made);
+            }
+            _ => {
+                state.spoil(u32::MAX);
+                state.set(registers.first().copied().unwrap_or_default(), returned);
             }
         }
         if let (Some(kind), Some(&first)) = (new, registers.first()) {

@@ -39,6 +39,8 @@ pub struct Program<'t, 'm> {
     callees: FxHashMap<u64, Callee>,
     variables: FxHashMap<u64, PointerKind>,
     returned: FxHashMap<u64, Returned>,
+    /// Types of maps by the address to which the call returns that makes them.
+    made: FxHashMap<u64, TypeId>,
 }
 
 /// What a function returns in its first register.
@@ -66,9 +68,16 @@ impl<'t, 'm> Program<'t, 'm> {
                 }
             }
         }
-        let mut program =
-            Self { types, functions, callees, variables: FxHashMap::default(), returned: FxHashMap::default() };
+        let mut program = Self {
+            types,
+            functions,
+            callees,
+            variables: FxHashMap::default(),
+            returned: FxHashMap::default(),
+            made: FxHashMap::default(),
+        };
         program.add_methods();
+        program.add_named_methods();
         program
     }
 
@@ -86,20 +95,43 @@ impl<'t, 'm> Program<'t, 'm> {
         }
     }
 
+    /// Methods that are in no list any more, for nothing asks for them by reflection: their names tell the
+    /// receivers.
+    fn add_named_methods(&mut self) {
+        let mut named: FxHashMap<String, TypeId> = FxHashMap::default();
+        for id in (0..self.types.len()).map(|i| TypeId(u32::try_from(i).unwrap_or(u32::MAX))) {
+            if self.types.get(id).is_some_and(|t| t.named) {
+                named.insert(self.types.qualified_name(id), id);
+            }
+        }
+        for list in self.functions {
+            for (entry, name) in list.table().functions() {
+                if let Some((typ, pointer)) = signature::receiver(name)
+                    && let Some(&id) = named.get(&typ)
+                {
+                    self.callees.entry(entry).or_insert_with(|| signature::received(self.types, id, pointer));
+                }
+            }
+        }
+    }
+
     /// Tells what variables are that were found out before, so that more can be found.
     #[must_use]
     pub fn with_variables(self, variables: FxHashMap<u64, PointerKind>) -> Self {
         Self { variables, ..self }
     }
 
+    /// Tells of which types maps are that were found out before ([`Sightings::made`]).
+    #[must_use]
+    pub fn with_made(self, made: FxHashMap<u64, TypeId>) -> Self {
+        Self { made, ..self }
+    }
+
     /// Tells what functions return that was found out before ([`Sightings::returned`]).
     #[must_use]
     pub fn with_returned(self, mut returned: FxHashMap<u64, Returned>) -> Self {
         // The runtime's own functions return what has another name outside: `runtime.hmap` for a map.
-        returned.retain(|&entry, _| {
-            let name = self.functions.iter().find_map(|f| f.func_at(entry)).map_or("", |f| f.name());
-            !["runtime.", "internal/", "reflect."].iter().any(|p| name.starts_with(p))
-        });
+        returned.retain(|&entry, _| !self.is_runtime(entry));
         Self { returned, ..self }
     }
 
@@ -247,6 +279,28 @@ impl<'t, 'm> Program<'t, 'm> {
 
     fn returned(&self, entry: u64) -> Option<Returned> {
         self.returned.get(&entry).copied()
+    }
+
+    fn made(&self, site: u64) -> Option<TypeId> {
+        self.made.get(&site).copied()
+    }
+
+    /// What the value in an interface of this type is, when it lies in the interface itself.
+    fn direct(&self, address: u64) -> Option<PointerKind> {
+        let id = self.typ(address)?;
+        match self.types.get(id).filter(|t| t.direct_iface)?.detail {
+            Detail::Pointer { elem } => Some(PointerKind::Ptr(elem)),
+            Detail::Map(_) => Some(PointerKind::Map(id)),
+            Detail::Chan { .. } => Some(PointerKind::Chan(id)),
+            Detail::Func { .. } => Some(PointerKind::Func(id)),
+            _ => None,
+        }
+    }
+
+    /// Whether a function belongs to the runtime, which takes types as plain parameters.
+    fn is_runtime(&self, entry: u64) -> bool {
+        let name = self.functions.iter().find_map(|f| f.func_at(entry)).map_or("", |f| f.name());
+        ["runtime.", "internal/", "reflect."].iter().any(|p| name.starts_with(p))
     }
 
     fn variable(&self, address: u64) -> Option<PointerKind> {

@@ -29,6 +29,8 @@ pub(super) enum Value {
     Inside(PointerKind),
     /// What the function was called with in the register of this place.
     Argument(u8),
+    /// The map that the call made which returns to this address: of what type, its use tells.
+    Made(u64),
 }
 
 impl Value {

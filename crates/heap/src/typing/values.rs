@@ -28,6 +28,7 @@ impl Typer<'_> {
         if program.slots.is_empty() && program.repeats.is_empty() {
             return;
         }
+        let hidden = self.hidden(id);
         let mut data = std::mem::take(&mut self.data);
         // Whole values at a time, as many as fit a window.
         let per_window = (WINDOW / size).max(1);
@@ -39,6 +40,9 @@ impl Typer<'_> {
             if let Ok(bytes) = self.heap.memory.view(at, (n * size) as usize, &mut data) {
                 for value in bytes.chunks_exact(size as usize) {
                     self.value(value, id, 0);
+                    for &(offset, shape) in hidden.iter() {
+                        self.propose(Fields(value).u64(offset as u32), shape);
+                    }
                 }
             }
             done += n;
@@ -63,6 +67,13 @@ impl Typer<'_> {
                 })
             {
                 self.reflect_value(f.u64(at - 8), word, f.u64(at + 8));
+            }
+            // Type and data, each an `unsafe.Pointer`: the queues of `sync.Pool` (`eface`, `src/sync/poolqueue.go`).
+            if slot.kind == PointerKind::Unsafe && before == slot.word.checked_sub(1).map(|w| (w, slot.kind)) {
+                let typ = f.u64(at - 8);
+                if types.looks_like_type(typ) {
+                    self.interface(types.id(typ), word);
+                }
             }
             before = Some((slot.word, slot.kind));
             self.follow(slot.kind, [f.u64(at), f.u64(at + 8), f.u64(at + 16)]);
