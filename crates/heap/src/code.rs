@@ -59,9 +59,9 @@ impl CodeTypes {
         let program = Program::new(heap.types, functions);
         // What functions return is known after all were followed once; what comes of that, after the second time.
         let first = follow(&program);
-        let (returned, made) = (first.returned(), first.made());
+        let (returned, made, arguments) = (first.returned(), first.made(), first.arguments());
         drop(first);
-        let program = program.with_returned(returned).with_made(made);
+        let program = program.with_returned(returned).with_made(made).with_arguments(arguments);
         let facts = follow(&program).facts();
         let program = program.with_variables(facts.variables.clone());
         let mut seeds: Vec<Seed> = facts.variables.iter().map(|(&address, &kind)| Seed { address, kind }).collect();
@@ -232,7 +232,7 @@ impl<'a> Exact<'a> {
 }
 
 /// Bytes of the slot that an object of this size gets.
-fn slot_size(size: u64) -> u64 {
+pub(crate) fn slot_size(size: u64) -> u64 {
     match CLASSES.get(CLASSES.partition_point(|&c| c < size)) {
         Some(&class) => class,
         None => size.checked_next_multiple_of(8192).unwrap_or(u64::MAX),

@@ -130,7 +130,9 @@ impl RootSet {
             match record.says {
                 // An object is not kept by its finalizer: once it is found dead, the queue keeps it.
                 Says::Finalizer { func, .. } => finalizers.extend(find(func)),
-                Says::Cleanup { func, argument } => cleanups.extend([func, argument].into_iter().filter_map(find)),
+                Says::Cleanup { func, argument, call } => {
+                    cleanups.extend([func, argument, call].into_iter().filter_map(find));
+                }
                 Says::Weak { handle } => weak.extend(find(handle)),
                 Says::Sampled { .. } | Says::Other(_) => {}
             }

@@ -38,6 +38,8 @@ pub enum Shape {
     WaitRecord,
     /// A timer of the runtime's own (`runtime.timer`).
     Timer,
+    /// The argument of a cleanup (`src/runtime/mcleanup.go`).
+    CleanupArgument,
     /// What weak pointers to an object share (`src/runtime/mheap.go`, `getOrAddWeakHandle`).
     WeakHandle,
 }
@@ -49,7 +51,7 @@ impl Shape {
         let size = |id| types.get(id).map_or(0, |t| t.size);
         match self {
             Self::Unknown => (0, 0),
-            Self::Text => (1, 1),
+            Self::Text | Self::CleanupArgument => (1, 1),
             Self::Value(id) => (1, 2 * size(id)),
             Self::Array(id) => (1, 2 * size(id) + 1),
             Self::Closure(_) => (2, 0),
@@ -84,6 +86,7 @@ impl Shape {
             Self::Goroutine => "runtime.g".to_owned(),
             Self::WaitRecord => "runtime.sudog".to_owned(),
             Self::Timer => "runtime.timer".to_owned(),
+            Self::CleanupArgument => "cleanup argument".to_owned(),
             Self::WeakHandle => "weak handle".to_owned(),
         }
     }

@@ -11,6 +11,7 @@ mod interfaces;
 pub(crate) mod known;
 mod maps;
 mod runtime;
+mod texts;
 mod values;
 
 use crate::code::CodeTypes;
@@ -75,6 +76,8 @@ pub struct Typer<'a> {
     /// Values among the program's variables that were followed, and those that are to be.
     statics: FxHashSet<(u64, TypeId)>,
     static_queue: Vec<(u64, TypeId)>,
+    /// Variables that are strings by what they hold.
+    strings: Vec<u64>,
     /// Fields that are `unsafe.Pointer` and point to what only the package knows, by type.
     hidden: FxHashMap<TypeId, Rc<[(u64, Shape)]>>,
 }
@@ -115,6 +118,7 @@ impl<'a> Typer<'a> {
             code: None,
             statics: FxHashSet::default(),
             static_queue: Vec::new(),
+            strings: Vec::new(),
             hidden: FxHashMap::default(),
         }
     }
@@ -163,6 +167,7 @@ impl<'a> Typer<'a> {
         self.spread();
         self.interfaces_in_unknown();
         self.spread();
+        self.texts_in_unknown();
         if let Some(variables) = self.variables {
             self.unsure = true;
             self.typed_places(&variables.locals);
@@ -204,7 +209,7 @@ impl<'a> Typer<'a> {
             }
             Shape::Text => noscan,
             Shape::MapGroups(_) | Shape::MapBuckets(_) => offset == 0,
-            Shape::Channel(_) | Shape::WeakHandle => offset == 0,
+            Shape::Channel(_) | Shape::WeakHandle | Shape::CleanupArgument => offset == 0,
             _ => offset == 0 && !noscan,
         };
         if fits {
@@ -247,7 +252,7 @@ impl<'a> Typer<'a> {
     fn spread_from(&mut self, object: ObjectId) {
         let Some(found) = self.place(object) else { return };
         match self.shapes.of(object) {
-            Shape::Unknown | Shape::Text | Shape::Goroutine | Shape::Timer | Shape::WeakHandle => {}
+            Shape::Unknown | Shape::Text | Shape::Goroutine | Shape::Timer | Shape::WeakHandle | Shape::CleanupArgument => {}
             Shape::WaitRecord => self.wait_record(found.1),
             Shape::Closure(code) => self.closure(found, code),
             Shape::Value(id) => {

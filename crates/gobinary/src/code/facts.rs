@@ -81,6 +81,8 @@ pub struct Sightings {
     /// Functions that return such a map, and words of variables it was written to.
     made_returned: FxHashSet<(u64, u64)>,
     made_stored: FxHashSet<(u64, u64)>,
+    /// What functions use their arguments as, by function and register.
+    arguments: FxHashMap<(u64, u8), Seen>,
     /// What functions return first.
     returned: FxHashMap<u64, Seen<Returned>>,
     /// Words into which a type or interface table was written: the next word is no plain pointer.
@@ -109,6 +111,9 @@ impl Sightings {
                 to.entry(at).or_default().merge(seen);
             }
         }
+        for (at, seen) in other.arguments {
+            self.arguments.entry(at).or_default().merge(seen);
+        }
         for (at, seen) in other.returned {
             self.returned.entry(at).or_default().merge(seen);
         }
@@ -129,6 +134,18 @@ impl Sightings {
             }
         }
         returned.into_iter().filter_map(|(entry, seen)| Some((entry, seen.agreed()?))).collect()
+    }
+
+    /// What functions use the arguments as that they are called with, by their addresses and the registers' places.
+    #[must_use]
+    pub fn arguments(&self) -> FxHashMap<u64, Vec<(u8, PointerKind)>> {
+        let mut arguments: FxHashMap<u64, Vec<(u8, PointerKind)>> = FxHashMap::default();
+        for (&(entry, place), seen) in &self.arguments {
+            if let Some(kind) = seen.agreed() {
+                arguments.entry(entry).or_default().push((place, kind));
+            }
+        }
+        arguments
     }
 
     /// Types of maps, by the addresses to which the calls return that make them without telling their type.
@@ -221,6 +238,9 @@ impl Collect<'_, '_, '_> {
     }
 
     fn used(&mut self, value: Value, kind: PointerKind) {
+        if let Value::Argument(n) = value {
+            self.seen.arguments.entry((self.entry, n)).or_default().add(kind);
+        }
         if let (Value::Made(site), PointerKind::Map(_)) = (value, kind) {
             self.seen.made.entry(site).or_default().add(kind);
         }
@@ -266,7 +286,12 @@ impl Watch for Collect<'_, '_, '_> {
                 self.interfaces(target, &value);
             }
             Some(_) => {}
-            None => self.interfaces(target, &value),
+            None => {
+                self.interfaces(target, &value);
+                for &(place, kind) in target.map_or(&[][..], |t| self.program.arguments(t)) {
+                    self.used(value(usize::from(place)), kind);
+                }
+            }
         }
     }
 

@@ -41,6 +41,8 @@ pub struct Program<'t, 'm> {
     returned: FxHashMap<u64, Returned>,
     /// Types of maps by the address to which the call returns that makes them.
     made: FxHashMap<u64, TypeId>,
+    /// What functions use their arguments as, by register.
+    arguments: FxHashMap<u64, Vec<(u8, PointerKind)>>,
 }
 
 /// What a function returns in its first register.
@@ -75,6 +77,7 @@ impl<'t, 'm> Program<'t, 'm> {
             variables: FxHashMap::default(),
             returned: FxHashMap::default(),
             made: FxHashMap::default(),
+            arguments: FxHashMap::default(),
         };
         program.add_methods();
         program.add_named_methods();
@@ -125,6 +128,12 @@ impl<'t, 'm> Program<'t, 'm> {
     #[must_use]
     pub fn with_made(self, made: FxHashMap<u64, TypeId>) -> Self {
         Self { made, ..self }
+    }
+
+    /// Tells what functions use their arguments as that was found out before ([`Sightings::arguments`]).
+    #[must_use]
+    pub fn with_arguments(self, arguments: FxHashMap<u64, Vec<(u8, PointerKind)>>) -> Self {
+        Self { arguments, ..self }
     }
 
     /// Tells what functions return that was found out before ([`Sightings::returned`]).
@@ -279,6 +288,10 @@ impl<'t, 'm> Program<'t, 'm> {
 
     fn returned(&self, entry: u64) -> Option<Returned> {
         self.returned.get(&entry).copied()
+    }
+
+    fn arguments(&self, entry: u64) -> &[(u8, PointerKind)] {
+        self.arguments.get(&entry).map_or(&[], Vec::as_slice)
     }
 
     fn made(&self, site: u64) -> Option<TypeId> {

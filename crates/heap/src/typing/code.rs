@@ -37,7 +37,11 @@ impl Typer<'_> {
         });
         let words = self.code.into_iter().flat_map(|c| &c.facts.variables);
         let words = words.map(|(&address, &kind)| TypedPlace { address, contents: Contents::Pointer(kind) });
-        values.chain(words).collect()
+        let strings = self.strings.iter().map(|&address| {
+            let contents = Contents::Pointer(PointerKind::String);
+            TypedPlace { address, contents }
+        });
+        values.chain(words).chain(strings).collect()
     }
 
     /// Takes over what a word says of its target where the target's size and pointer bits agree.

@@ -19,7 +19,7 @@ impl Typer<'_> {
                 }
                 let mut data = std::mem::take(&mut self.data);
                 match self.heap.memory.view(at, len, &mut data) {
-                    Ok(bytes) => self.interface_pairs(bytes),
+                    Ok(bytes) => self.interface_pairs(bytes, true),
                     Err(_) => {
                         at = at.saturating_add(4096) & !4095;
                         self.data = data;
@@ -48,7 +48,7 @@ impl Typer<'_> {
                 let mut data = std::mem::take(&mut self.data);
                 let at = span.start + u64::from(slot) * span.elem_size;
                 if let Ok(bytes) = self.heap.memory.view(at, span.elem_size as usize, &mut data) {
-                    self.interface_pairs(bytes);
+                    self.interface_pairs(bytes, false);
                 }
                 self.data = data;
             }
@@ -56,7 +56,8 @@ impl Typer<'_> {
     }
 
     /// Words that are a type or an interface table, each followed by a pointer into the heap.
-    pub(super) fn interface_pairs(&mut self, bytes: &[u8]) {
+    /// Types that package reflect made are looked for where there are few words.
+    fn interface_pairs(&mut self, bytes: &[u8], made: bool) {
         let words = Fields(bytes);
         for i in 1..bytes.len() as u32 / 8 {
             let (first, second) = (words.u64(8 * i - 8), words.u64(8 * i));
@@ -65,6 +66,8 @@ impl Typer<'_> {
             }
             if let Some(typ) = self.dynamic_type(first) {
                 self.interface(typ, second);
+            } else if made && self.heap.objects.find(first).is_some() && self.heap.types.looks_made(first) {
+                self.interface(self.heap.types.id(first), second);
             }
         }
     }

@@ -33,6 +33,12 @@ impl Typer<'_> {
                 Says::Finalizer { pointer_type, .. } if record.offset == self.first_byte(record.object) => {
                     self.has_finalizer(record.object, pointer_type);
                 }
+                Says::Cleanup { func, argument, call } => {
+                    for closure in [func, call] {
+                        self.function_value(closure);
+                    }
+                    self.propose(argument, Shape::CleanupArgument);
+                }
                 Says::Weak { handle } => self.propose(handle, Shape::WeakHandle),
                 _ => {}
             }

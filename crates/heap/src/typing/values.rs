@@ -99,14 +99,7 @@ impl Typer<'_> {
             PointerKind::String => self.propose(first, Shape::Text),
             PointerKind::Map(map) => self.propose(first, Shape::MapHeader(map)),
             PointerKind::Chan(chan) => self.propose(first, Shape::Channel(chan)),
-            PointerKind::Func(_) => {
-                if self.heap.objects.find(first).is_some()
-                    && let Ok(code) = self.heap.memory.u64(first)
-                    && (self.is_code_entry)(code)
-                {
-                    self.propose(first, Shape::Closure(code));
-                }
-            }
+            PointerKind::Func(_) => self.function_value(first),
             PointerKind::Iface(_) => {
                 if let Some(itab) = self.heap.types.itab_at(first) {
                     self.interface(itab.typ, second);
@@ -119,6 +112,16 @@ impl Typer<'_> {
                 }
             }
             PointerKind::Unsafe => {}
+        }
+    }
+
+    /// What a function value points to: a closure, whose first word is its code.
+    pub(super) fn function_value(&mut self, at: u64) {
+        if self.heap.objects.find(at).is_some()
+            && let Ok(code) = self.heap.memory.u64(at)
+            && (self.is_code_entry)(code)
+        {
+            self.propose(at, Shape::Closure(code));
         }
     }
 }
