@@ -141,6 +141,8 @@ fn sampled(
         if let Says::Sampled { bucket } = record.says
             && let Some(&kind) = made.get(&bucket)
             && record.offset <= 8
+            // What makes a map or a channel makes tables and buffers as well.
+            && !matches!(kind, PointerKind::Map(_) | PointerKind::Chan(_))
         {
             found.push((record.object, kind));
         }

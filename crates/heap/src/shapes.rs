@@ -59,6 +59,22 @@ impl Shape {
         }
     }
 
+    /// The Go type that it is of.
+    pub(crate) const fn typ(self) -> Option<TypeId> {
+        match self {
+            Self::Value(id)
+            | Self::Array(id)
+            | Self::MapHeader(id)
+            | Self::MapDirectory(id)
+            | Self::MapTable(id)
+            | Self::MapGroups(id)
+            | Self::MapBuckets(id)
+            | Self::MapExtra(id)
+            | Self::Channel(id) => Some(id),
+            _ => None,
+        }
+    }
+
     /// Whether `self` says more than `other`.
     pub(crate) fn is_better(self, other: Self, types: &RuntimeTypes<'_>) -> bool {
         self.weight(types) > other.weight(types)

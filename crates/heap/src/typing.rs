@@ -24,6 +24,7 @@ use gobinary::{DebugInfo, TypeId, TypedPlace};
 use goruntime::{Found, Goroutines, ObjectId, PointerBits, QueuedFinalizer, Span, Specials};
 use known::Library;
 use rustc_hash::{FxHashMap, FxHashSet};
+use std::cell::RefCell;
 use std::rc::Rc;
 
 /// Bytes of an object that are looked at in one piece.
@@ -76,6 +77,8 @@ pub struct Typer<'a> {
     /// Values among the program's variables that were followed, and those that are to be.
     statics: FxHashSet<(u64, TypeId)>,
     static_queue: Vec<(u64, TypeId)>,
+    /// Types that stand for several.
+    generic: RefCell<FxHashMap<TypeId, bool>>,
     /// Variables that are strings by what they hold.
     strings: Vec<u64>,
     /// Fields that are `unsafe.Pointer` and point to what only the package knows, by type.
@@ -119,6 +122,7 @@ impl<'a> Typer<'a> {
             statics: FxHashSet::default(),
             static_queue: Vec::new(),
             strings: Vec::new(),
+            generic: RefCell::default(),
             hidden: FxHashMap::default(),
         }
     }
@@ -219,10 +223,26 @@ impl<'a> Typer<'a> {
 
     fn set(&mut self, object: ObjectId, shape: Shape) {
         let known = self.shapes.of(object);
-        if shape.is_better(known, self.heap.types) && !(self.unsure && known != Shape::Unknown) {
+        if shape == known || (self.unsure && known != Shape::Unknown) {
+            return;
+        }
+        let types = self.heap.types;
+        // Of two types alike, the one that the program names: not what generic code calls it.
+        let named = || !known.is_better(shape, types) && self.is_generic(known) && !self.is_generic(shape);
+        if shape.is_better(known, types) || named() {
             self.shapes.set(object, shape);
             self.queue.push(object);
         }
+    }
+
+    fn is_generic(&self, shape: Shape) -> bool {
+        let Some(id) = shape.typ() else { return false };
+        if let Some(&known) = self.generic.borrow().get(&id) {
+            return known;
+        }
+        let generic = self.heap.types.is_generic(id);
+        self.generic.borrow_mut().insert(id, generic);
+        generic
     }
 
     /// Follows typed pointers until nothing new is learnt. Ends: every step makes an object's shape better,

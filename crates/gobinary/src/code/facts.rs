@@ -238,6 +238,9 @@ impl Collect<'_, '_, '_> {
     }
 
     fn used(&mut self, value: Value, kind: PointerKind) {
+        if matches!(value, Value::Unknown | Value::Pointer { .. } | Value::Inside(_)) || self.program.is_generic(kind) {
+            return;
+        }
         if let Value::Argument(n) = value {
             self.seen.arguments.entry((self.entry, n)).or_default().add(kind);
         }

@@ -290,6 +290,21 @@ impl<'t, 'm> Program<'t, 'm> {
         self.returned.get(&entry).copied()
     }
 
+    /// Whether a type is one that the compiler made to stand for several (`go.shape.int`): generic functions use
+    /// it, whatever the type of their arguments.
+    fn is_generic(&self, kind: PointerKind) -> bool {
+        let id = match kind {
+            PointerKind::Ptr(id)
+            | PointerKind::Slice(id)
+            | PointerKind::Map(id)
+            | PointerKind::Chan(id)
+            | PointerKind::Func(id)
+            | PointerKind::Iface(id) => id,
+            PointerKind::String | PointerKind::Eface | PointerKind::Unsafe => return false,
+        };
+        self.types.is_generic(id)
+    }
+
     fn arguments(&self, entry: u64) -> &[(u8, PointerKind)] {
         self.arguments.get(&entry).map_or(&[], Vec::as_slice)
     }
