@@ -1,7 +1,7 @@
 //! What the readers made of a bundle's artifacts, in time order: the input of the diagnosis.
 use model::{
-    ArtifactRef, Bytes, Cgroup, GoVersion, Mapping, MappingKind, MemStats, Pressure, ProcStatus, Smap, SmapsRollup,
-    TargetInfo, UnixMillis,
+    ArtifactRef, Bytes, Cgroup, GoVersion, HeapOverview, Mapping, MappingKind, MemStats, Pressure, ProcStatus, Smap,
+    SmapsRollup, TargetInfo, UnixMillis,
 };
 use profile::{GoroutineDump, HeapStacks};
 use std::collections::BTreeMap;
@@ -73,6 +73,8 @@ pub struct SampleFacts {
     pub heap_after_gc: bool,
     /// GC cycles this capture had forced before `memstats` of this sample was read.
     pub forced_gcs_before: u32,
+    /// What the object graph says; its time is that of the snapshot.
+    pub graph: Option<Sourced<Box<HeapOverview>>>,
     /// `goroutine?debug=2`.
     pub goroutines: Option<Sourced<GoroutineDump>>,
     /// Number of goroutines, from whatever told it.

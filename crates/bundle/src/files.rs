@@ -1,14 +1,14 @@
 //! Bare files named on the command line, as facts: heap profiles in time order, goroutine dumps,
-//! texts with MemStats, expvar and Prometheus pages. No manifest tells when they were taken, so
+//! texts with MemStats, expvar and Prometheus pages, core files, overviews of heaps. No manifest tells when they were taken, so
 //! profiles go by their own time and other files by their time of change.
 
 use crate::hints::Hints;
-use crate::parse::{Parsed, parse};
+use crate::parse::{ParseResult, Parsed, parse};
 use crate::read::{Counters, sample_fact, settle};
 use crate::write::hex;
 use crate::{Artifact, ArtifactKind, BundleError, Facts, SampleFacts};
 use flate2::read::MultiGzDecoder;
-use model::{ArtifactRef, Bytes, TargetInfo, UnixMillis};
+use model::{ArtifactRef, Bytes, HEAP_SCHEMA, TargetInfo, UnixMillis};
 use profile::{Profile, ProfileKind, ReadLimits};
 use std::fs::File;
 use std::io::Read;
@@ -24,26 +24,26 @@ struct Named {
 }
 
 impl Facts {
-    /// Reads profile files that are in no bundle. Files that tell nothing are named in `limits`.
+    /// Reads files that are in no bundle. Files that tell nothing are named in `limits`. `exe` is the
+    /// executable of core files that do not find it by themselves.
     ///
     /// # Errors
     /// [`BundleError::Io`] when a file cannot be read; [`BundleError::Unusable`] when none of them
     /// is anything oomph knows.
-    pub fn of_files(paths: &[PathBuf]) -> Result<Self, BundleError> {
+    pub fn of_files(paths: &[PathBuf], exe: Option<&Path>) -> Result<Self, BundleError> {
         let mut facts = Self::default();
         let mut read = Vec::new();
         let mut refused = Vec::new();
         for path in paths {
-            let (bytes, changed) = load(path)?;
-            let (kind, at) = recognise(&bytes, changed);
-            let artifact = artifact(path, &kind, &bytes, at);
+            let (artifact, result) = if is_core(path)? { core(path, exe)? } else { plain(path)? };
+            let (kind, at) = (artifact.kind.clone(), artifact.taken_at);
             facts.artifacts.push(ArtifactRef {
                 path: artifact.path.clone(),
                 kind: kind.to_string(),
                 bytes: artifact.bytes,
                 taken_at: at,
             });
-            match parse(&kind, &bytes, &ReadLimits::default(), &Hints::default()) {
+            match result {
                 Ok((Parsed::Unread, _)) => {
                     let what = match kind {
                         ArtifactKind::GoroutineProfile => "a goroutine profile without states and waiting times \
@@ -80,25 +80,69 @@ impl Facts {
         facts.samples = samples(read);
         facts.target = target(paths, &facts);
         facts.limits.push(
-            "Only profile files were read: the resident size, memory limits and settings of the process are unknown."
-                .into(),
+            "Only files were read: the resident size, memory limits and settings of the process are unknown.".into(),
         );
         Ok(facts)
     }
 }
 
+/// Whether a file is a core file, also a compressed one.
+fn is_core(path: &Path) -> Result<bool, BundleError> {
+    /// `e_type` of a core file (`elf(5)`), as bytes 16 and 17.
+    const ET_CORE: [u8; 2] = [4, 0];
+    let mut head = Vec::new();
+    let file = File::open(path).map_err(|e| BundleError::io(path, e))?;
+    file.take(1 << 16).read_to_end(&mut head).map_err(|e| BundleError::io(path, e))?;
+    if head.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
+        // Profiles come by gzip; what comes by zstd is a core file of systemd-coredump.
+        return Ok(true);
+    }
+    if head.starts_with(&[0x1f, 0x8b]) {
+        let mut inner = Vec::new();
+        // The window ends in the middle of the stream.
+        let _ = MultiGzDecoder::new(&*head).take(64).read_to_end(&mut inner);
+        head = inner;
+    }
+    Ok(head.starts_with(b"\x7fELF") && head.get(16..18) == Some(&ET_CORE))
+}
+
+/// What a core file holds.
+fn core(path: &Path, exe: Option<&Path>) -> Result<(Artifact, ParseResult), BundleError> {
+    let file = File::open(path).map_err(|e| BundleError::io(path, e))?;
+    let at = changed(path, &file)?;
+    // As large as a program: no checksum.
+    let mut artifact = artifact(path, &ArtifactKind::Core, &[], at);
+    artifact.bytes = Bytes(file.metadata().map_or(0, |m| m.len()));
+    artifact.sha256 = String::new();
+    let read = crate::collect::of_core(path, exe);
+    Ok((artifact, read.map(|graph| (Parsed::Graph(Box::new(graph)), Vec::new()))))
+}
+
+/// Any other file.
+fn plain(path: &Path) -> Result<(Artifact, ParseResult), BundleError> {
+    let (bytes, changed) = load(path)?;
+    let (kind, at) = recognise(&bytes, changed);
+    let parsed = parse(&kind, &bytes, &ReadLimits::default(), &Hints::default());
+    Ok((artifact(path, &kind, &bytes, at), parsed))
+}
+
+/// When a file was changed last.
+fn changed(path: &Path, file: &File) -> Result<UnixMillis, BundleError> {
+    let changed = file.metadata().and_then(|m| m.modified()).map_err(|e| BundleError::io(path, e))?;
+    let changed = changed.duration_since(UNIX_EPOCH).unwrap_or_default();
+    Ok(UnixMillis(i64::try_from(changed.as_millis()).unwrap_or(i64::MAX)))
+}
+
 fn load(path: &Path) -> Result<(Vec<u8>, UnixMillis), BundleError> {
     let io = |e| BundleError::io(path, e);
     let file = File::open(path).map_err(io)?;
-    let changed = file.metadata().and_then(|m| m.modified()).map_err(io)?;
-    let changed = changed.duration_since(UNIX_EPOCH).unwrap_or_default();
+    let changed = changed(path, &file)?;
     let mut bytes = Vec::new();
     file.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(io)?;
     if bytes.len() as u64 > MAX_FILE {
         return Err(BundleError::TooLarge { path: path.display().to_string(), limit: Bytes(MAX_FILE) });
     }
-    let millis = i64::try_from(changed.as_millis()).unwrap_or(i64::MAX);
-    Ok((bytes, UnixMillis(millis)))
+    Ok((bytes, changed))
 }
 
 /// What a file is by its content, and when it was taken.
@@ -116,6 +160,9 @@ fn recognise(bytes: &[u8], changed: UnixMillis) -> (ArtifactKind, UnixMillis) {
     }
     if text.starts_with(b"goroutine ") && !text.starts_with(b"goroutine profile:") {
         return (ArtifactKind::GoroutineDump, changed);
+    }
+    if text.starts_with(b"{") && head.windows(HEAP_SCHEMA.len()).any(|w| w == HEAP_SCHEMA.as_bytes()) {
+        return (ArtifactKind::HeapGraph, changed);
     }
     if text.starts_with(b"{") {
         return (ArtifactKind::Expvar, changed);

@@ -79,6 +79,8 @@ kinds! {
     CallTargets = "call-targets",
     /// Answers of `/debug/pprof/symbol` for addresses of [`ArtifactKind::HeapText`].
     Symbols = "symbols",
+    /// The object graph's overview (`oomph.heap/1`), gzipped JSON.
+    HeapGraph = "heap-graph",
     /// An execution trace.
     Trace = "trace",
     /// A core file.

@@ -31,7 +31,7 @@ mod write;
 
 pub use address::Address;
 pub use call_hints::CallHints;
-pub use collect::{CollectError, CollectOptions, CollectTarget, Collected, GcPolicy, Progress, collect};
+pub use collect::{CollectError, CollectOptions, CollectTarget, Collected, GcPolicy, GraphPolicy, Progress, collect};
 pub use error::BundleError;
 pub use facts::{BuildFacts, Facts, GoEnvironment, SampleFacts, Sourced};
 pub use fetch_error::FetchError;

@@ -4,7 +4,9 @@ use crate::ArtifactKind;
 use crate::hints::Hints;
 use flate2::read::MultiGzDecoder;
 use metrics::{Exposition, Expvar};
-use model::{Bytes, Cgroup, Gap, Mapping, MemStats, Pressure, ProcStatus, Smap, SmapsRollup};
+use model::{
+    Bytes, Cgroup, Gap, HEAP_SCHEMA, HeapOverview, Mapping, MemStats, Pressure, ProcStatus, Smap, SmapsRollup,
+};
 use profile::{GoroutineDump, HeapStacks, Profile, ProfileKind, ReadLimits};
 use std::borrow::Cow;
 use std::io::Read;
@@ -25,6 +27,7 @@ pub(crate) enum Parsed {
     Cgroup(Cgroup, Option<Pressure>),
     Pressure(Pressure),
     Build(gobinary::BuildInfo),
+    Graph(Box<HeapOverview>),
     Environment(procfs::GoEnvironment),
     /// A kind the diagnosis does not read.
     Unread,
@@ -53,6 +56,7 @@ pub(crate) const fn is_read(kind: &ArtifactKind) -> bool {
             | K::CgroupFile
             | K::Pressure
             | K::BuildInfo
+            | K::HeapGraph
     )
 }
 
@@ -83,6 +87,7 @@ pub(crate) fn parse(kind: &ArtifactKind, bytes: &[u8], limits: &ReadLimits, hint
             let gaps = std::mem::take(&mut e.gaps);
             Ok((Parsed::Metrics(Box::new(e)), gaps))
         }
+        K::HeapGraph => good(Parsed::Graph(Box::new(graph(text)?))),
         K::ProcEnviron => good(Parsed::Environment(procfs::environ(text))),
         K::CgroupFile => cgroup(text),
         K::Pressure => match procfs::pressure(text) {
@@ -129,6 +134,14 @@ fn heap(bytes: &[u8], limits: &ReadLimits, hints: &Hints) -> ParseResult {
     }
     let stacks = HeapStacks::with_hints(&profile, hints).map_err(|e| e.to_string())?;
     Ok((Parsed::Heap(stacks), profile.gaps().to_vec()))
+}
+
+fn graph(json: &[u8]) -> Result<HeapOverview, String> {
+    let overview: HeapOverview = serde_json::from_slice(json).map_err(|e| format!("not a heap overview: {e}"))?;
+    if overview.schema != HEAP_SCHEMA {
+        return Err(format!("expected schema {HEAP_SCHEMA}, found {:?}", overview.schema));
+    }
+    Ok(overview)
 }
 
 fn memstats(text: &[u8]) -> ParseResult {

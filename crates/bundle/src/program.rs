@@ -4,8 +4,9 @@
 
 use gobinary::layout::{Arch, Layout, NoLayout};
 use gobinary::{BinaryError, Cached, DebugInfo, Functions, GoBinary, Memory, ModuleTables};
-use heap::{HeapError, HeapGraph, ProgramNames, Runtime, Step};
-use model::Bytes;
+use heap::graph::GraphError;
+use heap::{HeapError, HeapGraph, ProgramNames, Runtime, Step, Wanted};
+use model::{Bytes, HeapOverview};
 use std::path::{Path, PathBuf};
 use target::memory::{Copied, CoreFile, CoreOptions, LiveMemory, MemoryError, Pause, Snapshot};
 use target::memory::{SnapshotOptions, SnapshotPlan, ThreadRegisters};
@@ -62,6 +63,23 @@ pub struct ProgramHeap<'a> {
     pub version: &'a str,
     /// What the core file or the debug information lacks.
     pub notes: &'a [String],
+}
+
+impl ProgramHeap<'_> {
+    /// The parts that are wanted of an overview, with what is known of the program and of how it was read.
+    ///
+    /// # Errors
+    /// [`GraphError`] when there are too many roots.
+    pub fn overview(&self, memory: &ProgramMemory, wanted: &Wanted) -> Result<HeapOverview, GraphError> {
+        let mut overview = self.graph.overview(self.names, wanted)?;
+        env!("CARGO_PKG_VERSION").clone_into(&mut overview.oomph);
+        overview.target.clone_from(&memory.target);
+        self.version.clone_into(&mut overview.go_version);
+        memory.source.clone_into(&mut overview.source);
+        overview.pause_ms = memory.pause.map(|p| p.total.as_secs_f64() * 1e3);
+        overview.limits.extend(self.notes.iter().cloned());
+        Ok(overview)
+    }
 }
 
 /// A program's memory, opened. A snapshot lives as long as this.

@@ -304,6 +304,10 @@ pub(crate) fn sample_fact(s: &mut SampleFacts, c: &mut Counters, a: &Artifact, p
             s.heap_after_gc = a.forced_gc;
             s.heap = Some(sourced(a, stacks));
         }
+        Parsed::Graph(graph) => {
+            let at = graph.taken_at.unwrap_or(a.taken_at);
+            s.graph = Some(Sourced { at, ..sourced(a, graph) });
+        }
         Parsed::Dump(dump) => {
             if dump.gaps.is_empty() {
                 s.goroutine_count = Some(sourced(a, dump.goroutines.len() as u64));

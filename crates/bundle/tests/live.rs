@@ -246,7 +246,7 @@ fn bare_files_make_samples_in_time_order() {
         paths.push(p);
     }
     paths.reverse();
-    let facts = Facts::of_files(&paths).unwrap();
+    let facts = Facts::of_files(&paths, None).unwrap();
     assert_eq!(facts.target.kind, "profile");
     assert_eq!(facts.samples.len(), 2);
     assert!(facts.samples[0].heap.as_ref().unwrap().artifact.ends_with("z.pb.gz"));
@@ -255,7 +255,7 @@ fn bare_files_make_samples_in_time_order() {
     assert!(facts.samples[0].memstats.as_ref().unwrap().value.pause_total_ns.is_some());
     let junk = dir.path().join("junk");
     fs::write(&junk, b"\x00\x01\x02").unwrap();
-    assert!(Facts::of_files(&[junk]).is_err());
+    assert!(Facts::of_files(&[junk], None).is_err());
 }
 
 /// What each mechanism looks like in compiled code; `-buildmode=pie` moves all addresses.

@@ -1,21 +1,23 @@
 //! Containers as plain data for the overview: single ones with their holders, sums, equal strings.
 
-use crate::containers::{ContainerOptions, Containers, KeySample, Note};
+use crate::allocated::Sampled;
+use crate::containers::{ContainerOptions, Containers};
 use crate::graph::GraphError;
 use crate::paths::Names;
 use crate::program::HeapGraph;
-use model::{Bytes, HeapContainer, HeapContainerGroup, HeapContainers, HeapDuplicate, HeapDuplicates};
+use model::{HeapContainer, HeapContainerGroup, HeapContainers, HeapDuplicate, HeapDuplicates};
 
 impl HeapGraph<'_> {
     /// The containers as plain data, at most `rows` of each kind and `rows` sums.
     ///
     /// # Errors
     /// [`GraphError`] when there are too many roots.
-    pub fn container_rows(
+    pub(crate) fn container_rows(
         &self,
         names: &dyn Names,
         rows: usize,
         options: &ContainerOptions,
+        sampled: &mut Sampled<'_, '_>,
     ) -> Result<HeapContainers, GraphError> {
         let Containers { mut list, mut groups, duplicates } = self.containers(names, options);
         list.sort_by_key(|f| (std::cmp::Reverse(f.waste.max(f.retained)), f.address));
@@ -35,11 +37,13 @@ impl HeapGraph<'_> {
         groups.truncate(rows);
         let objects: Vec<u32> = list.iter().filter_map(|f| f.object).collect();
         let mut holders = self.holder_paths(&objects, names)?.into_iter();
+        let mut allocated = sampled.below(&objects, names).into_iter();
         let containers = list.into_iter().map(|f| {
             let holder = f.object.and_then(|_| holders.next()).unwrap_or_default();
+            let allocated = f.object.and_then(|_| allocated.next()).unwrap_or_default();
             HeapContainer {
                 kind: f.kind.name().to_owned(),
-                notes: f.notes.iter().map(note).collect(),
+                notes: f.notes,
                 address: format!("{:#x}", f.address),
                 entries: f.entries,
                 capacity: f.capacity,
@@ -49,6 +53,7 @@ impl HeapGraph<'_> {
                 waste_bytes: f.waste,
                 type_name: f.type_name,
                 holder,
+                allocated,
             }
         });
         let containers = containers.collect();
@@ -81,43 +86,4 @@ impl HeapGraph<'_> {
         };
         Ok(HeapContainers { list: containers, groups: groups.collect(), duplicates })
     }
-}
-
-/// A note as a phrase.
-fn note(note: &Note) -> String {
-    match note {
-        Note::Shared(n) => format!("{n} slices or strings share it"),
-        Note::Subslice(at) => format!("what is used begins at byte {at}"),
-        Note::Tail => "only its tail is used".to_owned(),
-        Note::OtherWays => "also reached by other pointers".to_owned(),
-        Note::Blocked { receivers, senders, goroutines } => {
-            let ids: Vec<String> = goroutines.iter().map(u64::to_string).collect();
-            let more = if (goroutines.len() as u64) < receivers + senders { ", ..." } else { "" };
-            format!("{receivers} receivers and {senders} senders wait: goroutines {}{more}", ids.join(", "))
-        }
-        Note::Closed => "closed".to_owned(),
-        Note::Depth(n) => format!("depth {n}"),
-        Note::Closing => "circular".to_owned(),
-        Note::Doubly => "doubly linked".to_owned(),
-        Note::Victims(n) => format!("{n} of them in the victim cache"),
-        Note::Connections { idle, busy } => format!("{idle} idle, {busy} busy or not read to the end"),
-        Note::Misses { misses, deleted } => format!("{misses} misses, {deleted} deleted entries kept"),
-        Note::Keys(sample) => keys(sample),
-        Note::Damaged => "contradicts itself in places".to_owned(),
-    }
-}
-
-fn keys(k: &KeySample) -> String {
-    let len =
-        if k.len.0 == k.len.1 { Bytes(k.len.0).to_string() } else { format!("{} to {}", k.len.0, Bytes(k.len.1)) };
-    let shapes: Vec<&str> = k.shapes.iter().map(|s| s.0.as_str()).collect();
-    let mut text = format!("{} keys of {len} like {}", k.keys, shapes.join(" "));
-    if !k.prefix.is_empty() {
-        text.push_str(&format!(", all begin with {:?}", k.prefix));
-    }
-    text.push_str(&format!(", {:.1} bits per byte", f64::from(k.entropy) / 1000.0));
-    if !k.shown.is_empty() {
-        text.push_str(&format!(": {}", k.shown.join(" ")));
-    }
-    text
 }

@@ -3,6 +3,7 @@
 //! Owns what is computed over the objects of a heap: their types, edges, roots, dominators, containers. Reads
 //! no files and opens no process: memory and the binary's metadata come from the floors below.
 
+mod allocated;
 mod clock;
 mod code;
 mod container_rows;
@@ -20,6 +21,7 @@ mod variables;
 mod wrappers;
 
 pub use code::CodeTypes;
+pub use overview::Wanted;
 pub use paths::{Names, ProgramNames};
 pub use pointers::{HeapView, ScanGaps};
 pub use program::{HeapError, HeapGraph, Runtime, Step};

@@ -1,6 +1,7 @@
 //! The overview of a heap as plain data: who holds how much, which types, which maps, which goroutines.
 
-use crate::containers::map_facts;
+use crate::allocated::Sampled;
+use crate::containers::{ContainerOptions, map_facts};
 use crate::graph::{GraphError, Rooted, shortest_paths};
 use crate::paths::Names;
 use crate::program::HeapGraph;
@@ -8,34 +9,83 @@ use crate::roots::RootGroup;
 use crate::shapes::Shape;
 use crate::typing::typing_stats;
 use goruntime::{Goroutine, Status};
-use model::{HEAP_SCHEMA, HeapCoverage, HeapGoroutines, HeapHolder, HeapMap, HeapOverview, HeapStep, HeapType};
+use model::{
+    HEAP_SCHEMA, HeapCoverage, HeapGoroutines, HeapHeld, HeapHolder, HeapMap, HeapOverview, HeapStep, HeapType,
+};
 use std::collections::BTreeMap;
 
 /// Share of what a node retains that one child must retain for the way to go on to it.
 const ACCUMULATES: f64 = 0.8;
 /// Longest way that is shown.
 const MOST_STEPS: usize = 64;
+/// Types that are told of what an accumulation point holds.
+const MOST_HELD: usize = 3;
+/// Most containers of each kind that are listed, whatever number of rows is wanted.
+const MOST_CONTAINERS: usize = 1 << 16;
+
+/// Which parts of an overview are wanted: each costs time of its own.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Wanted {
+    /// Most rows in each table.
+    pub rows: usize,
+    /// Who holds the memory.
+    pub holders: bool,
+    /// Types.
+    pub types: bool,
+    /// Maps alone.
+    pub maps: bool,
+    /// Containers of all kinds.
+    pub containers: Option<ContainerOptions>,
+    /// How deep objects lie.
+    pub depth: bool,
+    /// Goroutines.
+    pub goroutines: bool,
+}
+
+impl Wanted {
+    /// Everything.
+    #[must_use]
+    pub fn all(rows: usize) -> Self {
+        let containers = ContainerOptions { most: rows.min(MOST_CONTAINERS), ..ContainerOptions::default() };
+        Self {
+            rows,
+            holders: true,
+            types: true,
+            maps: true,
+            containers: Some(containers),
+            depth: true,
+            goroutines: true,
+        }
+    }
+}
 
 impl HeapGraph<'_> {
-    /// The overview with at most `rows` rows in each table. `target`, `source` and `oomph` are left empty.
+    /// The parts that are wanted. `target`, `source` and `oomph` are left empty.
     ///
     /// # Errors
     /// [`GraphError`] when there are too many roots.
-    pub fn overview(&self, names: &dyn Names, rows: usize) -> Result<HeapOverview, GraphError> {
+    pub fn overview(&self, names: &dyn Names, wanted: &Wanted) -> Result<HeapOverview, GraphError> {
+        let rows = wanted.rows;
+        let mut sampled = Sampled::of(self);
+        let holders = if wanted.holders { self.holders(names, &mut sampled, rows)? } else { Vec::new() };
+        let containers = wanted.containers.map(|o| self.container_rows(names, rows, &o, &mut sampled)).transpose()?;
+        let goroutines = if wanted.goroutines { self.goroutine_groups(names, &mut sampled, rows)? } else { Vec::new() };
         Ok(HeapOverview {
             schema: HEAP_SCHEMA.to_owned(),
             oomph: String::new(),
             target: String::new(),
             go_version: format!("go1.{}", self.runtime.layout().minor),
             source: String::new(),
+            taken_at: None,
             pause_ms: None,
             coverage: self.coverage(),
-            holders: self.holders(names, rows)?,
-            types: self.types(names, rows),
-            maps: self.maps(names, rows)?,
-            containers: None,
-            depth: None,
-            goroutines: self.goroutine_groups(names, rows)?,
+            holders,
+            types: if wanted.types { self.types(names, rows) } else { Vec::new() },
+            maps: if wanted.maps { self.maps(names, rows)? } else { Vec::new() },
+            containers,
+            depth: wanted.depth.then(|| self.depths(names, rows)).transpose()?,
+            goroutines,
+            stacks: sampled.into_stacks(),
             limits: self.limits(),
         })
     }
@@ -90,18 +140,25 @@ impl HeapGraph<'_> {
 
     /// The largest children of the root of the dominator tree: root groups, and objects that several roots
     /// hold together.
-    fn holders(&self, names: &dyn Names, rows: usize) -> Result<Vec<HeapHolder>, GraphError> {
+    fn holders(
+        &self,
+        names: &dyn Names,
+        sampled: &mut Sampled<'_, '_>,
+        rows: usize,
+    ) -> Result<Vec<HeapHolder>, GraphError> {
         let graph = self.rooted()?;
         let index = self.tree.children_index();
         let mut top = index.of(graph.root());
         top.truncate(rows);
-        let holders = top.into_iter().map(|node| {
+        let allocated = sampled.below(&top, names);
+        let holders = top.into_iter().zip(allocated).map(|(node, allocated)| {
             let group = graph.group_of(node).and_then(|g| self.roots.groups.get(g)).copied();
             let (name, kind) = match group {
                 Some(group) => (self.root_name(group, names), kind_of(group)),
                 None => (self.type_name(node, names), "object"),
             };
             let mut path = index.accumulation_path(node, ACCUMULATES);
+            let last = path.last().copied().unwrap_or(node);
             path.truncate(MOST_STEPS);
             let skip = usize::from(group.is_some());
             HeapHolder {
@@ -109,9 +166,30 @@ impl HeapGraph<'_> {
                 kind: kind.to_owned(),
                 retained_bytes: self.tree.retained(node),
                 path: self.steps(&graph, path.get(skip..).unwrap_or_default(), names),
+                holds: self.held(&index.of(last), names),
+                allocated,
             }
         });
         Ok(holders.collect())
+    }
+
+    /// Objects by type, those that retain most first.
+    fn held(&self, objects: &[u32], names: &dyn Names) -> Vec<HeapHeld> {
+        let mut sums: BTreeMap<u32, (u32, u64, u64)> = BTreeMap::new();
+        for &object in objects.iter().filter(|&&o| o < self.objects.count()) {
+            let sum = sums.entry(self.shapes.number(object)).or_insert((object, 0, 0));
+            *sum = (sum.0, sum.1 + 1, sum.2.saturating_add(self.tree.retained(object)));
+        }
+        let mut list: Vec<_> = sums.into_values().collect();
+        list.sort_by_key(|&(object, _, retained)| (std::cmp::Reverse(retained), object));
+        list.truncate(MOST_HELD);
+        list.into_iter()
+            .map(|(object, objects, retained_bytes)| HeapHeld {
+                type_name: self.type_name(object, names),
+                objects,
+                retained_bytes,
+            })
+            .collect()
     }
 
     /// Names the nodes of a way; each is reached from the one before, perhaps through others.
@@ -231,35 +309,49 @@ impl HeapGraph<'_> {
         Ok(maps)
     }
 
-    fn goroutine_groups(&self, names: &dyn Names, rows: usize) -> Result<Vec<HeapGoroutines>, GraphError> {
+    fn goroutine_groups(
+        &self,
+        names: &dyn Names,
+        sampled: &mut Sampled<'_, '_>,
+        rows: usize,
+    ) -> Result<Vec<HeapGoroutines>, GraphError> {
         let graph = self.rooted()?;
-        let mut retained = BTreeMap::new();
+        let mut nodes = BTreeMap::new();
         for (i, group) in self.roots.groups.iter().enumerate() {
-            if let RootGroup::Goroutine { index } = group {
-                let node = graph.group_node(i);
-                retained.insert(*index, node.map_or(0, |n| self.tree.retained(n)));
+            if let (RootGroup::Goroutine { index }, Some(node)) = (group, graph.group_node(i)) {
+                nodes.insert(*index, node);
             }
         }
-        let mut groups: BTreeMap<(String, String), HeapGoroutines> = BTreeMap::new();
+        let mut groups: BTreeMap<(String, String, u64), (HeapGoroutines, Vec<u32>)> = BTreeMap::new();
         let list = self.runtime.goroutines.as_ref().map(|g| g.list.as_slice()).unwrap_or_default();
         for (i, g) in list.iter().enumerate() {
             let function = self.goroutine_function(g, names).unwrap_or_else(|| format!("{:#x}", g.start));
             let state = state(g);
-            let row = groups.entry((function.clone(), state.clone())).or_insert(HeapGoroutines {
-                function,
-                state,
-                count: 0,
-                stack_bytes: 0,
-                retained_bytes: 0,
+            let (row, of) = groups.entry((function.clone(), state.clone(), g.created_at)).or_insert_with(|| {
+                let row = HeapGoroutines {
+                    function,
+                    state,
+                    created_by: names.stack(&[g.created_at]).into_iter().next(),
+                    count: 0,
+                    stack_bytes: 0,
+                    retained_bytes: 0,
+                    allocated: Vec::new(),
+                };
+                (row, Vec::new())
             });
             row.count += 1;
             row.stack_bytes += g.stack.1.saturating_sub(g.stack.0);
-            row.retained_bytes += retained.get(&(i as u32)).copied().unwrap_or(0);
+            if let Some(&node) = nodes.get(&(i as u32)) {
+                row.retained_bytes += self.tree.retained(node);
+                of.push(node);
+            }
         }
-        let mut list: Vec<HeapGoroutines> = groups.into_values().collect();
-        list.sort_by_key(|g| std::cmp::Reverse((g.retained_bytes + g.stack_bytes, g.count)));
+        let mut list: Vec<_> = groups.into_values().collect();
+        list.sort_by_key(|(g, _)| std::cmp::Reverse((g.retained_bytes + g.stack_bytes, g.count)));
         list.truncate(rows);
-        Ok(list)
+        let groups: Vec<Vec<u32>> = list.iter().map(|(_, nodes)| nodes.clone()).collect();
+        let allocated = sampled.below_groups(&groups, names);
+        Ok(list.into_iter().zip(allocated).map(|((g, _), allocated)| HeapGoroutines { allocated, ..g }).collect())
     }
 }
 

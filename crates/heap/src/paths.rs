@@ -4,8 +4,9 @@ use crate::program::HeapGraph;
 use crate::roots::RootGroup;
 use crate::shapes::Shape;
 use gobinary::types::Detail;
-use gobinary::{DebugInfo, Functions, RuntimeTypes, TypeId, Variables};
+use gobinary::{DebugInfo, Functions, RuntimeTypes, TypeId, Variables, callers_frames};
 use goruntime::{Goroutine, PointerBits};
+use model::Frame;
 
 /// Bytes of an object that are searched for the pointer that leads on.
 const MOST_SEARCHED: u64 = 64 << 20;
@@ -22,6 +23,10 @@ pub trait Names {
     fn is_function_start(&self, address: u64) -> bool;
     /// Name of the variable that holds the address, and bytes from its start.
     fn variable(&self, address: u64) -> Option<(String, u64)>;
+    /// The calls of a stack of return addresses, innermost first, inlined ones included.
+    fn stack(&self, _pcs: &[u64]) -> Vec<Frame> {
+        Vec::new()
+    }
     /// Types of its variables, where it has debug information.
     fn debug(&self) -> Option<&DebugInfo<'_>> {
         None
@@ -55,6 +60,14 @@ impl Names for ProgramNames<'_> {
         }
         let (name, offset) = self.variables.at(address.wrapping_sub(self.bias))?;
         Some((name.to_owned(), offset))
+    }
+
+    fn stack(&self, pcs: &[u64]) -> Vec<Frame> {
+        let mut frames = Vec::new();
+        callers_frames(&self.functions, pcs, |f| {
+            frames.push(Frame { function: f.function.to_owned(), file: f.file.to_owned(), line: f.line });
+        });
+        frames
     }
 
     fn debug(&self) -> Option<&DebugInfo<'_>> {

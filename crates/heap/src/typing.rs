@@ -272,7 +272,12 @@ impl<'a> Typer<'a> {
     fn spread_from(&mut self, object: ObjectId) {
         let Some(found) = self.place(object) else { return };
         match self.shapes.of(object) {
-            Shape::Unknown | Shape::Text | Shape::Goroutine | Shape::Timer | Shape::WeakHandle | Shape::CleanupArgument => {}
+            Shape::Unknown
+            | Shape::Text
+            | Shape::Goroutine
+            | Shape::Timer
+            | Shape::WeakHandle
+            | Shape::CleanupArgument => {}
             Shape::WaitRecord => self.wait_record(found.1),
             Shape::Closure(code) => self.closure(found, code),
             Shape::Value(id) => {

@@ -1,5 +1,6 @@
 //! What `oomph heap` says (`oomph.heap/1`): plain data, sizes in bytes.
 
+use crate::{Frame, UnixMillis};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -19,6 +20,9 @@ pub struct HeapOverview {
     pub go_version: String,
     /// How the memory was read: `snapshot`, `stopped`, `running`, `core`.
     pub source: String,
+    /// When its memory was read or copied.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub taken_at: Option<UnixMillis>,
     /// How long the program stood still for it, in milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pause_ms: Option<f64>,
@@ -38,6 +42,9 @@ pub struct HeapOverview {
     pub depth: Option<HeapDepth>,
     /// Goroutines, by what their stacks hold alone.
     pub goroutines: Vec<HeapGoroutines>,
+    /// Allocation stacks, innermost first, that [`HeapAllocated`] names.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stacks: Vec<Vec<Frame>>,
     /// What could not be read, and what that hides.
     pub limits: Vec<String>,
 }
@@ -92,6 +99,24 @@ pub struct HeapHolder {
     pub retained_bytes: u64,
     /// From there to where the memory divides among many: accumulation point last.
     pub path: Vec<HeapStep>,
+    /// What the accumulation point holds directly, by what it retains: the largest few.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub holds: Vec<HeapHeld>,
+    /// Where what it retains was allocated, as far as the runtime sampled it; most bytes first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub allocated: Vec<HeapAllocated>,
+}
+
+/// Objects of one type that an object holds directly in the dominator tree.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct HeapHeld {
+    /// Their type.
+    #[serde(rename = "type")]
+    pub type_name: String,
+    /// How many.
+    pub objects: u64,
+    /// What they retain together.
+    pub retained_bytes: u64,
 }
 
 /// All objects of one type.
@@ -163,10 +188,113 @@ pub struct HeapContainer {
     pub retained_bytes: u64,
     /// Bytes that hold nothing the program can reach by it, or nothing yet.
     pub waste_bytes: u64,
-    /// More, as phrases.
-    pub notes: Vec<String>,
+    /// More.
+    pub notes: Vec<HeapNote>,
     /// Shortest way from a root.
     pub holder: Vec<HeapStep>,
+    /// Where what it retains was allocated, as far as the runtime sampled it; most bytes first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub allocated: Vec<HeapAllocated>,
+}
+
+/// Something to say of a container beside its numbers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "note", content = "value", rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum HeapNote {
+    /// So many slices or strings lead into the same object.
+    Shared(u64),
+    /// All slices that lead to the array begin behind its start: byte offset of the first.
+    Subslice(u64),
+    /// What is used ends at the end of the array, what is before it cannot be reached.
+    Tail,
+    /// Some way to the object is no slice or string that was found: what is out of reach is not known.
+    OtherWays,
+    /// So many goroutines wait to receive, so many to send; some of their numbers.
+    Blocked {
+        /// Waiting to receive.
+        receivers: u64,
+        /// Waiting to send.
+        senders: u64,
+        /// Numbers of some of them.
+        goroutines: Vec<u64>,
+    },
+    /// The channel is closed.
+    Closed,
+    /// Longest way through its nodes.
+    Depth(u64),
+    /// The last node leads to the first.
+    Closing,
+    /// Nodes point in both directions.
+    Doubly,
+    /// Connections that wait for a request, and others: with a request under way, or with a response that was not
+    /// read to its end.
+    Connections {
+        /// Idle ones.
+        idle: u64,
+        /// The others.
+        busy: u64,
+    },
+    /// Of the entries, those in the victim cache.
+    Victims(u64),
+    /// Classic `sync.Map`: lookups that missed the read-only part, and entries that are deleted but kept.
+    Misses {
+        /// `Map.misses`.
+        misses: u64,
+        /// Entries without a value.
+        deleted: u64,
+    },
+    /// What its keys look like.
+    Keys(HeapKeys),
+    /// What a map is made of.
+    MapParts {
+        /// Bytes of a key.
+        key_bytes: u64,
+        /// Bytes of a value.
+        value_bytes: u64,
+        /// Bytes of what a value points to, where values are pointers.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pointee_bytes: Option<u64>,
+        /// Swiss: slots of deleted entries that are not free yet.
+        tombstones: u64,
+        /// Classic: overflow buckets.
+        overflow: u64,
+        /// Classic: buckets of the longest overflow chain, the first one included.
+        longest_chain: u64,
+        /// Classic: buckets of the old array, while the map grows.
+        old_buckets: u64,
+    },
+    /// The structure contradicts itself in places; what is told was readable.
+    Damaged,
+}
+
+/// What some keys of a map look like.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct HeapKeys {
+    /// Keys that were looked at.
+    pub keys: u64,
+    /// Shortest and longest, in bytes.
+    pub len: (u64, u64),
+    /// Most frequent shapes with how many keys have them: letters as `a`, `A`, digits as `9`, runs with their
+    /// length.
+    pub shapes: Vec<(String, u64)>,
+    /// What all of them begin with, when there are enough of them and each goes on after it.
+    pub prefix: String,
+    /// Entropy of the bytes behind the prefix, in thousandths of a bit per byte.
+    pub entropy: u32,
+    /// Some keys as they are; empty unless asked for.
+    pub shown: Vec<String>,
+}
+
+/// Objects of one allocation stack.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct HeapAllocated {
+    /// Index into [`HeapOverview::stacks`].
+    pub stack: u32,
+    /// Objects that the runtime's heap profile sampled.
+    pub sampled: u64,
+    /// Bytes of all such objects, by the sampling rate.
+    pub bytes: u64,
 }
 
 /// All containers of one kind and type.
@@ -253,10 +381,16 @@ pub struct HeapGoroutines {
     pub function: String,
     /// What they do: `chan receive`, `running`.
     pub state: String,
+    /// Where they were started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created_by: Option<Frame>,
     /// How many.
     pub count: u64,
     /// Bytes of their stacks.
     pub stack_bytes: u64,
     /// Heap that only they hold.
     pub retained_bytes: u64,
+    /// Where that was allocated, as far as the runtime sampled it; most bytes first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub allocated: Vec<HeapAllocated>,
 }

@@ -26,8 +26,9 @@ pub use frame::{Frame, Mechanism};
 pub use gap::Gap;
 pub use goversion::GoVersion;
 pub use heap::{
-    HEAP_SCHEMA, HeapContainer, HeapContainerGroup, HeapContainers, HeapCoverage, HeapDepth, HeapDepthRow,
-    HeapDuplicate, HeapDuplicates, HeapGoroutines, HeapHolder, HeapMap, HeapOverview, HeapStep, HeapType,
+    HEAP_SCHEMA, HeapAllocated, HeapContainer, HeapContainerGroup, HeapContainers, HeapCoverage, HeapDepth,
+    HeapDepthRow, HeapDuplicate, HeapDuplicates, HeapGoroutines, HeapHeld, HeapHolder, HeapKeys, HeapMap, HeapNote,
+    HeapOverview, HeapStep, HeapType,
 };
 pub use ledger::{Ledger, LedgerRow, LedgerTerm};
 pub use memstats::{MemStats, MemStatsSource};

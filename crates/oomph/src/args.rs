@@ -60,6 +60,9 @@ pub(crate) struct Collect {
     /// Do not ask the service for a garbage collection before each heap profile
     #[arg(long)]
     pub(crate) no_gc: bool,
+    /// Do not stop the process for milliseconds to take a snapshot of its heap; what holds its memory is then not seen
+    #[arg(long)]
+    pub(crate) no_snapshot: bool,
     /// Header for each request, e.g. 'Authorization: Bearer ...' (never stored)
     #[arg(long = "header", short = 'H', value_name = "NAME: VALUE")]
     pub(crate) headers: Vec<String>,
@@ -117,10 +120,11 @@ pub(crate) struct Output {
   oomph diagnose prometheus                   by program name, on this host
   oomph diagnose before.pb.gz after.pb.gz     two heap profiles
   oomph diagnose incident.oomph
+  oomph diagnose core.4711 --exe ./server     what holds the memory in a core file
 
 Exit codes: 0 healthy, 1 findings above low or too little evidence, 2 could not diagnose.")]
 pub(crate) struct Diagnose {
-    /// URL with pprof on it, pid, program name, bundle, or profile files
+    /// URL with pprof on it, pid, program name, bundle, profile files, core files
     #[arg(required = true)]
     pub(crate) target: Vec<String>,
     #[command(flatten)]
@@ -128,6 +132,9 @@ pub(crate) struct Diagnose {
     /// Keep the evidence here (a directory, or a file ending in .oomph)
     #[arg(long, value_name = "PATH")]
     pub(crate) save: Option<PathBuf>,
+    /// Executable of a core file [default: where the core file says]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) exe: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) output: Output,
 }

@@ -1,6 +1,7 @@
 //! Owns the text form of a heap overview: what holds the memory first, then types, maps, goroutines, and
 //! how much of the heap was understood. Refuses to choose what is shown: rows come as they are.
 
+use crate::heap_notes::phrases;
 use crate::{clean, fmt};
 use model::{Bytes, HeapContainers, HeapDepth, HeapOverview, HeapStep};
 use std::fmt::Write as _;
@@ -128,8 +129,9 @@ fn containers(out: &mut String, c: &HeapContainers, width: usize) {
             Bytes(row.waste_bytes).to_string(),
             cut(&row.type_name, width.saturating_sub(62).max(20))
         );
-        if !row.notes.is_empty() {
-            let _ = writeln!(out, "{:15}{}", "", cut(&row.notes.join("; "), width - 16));
+        let notes = phrases(&row.notes);
+        if !notes.is_empty() {
+            let _ = writeln!(out, "{:15}{}", "", cut(&notes, width - 16));
         }
         if row.holder.len() >= LEAST_WAY {
             let _ = writeln!(out, "{:15}{}", "", cut(&way(&row.holder), width - 16));

@@ -12,6 +12,7 @@ mod clean;
 mod flame;
 mod fmt;
 mod heap;
+mod heap_notes;
 mod hints;
 mod html;
 mod json;

@@ -9,12 +9,14 @@
 
 mod context;
 mod endpoint;
+mod graph;
 mod inspect;
 mod options;
 mod outside;
 mod process;
 
-pub use options::{CollectError, CollectOptions, CollectTarget, Collected, GcPolicy, Progress};
+pub(crate) use graph::of_core;
+pub use options::{CollectError, CollectOptions, CollectTarget, Collected, GcPolicy, GraphPolicy, Progress};
 
 use crate::http::{Client, HttpLimits};
 use crate::write::{BundleWriter, now};
@@ -143,6 +145,8 @@ struct Sources {
     process: Option<ProcSource>,
     /// Why one of the two is missing, where that matters: source, reason, what it hides.
     missing: Vec<(String, String, &'static str)>,
+    /// The graph of the first sample, while it is read.
+    reading: Option<graph::Reading>,
 }
 
 impl Sources {
@@ -186,7 +190,7 @@ impl Sources {
                          (give the address of its pprof if it has one)",
                     ));
                 }
-                Ok(Self { web, process: Some(process), missing })
+                Ok(Self { web, process: Some(process), missing, reading: None })
             }
         }
     }
@@ -195,7 +199,7 @@ impl Sources {
     fn with_process(web: Endpoint, address: &Address, join: bool) -> Self {
         let hides = "the resident memory by mapping, so no full RSS ledger, and the limits of its \
                      control group";
-        let mut out = Self { web: None, process: None, missing: Vec::new() };
+        let mut out = Self { web: None, process: None, missing: Vec::new(), reading: None };
         let found = if !join {
             Err("not looked at, as asked".to_owned())
         } else if !address.is_loopback() {
@@ -272,7 +276,8 @@ impl Sources {
             (cx.progress)(Progress::Sample { index, of });
             self.sample(cx, index, of)?;
         }
-        Ok(())
+        // Ended before the last sample.
+        self.reading.take().map_or(Ok(()), |reading| reading.store(cx, 1))
     }
 
     /// Whether neither source can tell anything more.
@@ -286,6 +291,27 @@ impl Sources {
             p.once(cx)?;
         } else if let Some(c) = self.web.as_ref().and_then(|w| w.cmdline.clone()) {
             process::store_cmdline(cx, &c, "cmdline")?;
+        }
+        Ok(())
+    }
+
+    /// Starts reading the graph at the first sample; at the last one stores it, and a second one.
+    fn graph(&mut self, cx: &mut Context<'_>, index: u32, of: u32) -> Result<(), BundleError> {
+        let Some(pid) = self.process.as_ref().map(ProcSource::pid) else { return Ok(()) };
+        if cx.options.graph == GraphPolicy::Never || cx.stopped() {
+            return Ok(());
+        }
+        if index == 1 {
+            self.reading = graph::Reading::start(pid);
+        }
+        if index == of {
+            let first = self.reading.take();
+            let last = if of > 1 { graph::Reading::start(pid) } else { None };
+            for (reading, sample) in [(first, 1), (last, of)] {
+                let Some(reading) = reading else { continue };
+                (cx.progress)(Progress::Asking { source: "the object graph".to_owned(), sample: Some(sample) });
+                reading.store(cx, sample)?;
+            }
         }
         Ok(())
     }
@@ -318,6 +344,7 @@ impl Sources {
             }
         }
         // The endpoint comes first: it can have the heap collected.
+        self.graph(cx, index, of)?;
         let answered = self.web.as_ref().is_some_and(|w| w.pprof.is_some() && !w.lost());
         let mut told = false;
         if let Some(p) = &mut self.process

@@ -42,6 +42,16 @@ pub enum GcPolicy {
     Never,
 }
 
+/// Whether the object graph is read, from copy-on-write snapshots.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum GraphPolicy {
+    /// At the first and the last sample: the process stands still for milliseconds.
+    #[default]
+    Ends,
+    /// Never: the process is not stopped.
+    Never,
+}
+
 /// How to collect.
 #[derive(Clone, Debug)]
 pub struct CollectOptions {
@@ -51,6 +61,8 @@ pub struct CollectOptions {
     pub samples: u32,
     /// Forced GC cycles.
     pub gc: GcPolicy,
+    /// The object graph.
+    pub graph: GraphPolicy,
     /// Bound on connecting.
     pub connect_timeout: Duration,
     /// Bound on a whole request.
@@ -78,6 +90,7 @@ impl Default for CollectOptions {
             duration: Duration::from_secs(30),
             samples: 4,
             gc: GcPolicy::default(),
+            graph: GraphPolicy::default(),
             connect_timeout: Duration::from_secs(5),
             timeout: Duration::from_secs(30),
             retries: 2,

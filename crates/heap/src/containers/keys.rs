@@ -1,7 +1,7 @@
 //! What the keys of maps look like: enough to tell session numbers from country codes without showing them.
 //! Owns sampling keys of maps and redacting them; refuses to show contents unless asked.
 
-use super::ContainerOptions;
+use super::{ContainerOptions, KeySample};
 use crate::pointers::HeapView;
 use gobinary::TypeId;
 use gobinary::types::{Detail, Kind, Map, MapSlots};
@@ -20,23 +20,6 @@ pub const MAX_SHAPES: usize = 4;
 const LEAST_FOR_PREFIX: usize = 8;
 /// Keys that are shown when asked for.
 const SHOWN: usize = 5;
-
-/// What some keys of a map look like.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct KeySample {
-    /// Keys that were looked at.
-    pub keys: u64,
-    /// Shortest and longest, in bytes.
-    pub len: (u64, u64),
-    /// Most frequent shapes with how many keys have them: letters as `a`, `A`, digits as `9`, runs with their length.
-    pub shapes: Vec<(String, u64)>,
-    /// What all of them begin with, when there are enough of them and each goes on after it.
-    pub prefix: String,
-    /// Entropy of the bytes behind the prefix, in thousandths of a bit per byte.
-    pub entropy: u32,
-    /// Some keys as they are; empty unless asked for.
-    pub shown: Vec<String>,
-}
 
 /// The shape of a text: runs of letters, digits and other bytes, `sess-2f0a` is `a{4}-9a9a`.
 pub(super) fn shape_of(text: &[u8]) -> String {

@@ -39,6 +39,8 @@ pub struct MapFacts {
     pub tombstones: u64,
     /// Classic: overflow buckets.
     pub overflow: u64,
+    /// Classic: buckets of the longest overflow chain, the first one included; 0 without overflow buckets.
+    pub longest_chain: u64,
     /// Classic: buckets of the old array, while the map grows.
     pub old_buckets: u64,
     /// Bytes of keys and values in the slots that are in use.
@@ -254,8 +256,11 @@ impl Walk<'_> {
             done += n;
         }
         for (mut at, evacuated) in chains {
+            let mut chain = 1;
             while at != 0 {
                 self.parts = self.parts.checked_sub(1)?;
+                chain += 1;
+                self.facts.longest_chain = self.facts.longest_chain.max(chain);
                 self.count(at);
                 self.facts.overflow += 1;
                 let bucket = self.heap.memory.view(at, size as usize, &mut scratch).ok()?;

@@ -17,13 +17,16 @@ mod timers;
 mod values;
 mod walk;
 
-pub use keys::{KeySample, MAX_SHAPES};
+pub use keys::MAX_SHAPES;
 pub use maps::{MapFacts, map_facts};
+pub use model::{HeapKeys as KeySample, HeapNote as Note};
 pub use texts::{DuplicateText, Duplicates};
 
 use crate::paths::Names;
 use crate::program::HeapGraph;
 use crate::shapes::Shape;
+use gobinary::TypeId;
+use gobinary::types::Detail;
 use goruntime::ObjectId;
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -79,57 +82,6 @@ impl ContainerKind {
             Self::Http => "http",
         }
     }
-}
-
-/// Something to say of a container beside its numbers.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Note {
-    /// So many slices or strings lead into the same object.
-    Shared(u64),
-    /// All slices that lead to the array begin behind its start: byte offset of the first.
-    Subslice(u64),
-    /// What is used ends at the end of the array, what is before it cannot be reached.
-    Tail,
-    /// Some way to the object is no slice or string that was found: what is out of reach is not known.
-    OtherWays,
-    /// So many goroutines wait to receive, so many to send; some of their numbers.
-    Blocked {
-        /// Waiting to receive.
-        receivers: u64,
-        /// Waiting to send.
-        senders: u64,
-        /// Numbers of some of them.
-        goroutines: Vec<u64>,
-    },
-    /// The channel is closed.
-    Closed,
-    /// Longest way through its nodes.
-    Depth(u64),
-    /// The last node leads to the first.
-    Closing,
-    /// Nodes point in both directions.
-    Doubly,
-    /// Connections that wait for a request, and others: with a request under way, or a response not read to its end.
-    Connections {
-        /// Idle ones.
-        idle: u64,
-        /// The others.
-        busy: u64,
-    },
-    /// Of the entries, those in the victim cache.
-    Victims(u64),
-    /// Classic `sync.Map`: lookups that missed the read-only part, and entries that are deleted but kept.
-    Misses {
-        /// `Map.misses`.
-        misses: u64,
-        /// Entries without a value.
-        deleted: u64,
-    },
-    /// What its keys look like.
-    Keys(KeySample),
-    /// The structure contradicts itself in places; what is told was readable.
-    Damaged,
 }
 
 /// One container.
@@ -305,11 +257,32 @@ impl HeapGraph<'_> {
                     waste: map.ghost(),
                     ..ContainerFacts::new(ContainerKind::Map, self.runtime.types.name(typ))
                 };
+                facts.notes.push(self.map_parts(typ, &map));
                 if map.found != map.entries {
                     facts.notes.push(Note::Damaged);
                 }
                 collector.add(facts);
             }
+        }
+    }
+
+    /// What a map is made of, beside its numbers.
+    fn map_parts(&self, typ: TypeId, map: &MapFacts) -> Note {
+        let types = &self.runtime.types;
+        let of = |id: TypeId| types.get(id);
+        let detail = of(typ).and_then(|t| if let Detail::Map(m) = t.detail { Some(m) } else { None });
+        let pointee = detail.and_then(|m| match of(m.elem)?.detail {
+            Detail::Pointer { elem } => Some(of(elem)?.size),
+            _ => None,
+        });
+        Note::MapParts {
+            key_bytes: detail.and_then(|m| of(m.key)).map_or(0, |t| t.size),
+            value_bytes: detail.and_then(|m| of(m.elem)).map_or(0, |t| t.size),
+            pointee_bytes: pointee,
+            tombstones: map.tombstones,
+            overflow: map.overflow,
+            longest_chain: map.longest_chain,
+            old_buckets: map.old_buckets,
         }
     }
 

@@ -35,6 +35,7 @@ pub(super) fn run(a: &Demo) -> Result<Outcome, Failure> {
     let before = steady(&service)?;
     let to: PathBuf = a.save.clone().unwrap_or_else(|| temporary.path().join("bundle"));
     let collect = Collect {
+        no_snapshot: false,
         for_: a.for_,
         samples: 4,
         no_gc: false,

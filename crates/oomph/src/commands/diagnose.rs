@@ -26,8 +26,8 @@ pub(super) fn run(a: &Diagnose) -> Result<Outcome, Failure> {
             // A pipe can be read once; the report reads its files twice.
             let kept = tempfile::tempdir().map_err(|e| Failure::new(format!("no temporary directory: {e}")))?;
             let files = regular(&files, kept.path())?;
-            let facts = Facts::of_files(&files).map_err(failure)?;
-            let flames = || flames_of_files(&files);
+            let facts = Facts::of_files(&files, a.exe.as_deref()).map_err(failure)?;
+            let flames = || flames_of_files(&facts);
             finish(&facts, flames, &thresholds, &a.output)
         }
         _ => Err(Failure::new("no such target")),
@@ -112,8 +112,11 @@ fn flames_of_bundle(bundle: &Bundle) -> Vec<Flame> {
     flames(paths.first().and_then(read).as_ref(), paths.last().and_then(read).as_ref())
 }
 
-fn flames_of_files(files: &[PathBuf]) -> Vec<Flame> {
-    let read = |p: &PathBuf| Some((p.display().to_string(), std::fs::read(p).ok()?));
+fn flames_of_files(facts: &Facts) -> Vec<Flame> {
+    let heap = bundle::ArtifactKind::HeapProfile;
+    let files: Vec<&str> =
+        facts.artifacts.iter().filter(|a| a.kind == heap.as_str()).map(|a| a.path.as_str()).collect();
+    let read = |p: &&str| Some(((*p).to_owned(), std::fs::read(p).ok()?));
     flames(files.first().and_then(read).as_ref(), files.last().and_then(read).as_ref())
 }
 

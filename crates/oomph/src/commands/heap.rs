@@ -6,26 +6,20 @@ use crate::progress::Reporter;
 use crate::target_arg::{self, TargetArg};
 use crate::{Failure, Outcome, output};
 use bundle::{ProgramError, ProgramHeap, ProgramMemory};
+use heap::Wanted;
 use heap::containers::ContainerOptions;
-use heap::{HeapGraph, Names};
-use model::HeapOverview;
+use model::{HeapContainers, HeapOverview};
 use target::Process;
 use target::memory::Snapshot;
-
-/// Most containers of each kind that are listed, whatever number of rows is asked for.
-const MOST_CONTAINERS: usize = 1 << 16;
 
 pub(super) fn run(a: &Heap) -> Result<Outcome, Failure> {
     let reporter = Reporter::new(a.quiet);
     let opened = open(a, &reporter)?;
     let read = |heap: &ProgramHeap<'_>| -> Result<HeapOverview, Failure> {
-        heap.notes.iter().for_each(|n| output::note(n));
-        let mut overview = show(heap.graph, heap.names, a, &reporter)?;
-        overview.oomph = env!("CARGO_PKG_VERSION").to_owned();
-        overview.target.clone_from(&opened.target);
-        overview.go_version = heap.version.to_owned();
-        overview.source = opened.source.to_owned();
-        overview.pause_ms = opened.pause.map(|p| p.total.as_secs_f64() * 1e3);
+        let mut overview = heap.overview(&opened, &wanted(a))?;
+        if let Some(containers) = &mut overview.containers {
+            narrow(containers, a);
+        }
         Ok(overview)
     };
     let overview = opened.graph(&mut |step| reporter.say(step.text()), read);
@@ -80,43 +74,32 @@ fn open_process(pid: u32, a: &Heap, reporter: &Reporter) -> Result<ProgramMemory
     }
 }
 
-/// What was asked for of the overview, and what it does not have by itself.
-fn show(graph: &HeapGraph<'_>, names: &dyn Names, a: &Heap, reporter: &Reporter) -> Result<HeapOverview, Failure> {
+/// What was asked for.
+fn wanted(a: &Heap) -> Wanted {
     let rows = if a.rows == 0 { usize::MAX } else { a.rows };
-    let mut o = graph.overview(names, rows)?;
-    if matches!(a.show, HeapView::Containers | HeapView::Strings) {
-        reporter.say("measuring containers");
-        let options =
-            ContainerOptions { most: rows.min(MOST_CONTAINERS), show_keys: a.show_keys, ..Default::default() };
-        let mut containers = graph.container_rows(names, rows, &options)?;
-        if let Some(kind) = &a.kind {
-            containers.list.retain(|c| c.kind.eq_ignore_ascii_case(kind));
-            containers.groups.retain(|g| g.kind.eq_ignore_ascii_case(kind));
-        }
-        if a.show == HeapView::Strings {
-            containers.list.clear();
-            containers.groups.clear();
-        } else {
-            containers.duplicates.largest.clear();
-        }
-        o.containers = Some(containers);
+    let all = Wanted::all(rows);
+    let containers = all.containers.map(|c| ContainerOptions { show_keys: a.show_keys, ..c });
+    let none = Wanted { rows, ..Wanted::default() };
+    match a.show {
+        HeapView::Overview => Wanted { containers: None, depth: false, ..all },
+        HeapView::Containers | HeapView::Strings => Wanted { containers, ..none },
+        HeapView::Types => Wanted { types: true, ..none },
+        HeapView::Holders => Wanted { holders: true, ..none },
+        HeapView::Goroutines => Wanted { goroutines: true, ..none },
+        HeapView::Chains => Wanted { depth: true, ..none },
     }
-    if a.show == HeapView::Chains {
-        reporter.say("measuring depth");
-        o.depth = Some(graph.depths(names, rows)?);
+}
+
+/// Keeps the containers, or the strings, that were asked for.
+fn narrow(containers: &mut HeapContainers, a: &Heap) {
+    if let Some(kind) = &a.kind {
+        containers.list.retain(|c| c.kind.eq_ignore_ascii_case(kind));
+        containers.groups.retain(|g| g.kind.eq_ignore_ascii_case(kind));
     }
-    if a.show != HeapView::Overview {
-        let keep = |view| a.show == view;
-        o.maps.clear();
-        if !keep(HeapView::Holders) {
-            o.holders.clear();
-        }
-        if !keep(HeapView::Types) {
-            o.types.clear();
-        }
-        if !keep(HeapView::Goroutines) {
-            o.goroutines.clear();
-        }
+    if a.show == HeapView::Strings {
+        containers.list.clear();
+        containers.groups.clear();
+    } else {
+        containers.duplicates.largest.clear();
     }
-    Ok(o)
 }

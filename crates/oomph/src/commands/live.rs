@@ -4,7 +4,7 @@ use crate::args::Collect;
 use crate::progress::Reporter;
 use crate::target_arg::TargetArg;
 use crate::{Failure, output, stop};
-use bundle::{Address, Authorities, CollectError, CollectOptions, CollectTarget, Collected, GcPolicy};
+use bundle::{Address, Authorities, CollectError, CollectOptions, CollectTarget, Collected, GcPolicy, GraphPolicy};
 use std::path::Path;
 
 /// Collects from `target` into `to`.
@@ -35,6 +35,7 @@ fn options(c: &Collect) -> Result<CollectOptions, Failure> {
         duration: if c.samples == 1 { std::time::Duration::ZERO } else { c.for_ },
         samples: c.samples,
         gc: if c.no_gc { GcPolicy::Never } else { GcPolicy::Always },
+        graph: if c.no_snapshot { GraphPolicy::Never } else { GraphPolicy::Ends },
         timeout: c.timeout,
         headers,
         insecure: c.insecure,
