@@ -14,7 +14,7 @@ mod runtime;
 mod texts;
 mod values;
 
-use crate::code::CodeTypes;
+use crate::code::{CodeTypes, Exact};
 use crate::pointers::HeapView;
 use crate::shapes::{Shape, Shapes};
 use crate::variables::Variables;
@@ -63,6 +63,7 @@ pub struct Typer<'a> {
     maps: FxHashMap<TypeId, TypeId>,
     /// Types of the standard library.
     library: Library,
+    exact: Exact<'a>,
     data: Vec<u8>,
     is_code_entry: &'a dyn Fn(u64) -> bool,
     variables: Option<&'a Variables>,
@@ -111,6 +112,7 @@ impl<'a> Typer<'a> {
             queue: Vec::new(),
             maps,
             library: Library::find(heap.types),
+            exact: Exact::new(heap),
             data: Vec::new(),
             is_code_entry,
             variables: None,

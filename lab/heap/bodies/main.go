@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -32,7 +33,12 @@ func build(p *heapspec.Program) {
 	url = "http://" + listener.Addr().String()
 	ready := make(chan struct{}, idle)
 	together := make(chan struct{})
-	http.HandleFunc("/long", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, body) })
+	http.HandleFunc("/long", func(w http.ResponseWriter, _ *http.Request) {
+		// With a length nothing is allocated while the answer is written, which goes on until the kernel's
+		// buffers are full.
+		w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+		_, _ = io.WriteString(w, body)
+	})
 	http.HandleFunc("/short", func(w http.ResponseWriter, _ *http.Request) {
 		ready <- struct{}{}
 		<-together

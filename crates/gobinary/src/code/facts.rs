@@ -237,6 +237,15 @@ impl Collect<'_, '_, '_> {
         }
     }
 
+    /// Whether two words may be an interface value: a type or interface table, and data.
+    fn is_interface(&self, first: Value, second: Value) -> bool {
+        match (first, second) {
+            (Value::Constant(c), _) => self.program.is_type_or_table(c),
+            (Value::Variable(a), Value::Variable(b)) => a.checked_add(8) == Some(b),
+            _ => false,
+        }
+    }
+
     fn used(&mut self, value: Value, kind: PointerKind) {
         if matches!(value, Value::Unknown | Value::Pointer { .. } | Value::Inside(_)) || self.program.is_generic(kind) {
             return;
@@ -292,7 +301,12 @@ impl Watch for Collect<'_, '_, '_> {
             None => {
                 self.interfaces(target, &value);
                 for &(place, kind) in target.map_or(&[][..], |t| self.program.arguments(t)) {
-                    self.used(value(usize::from(place)), kind);
+                    let place = usize::from(place);
+                    let before = place.checked_sub(1).map_or(Value::Unknown, value);
+                    // What an interface holds is used as what it is found to be: not always the same.
+                    if !self.is_interface(before, value(place)) {
+                        self.used(value(place), kind);
+                    }
                 }
             }
         }

@@ -1,7 +1,7 @@
 //! What the program's machine code says of objects and of values among its variables.
 
 use super::{Typer, WINDOW};
-use crate::code::{CodeTypes, Exact};
+use crate::code::{CodeTypes, slot_size};
 use crate::shapes::Shape;
 use gobinary::types::PointerKind;
 use gobinary::{Contents, TypeId, TypedPlace};
@@ -17,16 +17,15 @@ impl Typer<'_> {
         for &(at, id) in &code.facts.values {
             self.static_value(at, id);
         }
-        let mut exact = Exact::new(self.heap);
         for &(object, kind) in &code.sampled {
             let Some((_, at, _)) = self.place(object) else { continue };
-            self.seed(&mut exact, kind, [at, 0, 0]);
+            self.seed(kind, [at, 0, 0]);
         }
         for seed in &code.seeds {
             let word = |i: u64| self.heap.memory.u64(seed.address.saturating_add(8 * i)).unwrap_or(0);
-            self.seed(&mut exact, seed.kind, [word(0), word(1), word(2)]);
+            self.seed(seed.kind, [word(0), word(1), word(2)]);
         }
-        self.closures(&mut exact, code);
+        self.closures(code);
     }
 
     /// The variables of which the code tells what they are, or what is typed leads to.
@@ -45,7 +44,7 @@ impl Typer<'_> {
     }
 
     /// Takes over what a word says of its target where the target's size and pointer bits agree.
-    fn seed(&mut self, exact: &mut Exact<'_>, kind: PointerKind, words: [u64; 3]) {
+    pub(super) fn seed(&mut self, kind: PointerKind, words: [u64; 3]) {
         // A variable that is a `reflect.Value`: type, pointer, flags.
         if self.descriptor.is_some_and(|d| kind == PointerKind::Ptr(d)) {
             self.reflect_value(words[0], words[1], words[2]);
@@ -53,9 +52,12 @@ impl Typer<'_> {
         }
         let Some(found) = self.heap.objects.find(words[0]) else { return };
         let agrees = match kind {
-            PointerKind::Ptr(id) => exact.is_value(found, id),
-            PointerKind::Slice(id) => exact.is_array(found, id),
-            PointerKind::Map(_) | PointerKind::Chan(_) | PointerKind::Func(_) | PointerKind::String => true,
+            PointerKind::Ptr(id) => self.exact.is_value(found, id),
+            PointerKind::Slice(id) => self.exact.is_array(found, id),
+            // Their headers are objects of their own.
+            PointerKind::Map(_) => self.slot_of(found) == slot_size(self.map_header_bytes()),
+            PointerKind::Chan(_) => self.slot_of(found) >= slot_size(u64::from(self.layout.hchan.size)),
+            PointerKind::Func(_) | PointerKind::String => true,
             PointerKind::Iface(_) | PointerKind::Eface | PointerKind::Unsafe => false,
         };
         if agrees {
@@ -63,8 +65,12 @@ impl Typer<'_> {
         }
     }
 
+    fn slot_of(&self, found: Found) -> u64 {
+        self.heap.objects.spans().get(found.span as usize).map_or(0, |s| s.elem_size)
+    }
+
     /// Closures are known by their first word, the address of their code, and by what they captured.
-    fn closures(&mut self, exact: &mut Exact<'_>, code: &CodeTypes) {
+    fn closures(&mut self, code: &CodeTypes) {
         let objects = self.heap.objects;
         for (i, span) in objects.spans().iter().enumerate() {
             if span.pointers == PointerBits::NoScan || span.elem_size < 16 || span.elem_size > 512 {
@@ -74,7 +80,7 @@ impl Typer<'_> {
                 let at = span.start + u64::from(slot) * span.elem_size;
                 if let Ok(first) = self.heap.memory.u64(at)
                     && let Some(&typ) = code.facts.closures.get(&first)
-                    && exact.is_value(Found { object, span: i as u32, slot, offset: 0 }, typ)
+                    && self.exact.is_value(Found { object, span: i as u32, slot, offset: 0 }, typ)
                 {
                     self.set(object, Shape::Closure(first));
                 }

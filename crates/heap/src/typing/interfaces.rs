@@ -3,6 +3,7 @@
 use super::{Typer, WINDOW};
 use crate::shapes::Shape;
 use gobinary::TypeId;
+use gobinary::types::PointerKind;
 use goruntime::{Fields, PointerBits};
 
 impl Typer<'_> {
@@ -65,11 +66,26 @@ impl Typer<'_> {
                 continue;
             }
             if let Some(typ) = self.dynamic_type(first) {
-                self.interface(typ, second);
+                self.possible_interface(typ, second);
             } else if made && self.heap.objects.find(first).is_some() && self.heap.types.looks_made(first) {
-                self.interface(self.heap.types.id(first), second);
+                self.possible_interface(self.heap.types.id(first), second);
             }
         }
+    }
+
+    /// A type and a pointer behind each other may belong to different variables: what it points to must be as the
+    /// type says, in size and pointers.
+    fn possible_interface(&mut self, typ: TypeId, data: u64) {
+        let types = self.heap.types;
+        let Some(t) = types.get(typ) else { return };
+        let kind = match t.direct_iface {
+            false => PointerKind::Ptr(typ),
+            true => match types.program(typ).and_then(|p| p.slots.first().copied()) {
+                Some(slot) => slot.kind,
+                None => return,
+            },
+        };
+        self.seed(kind, [data, 0, 0]);
     }
 
     /// The type that the first word of an interface value names.

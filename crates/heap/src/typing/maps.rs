@@ -8,15 +8,19 @@ use gobinary::types::{Detail, MapSlots};
 use goruntime::{Fields, PointerBits, Span};
 
 impl Typer<'_> {
-    /// Maps of which only the tables or buckets are known: their headers are found by what they point to.
-    pub(super) fn map_headers(&mut self) {
-        let objects = self.heap.objects;
+    pub(super) fn map_header_bytes(&self) -> u64 {
         let size = if self.layout.swiss_maps {
             self.layout.swiss_map.map(|m| m.size)
         } else {
             self.layout.hmap.map(|m| m.size)
         };
-        let size = u64::from(size.unwrap_or(48));
+        u64::from(size.unwrap_or(48))
+    }
+
+    /// Maps of which only the tables or buckets are known: their headers are found by what they point to.
+    pub(super) fn map_headers(&mut self) {
+        let objects = self.heap.objects;
+        let size = self.map_header_bytes();
         for (i, span) in objects.spans().iter().enumerate() {
             if span.elem_size != size || span.pointers == PointerBits::NoScan {
                 continue;
