@@ -167,6 +167,7 @@ impl Judge<'_, '_> {
         }
         misses.extend(self.waste(ours, truth));
         misses.extend(connections(ours, truth));
+        misses.extend(notes(ours, truth));
         misses.extend(self.map_shape(ours, truth));
         if let Some(object) = self.object_of(truth).or(ours.object) {
             misses.extend(self.holder(object, truth));
@@ -358,6 +359,26 @@ fn connections(ours: &ContainerFacts, truth: &HeapContainer) -> Option<String> {
     })?;
     let idle = if truth.rules.iter().any(|r| r == "unclosed-body") { 0 } else { truth.entries };
     (told != idle).then(|| differs("idle connections", told, idle))
+}
+
+/// What is told beside the numbers: who waits on a channel, what a `sync.Map` or `sync.Pool` keeps, how deep a chain is.
+fn notes(ours: &ContainerFacts, truth: &HeapContainer) -> Vec<String> {
+    let mut told = [("receivers", 0, truth.receivers), ("senders", 0, truth.senders)].to_vec();
+    let (mut deleted, mut victims, mut depth) = (None, 0, None);
+    for note in &ours.notes {
+        match note {
+            Note::Blocked { receivers, senders, .. } => (told[0].1, told[1].1) = (*receivers, *senders),
+            Note::Misses { deleted: n, .. } => deleted = Some(*n),
+            Note::Victims(n) => victims = *n,
+            Note::Depth(n) => depth = Some(*n),
+            _ => {}
+        }
+    }
+    told.push(("victims", victims, truth.victims));
+    // A trie forgets what is deleted.
+    told.extend(deleted.map(|n| ("deleted entries", n, truth.deleted)));
+    told.extend(depth.filter(|_| truth.depth != 0).map(|n| ("depth", n, truth.depth)));
+    told.into_iter().filter(|t| t.1 != t.2).map(|t| differs(t.0, t.1, t.2)).collect()
 }
 
 /// Kinds of which the program and we count the same objects.
