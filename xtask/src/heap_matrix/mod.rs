@@ -253,3 +253,45 @@ fn misses(cells: &[Cell]) -> String {
     }
     out
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Programs with hundreds of megabytes, and the one that needs a C compiler, are for the whole matrix.
+    const LEFT_OUT: [&str; 3] = ["millions", "peerheap", "cgo"];
+
+    fn read_all(go: Toolchain, forms: &[&str]) -> Vec<String> {
+        let release = go.release();
+        let releases = [(release.clone(), go)];
+        let dir = root().join("target/heap-matrix");
+        std::fs::create_dir_all(&dir).unwrap();
+        let programs = HeapProgram::all();
+        let names = programs.iter().map(|p| p.name().to_owned()).filter(|n| !LEFT_OUT.contains(&n.as_str()));
+        let args = Args {
+            go: vec![release],
+            program: names.collect(),
+            form: forms.iter().map(|&f| f.to_owned()).collect(),
+            jobs: 2,
+            way: Some(Way::Snapshot),
+            output: None,
+        };
+        let cells = all(&work(&releases, &args).unwrap(), args.jobs, &dir).unwrap();
+        assert_eq!(cells.len(), args.program.len() * forms.len());
+        cells.iter().filter(|c| !c.judged.misses.is_empty()).map(line).collect()
+    }
+
+    /// The releases that are on this machine: the newest with debug information and as programs are shipped, the
+    /// oldest as they are shipped.
+    #[test]
+    fn heaps_are_what_the_programs_say() {
+        let cache = lab::default_cache_dir();
+        let newest = Toolchain::find_or_fetch(None, &cache, &mut |_| {}).unwrap();
+        let mut missed = read_all(newest, &["dwarf", "stripped-pie"]);
+        let oldest = GoVersion::parse("go1.21.13");
+        if let Some(oldest) = Toolchain::find(oldest.as_ref(), &cache).unwrap() {
+            missed.extend(read_all(oldest, &["stripped"]));
+        }
+        assert!(missed.is_empty(), "{}", missed.join("\n"));
+    }
+}

@@ -7,12 +7,14 @@
 //! but which functions of the runtime allocate. amd64 is read; of other processors nothing is said.
 
 mod amd64;
+mod call;
 mod facts;
 mod flow;
 mod op;
 mod signature;
 mod state;
 
+pub use call::call_target;
 pub use facts::{CodeFacts, Sightings};
 
 use crate::layout::Arch;
