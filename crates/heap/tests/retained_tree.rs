@@ -78,7 +78,8 @@ fn lists_and_trees_have_their_nodes_in_one_row() {
             for c in running.truth().containers.iter().filter(|c| ["list", "tree"].contains(&c.kind.as_str())) {
                 let Some(row) = at(&tree, c.address) else { continue };
                 if row.name == "list.List" {
-                    let elements = tree.rows.iter().find(|r| r.name == "list.Element" && r.via == ".root.next .root.prev");
+                    let elements =
+                        tree.rows.iter().find(|r| r.name == "list.Element" && r.via == ".root.next .root.prev");
                     let of = |r: &HeapTreeRow| &tree.rows[r.parent as usize];
                     let elements = elements.filter(|r| std::ptr::eq(of(r), row));
                     assert_eq!(elements.map(|r| r.count + r.inner), Some(c.entries), "{}", c.name);
