@@ -9,6 +9,7 @@ mod container_rows;
 pub mod containers;
 mod depths;
 pub mod graph;
+mod index;
 mod overview;
 mod paths;
 mod pointers;
@@ -20,6 +21,7 @@ mod typing;
 mod variables;
 
 pub use code::CodeTypes;
+pub use index::{IndexError, IndexKey};
 pub use overview::Wanted;
 pub use paths::{Names, ProgramNames};
 pub use pointers::{HeapView, ScanGaps};

@@ -10,13 +10,16 @@ use crate::shapes::Shape;
 use crate::typing::typing_stats;
 use goruntime::{Goroutine, Status};
 use model::{
-    HEAP_SCHEMA, HeapCoverage, HeapGoroutines, HeapHeld, HeapHolder, HeapMap, HeapOverview, HeapStep, HeapType,
+    HEAP_SCHEMA, HeapCoverage, HeapGoroutines, HeapHeld, HeapHolder, HeapMap, HeapOverview, HeapRuntimeCounts,
+    HeapStep, HeapType,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Share of what a node retains that one child must retain for the way to go on to it.
 const ACCUMULATES: f64 = 0.8;
+/// Bytes by which the runtime's own count may differ at any instant.
+const MOVES: u64 = 64 << 10;
 /// Longest way that is shown.
 const MOST_STEPS: usize = 64;
 /// Types that are told of what an accumulation point holds.
@@ -77,6 +80,7 @@ impl HeapGraph<'_> {
         let holders = if wanted.holders { self.holders(names, &mut sampled, rows)? } else { Vec::new() };
         let containers = wanted.containers.map(|o| self.container_rows(names, rows, &o, &mut sampled)).transpose()?;
         let goroutines = if wanted.goroutines { self.goroutine_groups(names, &mut sampled, rows)? } else { Vec::new() };
+        let coverage = self.coverage();
         Ok(HeapOverview {
             schema: HEAP_SCHEMA.to_owned(),
             oomph: String::new(),
@@ -85,7 +89,7 @@ impl HeapGraph<'_> {
             source: String::new(),
             taken_at: None,
             pause_ms: None,
-            coverage: self.coverage(),
+            coverage,
             holders,
             tree: if wanted.tree > 0 { Some(self.retained_tree(names, wanted.tree)?) } else { None },
             types: if wanted.types { self.types(names, rows) } else { Vec::new() },
@@ -94,7 +98,7 @@ impl HeapGraph<'_> {
             depth: wanted.depth.then(|| self.depths(names, rows)).transpose()?,
             goroutines,
             stacks: sampled.into_stacks(),
-            limits: self.limits(),
+            limits: self.limits(&coverage),
         })
     }
 
@@ -115,11 +119,30 @@ impl HeapGraph<'_> {
             distrusted_spans: self.objects.distrusted_spans(),
             stack_bytes: self.manual_bytes,
             layout_assumed: self.runtime.layout().assumed,
+            typed_reachable_bytes: self.typed_reachable_bytes(),
+            span_bytes: self.objects.spans().iter().map(|s| s.bytes).sum(),
+            miscounted_objects: self.objects.miscounted(),
+            runtime: self.runtime.counts.map(|c| HeapRuntimeCounts {
+                bytes: c.allocated.saturating_add(self.objects.uncounted_bytes()),
+                span_bytes: c.in_use,
+                marked_bytes: c.marked,
+            }),
         }
     }
 
-    fn limits(&self) -> Vec<String> {
+    fn typed_reachable_bytes(&self) -> u64 {
+        let spans = self.objects.spans().iter().enumerate();
+        let counts = |object| self.shapes.number(object) != 0 && self.tree.is_reachable(object);
+        spans.map(|(i, s)| s.elem_size * self.objects.of_span(i as u32).filter(|o| counts(o.0)).count() as u64).sum()
+    }
+
+    fn limits(&self, c: &HeapCoverage) -> Vec<String> {
         let mut limits = Vec::new();
+        let found = c.bytes.saturating_add(c.unswept_bytes);
+        if let Some(r) = c.runtime.filter(|r| r.bytes.abs_diff(found) > r.bytes / 1000 + MOVES) {
+            let (found, counted) = (model::Bytes(found), model::Bytes(r.bytes));
+            limits.push(format!("{found} of objects were found, garbage included; the runtime counts {counted}"));
+        }
         if let Err(e) = &self.runtime.goroutines {
             limits.push(format!("goroutines: {e}; what only their stacks hold counts as unreachable"));
         }

@@ -280,7 +280,7 @@ impl<'a> Scanner<'a> {
 
     #[inline]
     fn target(&mut self, value: u64) {
-        if let Some(found) = self.heap.objects.find(value) {
+        if let Some(found) = self.heap.objects.locate(value) {
             self.targets.push(found.object);
         }
     }

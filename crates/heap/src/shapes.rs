@@ -52,6 +52,19 @@ impl Shape {
         }
     }
 
+    /// A number below 64 that differs between most shapes.
+    #[inline]
+    fn few_bits(self) -> usize {
+        let bits = match self {
+            Self::Value(id) => id.0,
+            Self::Array(id) => id.0 ^ 0x20,
+            Self::MapGroups(id) | Self::MapBuckets(id) => id.0 ^ 0x30,
+            Self::Text => 0x3f,
+            _ => 0x3e,
+        };
+        (bits & 63) as usize
+    }
+
     /// Whether `self` says more than `other`.
     pub(crate) fn is_better(self, other: Self, types: &RuntimeTypes<'_>) -> bool {
         self.weight(types) > other.weight(types)
@@ -102,6 +115,8 @@ const FAR: u16 = u16::MAX;
 pub struct Shapes {
     table: Vec<Shape>,
     index: FxHashMap<Shape, u32>,
+    /// Numbers that were looked up last, by a few bits of the shape: a type's fields take turns.
+    recent: [(Shape, u32); 64],
     of: Array<u16>,
     /// Numbers that have more than 16 bits.
     far: FxHashMap<ObjectId, u32>,
@@ -120,7 +135,35 @@ impl Shapes {
         let mut index = FxHashMap::default();
         index.insert(Shape::Unknown, 0);
         let of = Array::zeroed(objects as usize);
-        Self { table: vec![Shape::Unknown], index, of, far: FxHashMap::default() }
+        Self { table: vec![Shape::Unknown], index, recent: [(Shape::Unknown, 0); 64], of, far: FxHashMap::default() }
+    }
+
+    /// The shapes that there are, by number.
+    pub(crate) fn table(&self) -> &[Shape] {
+        &self.table
+    }
+
+    /// The number of each object's shape, as far as it has 16 bits.
+    pub(crate) fn short_numbers(&self) -> &[u16] {
+        &self.of
+    }
+
+    /// The other numbers.
+    pub(crate) fn far_numbers(&self) -> impl Iterator<Item = (ObjectId, u32)> + '_ {
+        self.far.iter().map(|(object, number)| (*object, *number))
+    }
+
+    /// Of the same parts; none if a number has no shape.
+    pub(crate) fn restore(table: Vec<Shape>, of: Array<u16>, far: &[[u32; 2]]) -> Option<Self> {
+        let count = table.len();
+        let is_known = |number: u32| (number as usize) < count;
+        let fits = of.iter().all(|&n| n == FAR || is_known(u32::from(n))) && far.iter().all(|f| is_known(f[1]));
+        if !fits || table.first() != Some(&Shape::Unknown) {
+            return None;
+        }
+        let index = table.iter().copied().zip(0..).collect();
+        let far = far.iter().map(|f| (f[0], f[1])).collect();
+        Some(Self { table, index, recent: [(Shape::Unknown, 0); 64], of, far })
     }
 
     /// What an object is.
@@ -171,8 +214,23 @@ impl Shapes {
         self.table.is_empty()
     }
 
-    pub(crate) fn set(&mut self, object: ObjectId, shape: Shape) {
-        let number = match self.index.get(&shape) {
+    #[inline]
+    fn number_of(&mut self, shape: Shape) -> u32 {
+        let place = shape.few_bits();
+        match self.recent.get(place) {
+            Some(&(known, number)) if known == shape => number,
+            _ => {
+                let number = self.look_up(shape);
+                if let Some(recent) = self.recent.get_mut(place) {
+                    *recent = (shape, number);
+                }
+                number
+            }
+        }
+    }
+
+    fn look_up(&mut self, shape: Shape) -> u32 {
+        match self.index.get(&shape) {
             Some(&n) => n,
             None => {
                 let n = u32::try_from(self.table.len()).unwrap_or(0);
@@ -180,7 +238,11 @@ impl Shapes {
                 self.index.insert(shape, n);
                 n
             }
-        };
+        }
+    }
+
+    pub(crate) fn set(&mut self, object: ObjectId, shape: Shape) {
+        let number = self.number_of(shape);
         let Some(slot) = self.of.get_mut(object as usize) else { return };
         let short = u16::try_from(number).unwrap_or(FAR);
         if short == FAR {

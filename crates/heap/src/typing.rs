@@ -16,7 +16,7 @@ use crate::variables::Variables;
 use gobinary::layout::Layout;
 use gobinary::types::{Detail, MapSlots, PointerKind};
 use gobinary::{DebugInfo, TypeId, TypedPlace};
-use goruntime::{Fields, Found, Goroutines, ObjectId, PointerBits, Says, Span, Specials};
+use goruntime::{Fields, Goroutines, Located, ObjectId, PointerBits, Says, Span, Specials};
 use known::Library;
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::rc::Rc;
@@ -51,7 +51,7 @@ pub struct Typer<'a> {
     shapes: Shapes,
     queue: Vec<ObjectId>,
     /// The last proposals, and how many there were.
-    proposals: [Option<(Found, Shape)>; AHEAD],
+    proposals: [Option<(Located, Shape)>; AHEAD],
     proposed: usize,
     /// Map types by the type of their groups or buckets.
     maps: FxHashMap<TypeId, TypeId>,
@@ -384,7 +384,7 @@ impl<'a> Typer<'a> {
 
     /// Offers a shape to what `address` points to the start of.
     fn propose(&mut self, address: u64, shape: Shape) {
-        let Some(found) = self.heap.objects.find(address) else {
+        let Some(found) = self.heap.objects.locate(address) else {
             if let Shape::Value(id) = shape {
                 self.static_value(address, id);
             }
@@ -397,7 +397,7 @@ impl<'a> Typer<'a> {
         if let Some(slot) = self.proposals.get_mut(at)
             && let Some((found, shape)) = slot.replace((found, shape))
         {
-            self.propose_found(found, shape);
+            self.propose_located(found, shape);
         }
     }
 
@@ -405,17 +405,19 @@ impl<'a> Typer<'a> {
     fn settle(&mut self) {
         for at in self.proposed..self.proposed + AHEAD {
             if let Some((found, shape)) = self.proposals.get_mut(at % AHEAD).and_then(Option::take) {
-                self.propose_found(found, shape);
+                self.propose_located(found, shape);
             }
         }
     }
 
-    fn propose_found(&mut self, found: Found, shape: Shape) {
-        let Some(span) = self.heap.objects.spans().get(found.span as usize) else { return };
-        let first = if span.pointers == PointerBits::Header { 8 } else { 0 };
+    fn propose_located(&mut self, found: Located, shape: Shape) {
+        let known = self.shapes.of(found.object);
+        if known == shape {
+            return;
+        }
+        let first = if found.header { 8 } else { 0 };
         let Some(offset) = found.offset.checked_sub(first) else { return };
-        let noscan = span.pointers == PointerBits::NoScan;
-        let room = span.elem_size - first;
+        let (noscan, room) = (found.noscan, found.elem_size - first);
         let fits = match shape {
             Shape::Value(id) => {
                 let Some(t) = self.heap.types.get(id) else { return };

@@ -77,6 +77,29 @@ pub struct HeapCoverage {
     pub stack_bytes: u64,
     /// The layout of the nearest known Go release was used.
     pub layout_assumed: bool,
+    /// Bytes of objects that a root reaches and whose type is known.
+    #[serde(default)]
+    pub typed_reachable_bytes: u64,
+    /// Bytes of spans with objects.
+    #[serde(default)]
+    pub span_bytes: u64,
+    /// Slots in use that the spans' own counts have too many or too few.
+    #[serde(default)]
+    pub miscounted_objects: u64,
+    /// What the runtime itself counts; none where its counters were not found.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub runtime: Option<HeapRuntimeCounts>,
+}
+
+/// The runtime's own count of a heap, to hold what was found against.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct HeapRuntimeCounts {
+    /// Bytes of objects in use or unswept.
+    pub bytes: u64,
+    /// Bytes of spans with objects.
+    pub span_bytes: u64,
+    /// Bytes that the last collection marked.
+    pub marked_bytes: u64,
 }
 
 /// One step from a root to an object.

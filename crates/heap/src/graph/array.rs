@@ -11,7 +11,7 @@ use std::ops::{Deref, DerefMut};
 /// Below this many bytes the general allocator serves.
 const MAPPED_FROM: usize = 1 << 20;
 /// The same for what is soon gone again: the general allocator would keep it.
-const SHORT_LIVED_FROM: usize = 1 << 16;
+const SHORT_LIVED_FROM: usize = 1 << 15;
 /// Mappings are multiples of a huge page, so that their last part lies on one too.
 const HUGE_PAGE: usize = 2 << 20;
 
@@ -44,7 +44,7 @@ impl<T: Pod + Zeroable> Array<T> {
 
     /// A copy that lives for a while only: its memory goes back to the system with it.
     #[must_use]
-    pub(super) fn short_lived(values: &[T]) -> Self {
+    pub(crate) fn short_lived(values: &[T]) -> Self {
         let bytes = size_of_val(values);
         if bytes >= SHORT_LIVED_FROM
             && let Ok(map) = MmapMut::map_anon(bytes)

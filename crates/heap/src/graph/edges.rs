@@ -40,11 +40,11 @@ pub enum GraphError {
 #[derive(Debug)]
 pub struct Edges {
     /// Nodes that do not hang.
-    placed: Ranked,
+    pub(super) placed: Ranked,
     /// By place. 0: no successor. Below [`LIST`]: the only successor, plus 1. Else a position in `lists`.
-    words: Array<u32>,
+    pub(super) words: Array<u32>,
     /// Lists of two or more successors behind each other, the last of each marked.
-    lists: Array<u32>,
+    pub(super) lists: Array<u32>,
 }
 
 impl Edges {

@@ -42,6 +42,7 @@ mod ranked;
 mod retained;
 mod roots;
 mod sets;
+mod stored;
 #[cfg(test)]
 mod tests;
 mod tree;

@@ -81,6 +81,15 @@ impl Ranked {
         (members & bit != 0).then(|| before as u32 + (members & (bit - 1)).count_ones())
     }
 
+    /// The place of a member, or how many members are smaller than what is none.
+    #[inline]
+    pub(super) fn place_or_before(&self, i: u32) -> Result<u32, u32> {
+        let Some(&[members, before]) = self.words.get((i >> 6) as usize) else { return Err(self.count) };
+        let bit = 1u64 << (i & 63);
+        let place = before as u32 + (members & (bit - 1)).count_ones();
+        if members & bit != 0 { Ok(place) } else { Err(place) }
+    }
+
     /// How many members are smaller than `i`.
     #[inline]
     #[must_use]

@@ -38,6 +38,16 @@ impl Sizes {
         Sizes { low, high: Some(high) }
     }
 
+    /// The sizes' lower 32 bits, and the others or nothing.
+    pub(super) fn parts(&self) -> (&[u32], &[u16]) {
+        (&self.low, self.high.as_deref().unwrap_or_default())
+    }
+
+    /// Of the same parts.
+    pub(super) fn of_parts(low: Array<u32>, high: Option<Array<u16>>) -> Self {
+        Sizes { low, high }
+    }
+
     #[inline]
     pub(super) fn get(&self, i: u32) -> u64 {
         let high = self.high.as_deref().map_or(0, |h| h[i as usize]);

@@ -203,13 +203,15 @@ impl<'a> Places<'a> {
         }
     }
 
-    /// Calls `f` with each object that hangs below a place.
+    /// Calls `f` with each object that hangs below a place, and how many objects that hang are before it.
     #[inline]
-    pub(super) fn for_each_hanging(&self, place: u32, mut f: impl FnMut(u32)) {
+    pub(super) fn for_each_hanging(&self, place: u32, mut f: impl FnMut(u32, u32)) {
         let (placed, count) = (self.edges.placed(), self.edges.node_count());
         let mut hanging = |w: u32| {
-            if w < count && !placed.contains(w) {
-                f(w);
+            if w < count
+                && let Err(before) = placed.place_or_before(w)
+            {
+                f(w, w.wrapping_sub(before));
             }
         };
         if place < self.objects {

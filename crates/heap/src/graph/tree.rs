@@ -30,7 +30,7 @@ pub struct DominatorTree {
     pub(super) hanging: Bits,
     hanging_count: u32,
     /// Of each object that hangs the number of what it hangs on, by its place among those that hang.
-    holders: Array<u32>,
+    pub(super) holders: Array<u32>,
     /// Nodes of groups begin here; the root is the last.
     pub(super) objects: u32,
     places: u32,
@@ -63,16 +63,18 @@ impl DominatorTree {
         let placed = edges.placed();
         let mut hanging = Bits::new(placed.bound());
         let mut holders: Array<u32> = Array::zeroed((placed.bound() - placed.count()) as usize);
-        let held = &mut *holders;
+        let (held, reached_hanging) = (&mut *holders, hanging.words_mut());
         let reached = tree.reached;
         let mut retained = Sizes::new(reached, |add| {
             places.for_each_node(|place, node| {
                 let Some(number) = tree.number_of_place(place) else { return };
                 let mut sum = if place == places.root { 0 } else { size(node) };
-                places.for_each_hanging(place, |w| {
+                places.for_each_hanging(place, |w, index| {
                     sum = sum.saturating_add(size(w));
-                    hanging.insert(w);
-                    if let Some(holder) = held.get_mut((w - placed.before(w)) as usize) {
+                    if let Some(word) = reached_hanging.get_mut((w >> 6) as usize) {
+                        *word |= 1 << (w & 63);
+                    }
+                    if let Some(holder) = held.get_mut(index as usize) {
                         *holder = number;
                     }
                 });
@@ -81,9 +83,24 @@ impl DominatorTree {
         });
         retained.sum_up(&tree.dominator[..reached as usize]);
         tree.name_nodes(|f| places.for_each_node(f));
-        let (objects, count, root) = (edges.placed().bound(), places.objects, places.root);
-        let hanging_count = hanging.count();
-        Ok(DominatorTree {
+        let above = (places.objects, places.root);
+        Ok(Self::assemble(edges, roots, size, tree, retained, hanging, holders, above))
+    }
+
+    /// Puts together what was computed or read. `above` are the place of the first group and of the root.
+    #[expect(clippy::too_many_arguments, reason = "the parts of one value")]
+    pub(super) fn assemble(
+        edges: Arc<Edges>,
+        roots: Arc<Roots>,
+        size: SizeOf,
+        tree: Dominators,
+        retained: Sizes,
+        hanging: Bits,
+        holders: Array<u32>,
+        above: (u32, u32),
+    ) -> Self {
+        let (hanging_count, objects) = (hanging.count(), edges.placed().bound());
+        DominatorTree {
             tree,
             retained,
             size,
@@ -91,11 +108,11 @@ impl DominatorTree {
             hanging_count,
             holders,
             objects,
-            places: count,
-            root,
+            places: above.0,
+            root: above.1,
             edges,
             roots,
-        })
+        }
     }
 
     pub(super) fn places(&self) -> Places<'_> {
@@ -134,10 +151,10 @@ impl DominatorTree {
     }
 
     /// Calls `f` with each reached object that hangs on a node.
-    pub(super) fn for_each_hanging_on(&self, node: u32, f: impl FnMut(u32)) {
+    pub(super) fn for_each_hanging_on(&self, node: u32, mut f: impl FnMut(u32)) {
         let places = self.places();
         if let Some(place) = places.place(node) {
-            places.for_each_hanging(place, f);
+            places.for_each_hanging(place, |w, _| f(w));
         }
     }
 

@@ -75,6 +75,7 @@ pub(crate) fn overview() -> HeapOverview {
             distrusted_spans: 1,
             stack_bytes: 3 * MIB,
             layout_assumed: true,
+            ..HeapCoverage::default()
         },
         holders: vec![HeapHolder {
             name: "example.com/shop/session.store".into(),
