@@ -377,12 +377,10 @@ impl<'a> Typer<'a> {
 pub fn typing_stats(heap: &HeapView<'_>, shapes: &Shapes) -> TypingStats {
     let mut stats = TypingStats::default();
     for (i, span) in heap.objects.spans().iter().enumerate() {
-        for (object, _) in heap.objects.of_span(i as u32) {
-            stats.all = (stats.all.0 + 1, stats.all.1 + span.elem_size);
-            if shapes.number(object) != 0 {
-                stats.typed = (stats.typed.0 + 1, stats.typed.1 + span.elem_size);
-            }
-        }
+        let objects = heap.objects.first_of_span(i as u32)..heap.objects.first_of_span(i as u32 + 1);
+        let (all, typed) = (u64::from(objects.end - objects.start), shapes.known_in(objects));
+        stats.all = (stats.all.0 + all, stats.all.1 + all * span.elem_size);
+        stats.typed = (stats.typed.0 + typed, stats.typed.1 + typed * span.elem_size);
     }
     stats
 }
