@@ -2,10 +2,11 @@
 //! file. The one place that joins memory, executable and object graph; what is made of the graph is the
 //! caller's. Writes nothing.
 
+use crate::heap_index::IndexFile;
 use gobinary::layout::{Arch, Layout, NoLayout};
 use gobinary::{BinaryError, Cached, DebugInfo, Functions, GoBinary, Memory, ModuleTables};
 use heap::graph::GraphError;
-use heap::{HeapError, HeapGraph, ProgramNames, Runtime, Step, Wanted};
+use heap::{HeapError, HeapGraph, IndexError, ProgramNames, Runtime, Step, Wanted};
 use model::{Bytes, HeapOverview};
 use std::path::{Path, PathBuf};
 use target::memory::{Copied, CoreFile, CoreOptions, LiveMemory, MemoryError, Pause, Snapshot};
@@ -63,6 +64,8 @@ pub struct ProgramHeap<'a> {
     pub version: &'a str,
     /// What the core file or the debug information lacks.
     pub notes: &'a [String],
+    /// What came of the index ([`ProgramMemory::with_index`]), for a person.
+    pub index: Option<&'a str>,
 }
 
 impl ProgramHeap<'_> {
@@ -97,6 +100,10 @@ pub struct ProgramMemory {
     frozen: bool,
     exe: Vec<u8>,
     arch: Option<Arch>,
+    /// The core file.
+    core: Option<PathBuf>,
+    /// Whether an index is read and written beside it.
+    indexed: bool,
 }
 
 impl ProgramMemory {
@@ -117,7 +124,17 @@ impl ProgramMemory {
             pause: None,
             target: path.display().to_string(),
             frozen: true,
+            core: Some(path.to_owned()),
+            indexed: false,
         })
+    }
+
+    /// Reads the heap by the index beside the core file if there is one of it, else writes one. For what is no core
+    /// file nothing changes. The index takes about 16 bytes per object; that it cannot be written is no error.
+    #[must_use]
+    pub fn with_index(mut self) -> Self {
+        self.indexed = true;
+        self
     }
 
     /// A copy-on-write snapshot of a process, as planned by [`Snapshot::plan`].
@@ -163,7 +180,18 @@ impl ProgramMemory {
         pause: Option<Pause>,
     ) -> Self {
         let target = format!("{} (pid {})", process.name(), process.pid());
-        Self { memory, source, frozen: pause.is_some(), pause, target, notes: Vec::new(), exe, arch: None }
+        Self {
+            memory,
+            source,
+            frozen: pause.is_some(),
+            pause,
+            target,
+            notes: Vec::new(),
+            exe,
+            arch: None,
+            core: None,
+            indexed: false,
+        }
     }
 
     /// Reads the heap and hands it to `then`. `step` is told what is being done.
@@ -196,7 +224,33 @@ impl ProgramMemory {
         });
         let debug = sections.as_ref().map(|s| DebugInfo::read(s, bias));
         let names = ProgramNames { functions, variables: binary.variables(), debug, bias };
-        let graph = HeapGraph::read(&runtime, &names, &names.functions, step)?;
-        Ok(then(&ProgramHeap { graph: &graph, names: &names, version: &version, notes: &notes }))
+        let file = self.core.as_ref().filter(|_| self.indexed).and_then(|core| IndexFile::beside(core, &self.exe));
+        let (graph, index) = match file {
+            Some(file) => by_index(&file, &runtime, &names, step)?,
+            None => (HeapGraph::read(&runtime, &names, &names.functions, step)?, None),
+        };
+        let index = index.as_deref();
+        Ok(then(&ProgramHeap { graph: &graph, names: &names, version: &version, notes: &notes, index }))
     }
+}
+
+/// Reads a heap by its index; else reads it whole and writes the index.
+fn by_index<'r>(
+    file: &IndexFile,
+    runtime: &'r Runtime<'r>,
+    names: &ProgramNames<'_>,
+    step: &mut dyn FnMut(Step),
+) -> Result<(HeapGraph<'r>, Option<String>), ProgramError> {
+    let path = file.path().display();
+    let why = match file.load(runtime, &names.functions) {
+        Ok(graph) => return Ok((graph, Some(format!("read from {path}")))),
+        Err(IndexError::Read(e)) if e.kind() == std::io::ErrorKind::NotFound => String::new(),
+        Err(e) => format!(" ({e})"),
+    };
+    let graph = HeapGraph::read(runtime, names, &names.functions, step)?;
+    let said = match file.store(&graph) {
+        Ok(()) => format!("{path} written{why}"),
+        Err(e) => format!("{path} cannot be written: {e}{why}"),
+    };
+    Ok((graph, Some(said)))
 }

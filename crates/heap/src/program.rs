@@ -2,7 +2,7 @@
 //! place where the order of the steps is written down.
 
 use crate::code::CodeTypes;
-use crate::graph::{DominatorTree, Edges, GraphError, Rooted};
+use crate::graph::{DominatorTree, Edges, GraphError, SizeOf};
 use crate::paths::Names;
 use crate::pointers::{HeapView, ScanGaps};
 use crate::roots::RootSet;
@@ -12,9 +12,12 @@ use crate::variables::Variables;
 use crate::wrappers::wrapped;
 use gobinary::layout::{Layout, NoLayout};
 use gobinary::{BinaryError, Functions, Memory, ModuleData, RuntimeTypes, TypedPlace, find_modules};
-use goruntime::{Buckets, Goroutines, HeapAnchor, Objects, QueuedFinalizer, RuntimeError, Spans, Specials};
+use goruntime::{Buckets, Goroutines, HeapAnchor, Objects, QueuedFinalizer, RuntimeCounts};
+use goruntime::{RuntimeError, Spans, Specials};
 use rustc_hash::FxHashMap;
+use std::cell::OnceCell;
 use std::ops::Range;
+use std::sync::Arc;
 
 /// Why a heap could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -75,6 +78,8 @@ pub struct Runtime<'m> {
     pub goroutines: Result<Goroutines, RuntimeError>,
     /// Its heap profile.
     pub buckets: Buckets,
+    /// What it counts itself, where that was found.
+    pub counts: Option<RuntimeCounts>,
 }
 
 impl<'m> Runtime<'m> {
@@ -87,8 +92,9 @@ impl<'m> Runtime<'m> {
         let data = modules.first().map_or(0..0, data_of);
         let anchor = HeapAnchor::search(memory, &layout, data.clone())?;
         let goroutines = Goroutines::search(memory, &layout, data.clone());
-        let buckets = Buckets::search(memory, &layout, data);
-        Ok(Self { memory, types: RuntimeTypes::new(memory, layout, modules), anchor, goroutines, buckets })
+        let buckets = Buckets::search(memory, &layout, data.clone());
+        let counts = RuntimeCounts::search(memory, &layout, &anchor, data);
+        Ok(Self { memory, types: RuntimeTypes::new(memory, layout, modules), anchor, goroutines, buckets, counts })
     }
 
     /// The layout it is read with.
@@ -103,12 +109,78 @@ fn data_of(module: &ModuleData) -> Range<u64> {
     module.noptrdata..module.enoptrbss
 }
 
+/// What is quickly found of a heap: its objects and what holds them from outside.
+pub(crate) struct Found {
+    pub(crate) objects: Arc<Objects>,
+    specials: Specials,
+    queued: Vec<QueuedFinalizer>,
+    pub(crate) roots: RootSet,
+    manual_bytes: u64,
+    wrapped: FxHashMap<u64, String>,
+}
+
+impl Found {
+    /// Reads objects, special records and roots.
+    pub(crate) fn read(runtime: &Runtime<'_>, functions: &[Functions<'_>]) -> Result<Self, HeapError> {
+        let (memory, layout) = (runtime.memory, runtime.layout());
+        let spans = Spans::read(memory, layout, &runtime.anchor)?;
+        let manual_bytes = spans.manual_bytes;
+        let objects = Arc::new(Objects::read(memory, spans));
+        let specials = Specials::read(memory, layout, &objects);
+        let none = Goroutines { list: Vec::new(), dead: 0, dead_stack_bytes: 0, distrusted: 0 };
+        let goroutines = runtime.goroutines.as_ref().unwrap_or(&none);
+        let view = HeapView { memory, types: &runtime.types, anchor: &runtime.anchor, objects: &objects };
+        let data = runtime.types.modules().first().map_or(0..0, data_of);
+        let queued = goruntime::queued_finalizers(memory, layout, &data, &objects);
+        let roots = RootSet::read(&view, goroutines, &specials, &queued, functions);
+        let wrapped = wrapped(memory, layout.arch, goroutines, functions);
+        Ok(Self { objects, specials, queued, roots, manual_bytes, wrapped })
+    }
+
+    fn view<'a>(&'a self, runtime: &'a Runtime<'_>) -> HeapView<'a> {
+        HeapView { memory: runtime.memory, types: &runtime.types, anchor: &runtime.anchor, objects: &self.objects }
+    }
+
+    /// Bytes of an object; groups have none.
+    pub(crate) fn size_of(&self) -> SizeOf {
+        let objects = Arc::clone(&self.objects);
+        Arc::new(move |node| objects.size(node).unwrap_or(0))
+    }
+
+    /// Adds what takes longer.
+    pub(crate) fn graph<'r>(
+        self,
+        runtime: &'r Runtime<'r>,
+        typed: Typed,
+        edges: Arc<Edges>,
+        tree: DominatorTree,
+        gaps: ScanGaps,
+    ) -> HeapGraph<'r> {
+        let Self { objects, specials, queued, roots, manual_bytes, wrapped } = self;
+        let Typed { shapes, places } = typed;
+        HeapGraph {
+            runtime,
+            objects,
+            specials,
+            queued,
+            shapes,
+            edges,
+            roots,
+            tree,
+            gaps,
+            manual_bytes,
+            places,
+            wrapped,
+        }
+    }
+}
+
 /// Objects, types, edges and what each object retains.
 pub struct HeapGraph<'r> {
     /// Where it was read from.
     pub runtime: &'r Runtime<'r>,
     /// The objects.
-    pub objects: Objects,
+    pub objects: Arc<Objects>,
     /// Special records of objects.
     pub specials: Specials,
     /// Finalizers that are to be called.
@@ -116,7 +188,7 @@ pub struct HeapGraph<'r> {
     /// What the objects are.
     pub shapes: Shapes,
     /// Pointers between objects.
-    pub edges: Edges,
+    pub edges: Arc<Edges>,
     /// The roots.
     pub roots: RootSet,
     /// Dominators and retained sizes.
@@ -143,38 +215,35 @@ impl<'r> HeapGraph<'r> {
         step: &mut dyn FnMut(Step),
     ) -> Result<Self, HeapError> {
         step(Step::Objects);
-        let (memory, layout) = (runtime.memory, runtime.layout());
-        let spans = Spans::read(memory, layout, &runtime.anchor)?;
-        let manual_bytes = spans.manual_bytes;
-        let objects = Objects::read(memory, spans);
-        let specials = Specials::read(memory, layout, &objects);
-        let data = runtime.types.modules().first().map_or(0..0, data_of);
-        let queued = goruntime::queued_finalizers(memory, layout, &data, &objects);
+        let found = Found::read(runtime, functions)?;
         let none = Goroutines { list: Vec::new(), dead: 0, dead_stack_bytes: 0, distrusted: 0 };
         let goroutines = runtime.goroutines.as_ref().unwrap_or(&none);
-        let wrapped = wrapped(memory, layout.arch, goroutines, functions);
-        let (typed, edges, roots, gaps) = {
-            let view = HeapView { memory, types: &runtime.types, anchor: &runtime.anchor, objects: &objects };
-            step(Step::Edges);
-            let (edges, gaps) = view.edges()?;
-            let roots = RootSet::read(&view, goroutines, &specials, &queued, functions);
-            step(Step::Types);
+        let (specials, roots) = (&found.specials, &found.roots);
+        let view = found.view(runtime);
+        step(Step::Edges);
+        let (edges, gaps) = view.edges(&roots.roots)?;
+        let edges = Arc::new(edges);
+        step(Step::Types);
+        // Types and dominators need nothing of each other.
+        let (typed, tree) = std::thread::scope(|scope| {
+            let size = found.size_of();
+            let (edges, roots) = (Arc::clone(&edges), Arc::clone(&roots.roots));
+            let tree = scope.spawn(move || DominatorTree::new(edges, roots, size));
             let is_entry = |pc| names.is_function_start(pc);
-            let code = CodeTypes::read(&view, functions, goroutines, &specials, &runtime.buckets);
-            let mut typer = Typer::new(view, &is_entry).with_code(&code);
+            let code = OnceCell::new();
+            let read = || CodeTypes::read(&view, functions, goroutines, specials, &runtime.buckets);
+            let read = || code.get_or_init(read);
+            let mut typer = Typer::new(view, &is_entry).with_code(&read);
             let variables = names.debug().map(|d| Variables::read(&view, d, goroutines, functions));
             if let (Some(debug), Some(variables)) = (names.debug(), &variables) {
                 typer = typer.with_debug(debug, variables);
             }
-            (typer.run(goroutines, &specials, &queued), edges, roots, gaps)
-        };
-        step(Step::Dominators);
-        let tree = {
-            let graph = Rooted::new(&edges, &roots.roots)?;
-            DominatorTree::new(&graph, |node| objects.size(node).unwrap_or(0))
-        };
-        let Typed { shapes, places } = typed;
-        Ok(Self { runtime, objects, specials, queued, shapes, edges, roots, tree, gaps, manual_bytes, places, wrapped })
+            let typed = typer.run(goroutines, specials, &found.queued);
+            step(Step::Dominators);
+            (typed, tree.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+        });
+        let tree = tree?;
+        Ok(found.graph(runtime, typed, edges, tree, gaps))
     }
 
     /// The heap as readers of single objects want it.

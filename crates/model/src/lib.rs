@@ -28,7 +28,7 @@ pub use goversion::GoVersion;
 pub use heap::{
     HEAP_SCHEMA, HeapAllocated, HeapContainer, HeapContainerGroup, HeapContainers, HeapCoverage, HeapDepth,
     HeapDepthRow, HeapDuplicate, HeapDuplicates, HeapGoroutines, HeapHeld, HeapHolder, HeapKeys, HeapMap, HeapNote,
-    HeapOverview, HeapStep, HeapType,
+    HeapOverview, HeapRuntimeCounts, HeapStep, HeapTree, HeapTreeRow, HeapType,
 };
 pub use ledger::{Ledger, LedgerRow, LedgerTerm};
 pub use memstats::{MemStats, MemStatsSource};

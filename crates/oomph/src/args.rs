@@ -215,6 +215,7 @@ pub(crate) enum SnapshotMode {
   oomph heap 4711 --snapshot none     without stopping it
   oomph heap core.4711 --exe ./server
   oomph heap prometheus -f json
+  oomph heap 4711 -f html -o heap.html    treemap, holders, containers, depth
   oomph heap 4711 --show containers --kind slice
   oomph heap 4711 --show strings --show-keys
 
@@ -237,12 +238,15 @@ pub(crate) struct Heap {
     /// Executable of a core file [default: where the core file says]
     #[arg(long, value_name = "FILE")]
     pub(crate) exe: Option<PathBuf>,
-    /// Rows of each table; 0 for all
-    #[arg(long, short = 'n', default_value_t = 12)]
-    pub(crate) rows: usize,
+    /// Rows of each table; 0 for all [default: 12, as HTML 60]
+    #[arg(long, short = 'n')]
+    pub(crate) rows: Option<usize>,
     /// Form of the answer
-    #[arg(long, short, value_enum, default_value_t = TableFormat::Text)]
-    pub(crate) format: TableFormat,
+    #[arg(long, short, value_enum, default_value_t = HeapFormat::Text)]
+    pub(crate) format: HeapFormat,
+    /// Write it to a file
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
     /// Draw no progress, print no notes on standard error
     #[arg(long, short)]
     pub(crate) quiet: bool,
@@ -375,6 +379,17 @@ pub(crate) enum TableFormat {
     Text,
     /// For scripts
     Json,
+}
+
+/// Form of what is told of a heap.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum HeapFormat {
+    /// For the terminal
+    Text,
+    /// For scripts
+    Json,
+    /// One offline file with a treemap and all views
+    Html,
 }
 
 /// Form of a flame graph.

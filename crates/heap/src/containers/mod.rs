@@ -18,6 +18,7 @@ mod values;
 mod walk;
 
 pub use keys::MAX_SHAPES;
+pub(crate) use links::Part;
 pub use maps::{MapFacts, map_facts};
 pub use model::{HeapKeys as KeySample, HeapNote as Note};
 pub use texts::{DuplicateText, Duplicates};
@@ -301,7 +302,10 @@ impl HeapGraph<'_> {
     #[must_use]
     pub fn containers(&self, names: &dyn Names, options: &ContainerOptions) -> Containers {
         let mut collector = Collector { most: options.most, ..Collector::default() };
-        let seen = walk::walk(self, &self.places);
+        let texts = texts::Texts::default();
+        let seen = walk::walk(self, &self.places, &texts);
+        // First of all: they take much memory.
+        let duplicates = texts::duplicates(self, texts, options);
         self.maps_into(&mut collector);
         self.slices_into(&mut collector, &seen);
         self.links_into(&mut collector);
@@ -311,7 +315,6 @@ impl HeapGraph<'_> {
         self.values_into(&mut collector, &seen);
         self.timers_into(&mut collector, names);
         self.http_into(&mut collector);
-        let duplicates = texts::duplicates(self, seen.texts, options);
         let (mut list, groups) = collector.finish();
         self.sample_keys(&mut list, options);
         Containers { list, groups, duplicates }

@@ -13,7 +13,16 @@ const MOST_STATICS: usize = 1 << 20;
 impl Typer<'_> {
     /// What the program's code tells of sampled objects, variables, frames and closures.
     pub(super) fn told_by_code(&mut self) {
+        self.code = self.read_code.map(|read| read());
         let Some(code) = self.code else { return };
+        // Made in one place only: the type may be known to the code alone.
+        let mut made = code.facts.sites.values().filter_map(|kind| match kind {
+            PointerKind::Slice(id) => Some(*id),
+            _ => None,
+        });
+        let types = self.heap.types;
+        self.library.pool_local =
+            self.library.pool_local.or_else(|| made.find(|&id| types.name(id) == "sync.poolLocal"));
         for &(at, id) in &code.facts.values {
             self.static_value(at, id);
         }

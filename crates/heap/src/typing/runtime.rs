@@ -141,7 +141,7 @@ impl Typer<'_> {
             self.propose(at, Shape::WaitRecord);
             if let (Some(elem), Some(value)) = (sent, value) {
                 match self.heap.objects.find(value) {
-                    Some(found) => self.propose_found(found, Shape::Value(elem)),
+                    Some(_) => self.propose(value, Shape::Value(elem)),
                     None => self.values_at(value, elem, 1),
                 }
             }

@@ -1,7 +1,7 @@
 //! `oomph heap`: has the memory of a process or core file read; prints what was found.
 
 use super::live;
-use crate::args::{Heap, HeapView, SnapshotMode, TableFormat};
+use crate::args::{Heap, HeapFormat, HeapView, SnapshotMode};
 use crate::progress::Reporter;
 use crate::target_arg::{self, TargetArg};
 use crate::{Failure, Outcome, output};
@@ -11,6 +11,10 @@ use heap::containers::ContainerOptions;
 use model::{HeapContainers, HeapOverview};
 use target::Process;
 use target::memory::Snapshot;
+
+/// Rows of each table unless told otherwise.
+const ROWS: usize = 12;
+const ROWS_OF_HTML: usize = 60;
 
 pub(super) fn run(a: &Heap) -> Result<Outcome, Failure> {
     let reporter = Reporter::new(a.quiet);
@@ -25,12 +29,14 @@ pub(super) fn run(a: &Heap) -> Result<Outcome, Failure> {
     let overview = opened.graph(&mut |step| reporter.say(step.text()), read);
     reporter.done();
     let overview = overview.map_err(failure)??;
+    let to = a.output.as_deref();
     match a.format {
-        TableFormat::Text => output::write(None, report::heap_overview(&overview, output::width()).as_bytes())?,
-        TableFormat::Json => {
+        HeapFormat::Text => output::write(to, report::heap_overview(&overview, output::width()).as_bytes())?,
+        HeapFormat::Html => output::write(to, report::heap_html(&overview).as_bytes())?,
+        HeapFormat::Json => {
             let mut text = serde_json::to_string_pretty(&overview)?;
             text.push('\n');
-            output::write(None, report::visible_json(&text).as_bytes())?;
+            output::write(to, report::visible_json(&text).as_bytes())?;
         }
     }
     Ok(Outcome::Fine)
@@ -76,12 +82,23 @@ fn open_process(pid: u32, a: &Heap, reporter: &Reporter) -> Result<ProgramMemory
 
 /// What was asked for.
 fn wanted(a: &Heap) -> Wanted {
-    let rows = if a.rows == 0 { usize::MAX } else { a.rows };
+    let html = a.format == HeapFormat::Html;
+    let rows = match a.rows {
+        Some(0) => usize::MAX,
+        Some(rows) => rows,
+        None if html => ROWS_OF_HTML,
+        None => ROWS,
+    };
     let all = Wanted::all(rows);
     let containers = all.containers.map(|c| ContainerOptions { show_keys: a.show_keys, ..c });
     let none = Wanted { rows, ..Wanted::default() };
     match a.show {
-        HeapView::Overview => Wanted { containers: None, depth: false, ..all },
+        HeapView::Overview if html => Wanted { containers, ..all },
+        HeapView::Overview => {
+            // A terminal has no room for the tree.
+            let tree = if a.format == HeapFormat::Text { 0 } else { all.tree };
+            Wanted { containers: None, depth: false, tree, ..all }
+        }
         HeapView::Containers | HeapView::Strings => Wanted { containers, ..none },
         HeapView::Types => Wanted { types: true, ..none },
         HeapView::Holders => Wanted { holders: true, ..none },
@@ -99,7 +116,7 @@ fn narrow(containers: &mut HeapContainers, a: &Heap) {
     if a.show == HeapView::Strings {
         containers.list.clear();
         containers.groups.clear();
-    } else {
+    } else if a.format != HeapFormat::Html {
         containers.duplicates.largest.clear();
     }
 }
