@@ -1,14 +1,36 @@
 //! Containers as plain data for the overview: single ones with their holders, sums, equal strings.
 
 use crate::allocated::Sampled;
-use crate::containers::{ContainerOptions, Containers};
+use crate::containers::{ContainerFacts, Containers};
 use crate::graph::GraphError;
 use crate::paths::Names;
 use crate::program::HeapGraph;
-use model::{HeapContainer, HeapContainerGroup, HeapContainers, HeapDuplicate, HeapDuplicates};
+use model::{
+    HeapAllocated, HeapContainer, HeapContainerGroup, HeapContainers, HeapDuplicate, HeapDuplicates, HeapStep,
+};
+
+impl ContainerFacts {
+    /// As plain data, with the way to it and who allocated what it retains.
+    pub(crate) fn into_row(self, holder: Vec<HeapStep>, allocated: Vec<HeapAllocated>) -> HeapContainer {
+        HeapContainer {
+            kind: self.kind.name().to_owned(),
+            notes: self.notes,
+            address: format!("{:#x}", self.address),
+            entries: self.entries,
+            capacity: self.capacity,
+            own_bytes: self.own_bytes,
+            content_bytes: self.content_bytes,
+            retained_bytes: self.retained,
+            waste_bytes: self.waste,
+            type_name: self.type_name,
+            holder,
+            allocated,
+        }
+    }
+}
 
 impl HeapGraph<'_> {
-    /// The containers as plain data, at most `rows` of each kind and `rows` sums.
+    /// What was found as plain data, at most `rows` of each kind and `rows` sums.
     ///
     /// # Errors
     /// [`GraphError`] when there are too many roots.
@@ -16,10 +38,10 @@ impl HeapGraph<'_> {
         &self,
         names: &dyn Names,
         rows: usize,
-        options: &ContainerOptions<'_>,
+        found: Containers,
         sampled: &mut Sampled<'_, '_>,
     ) -> Result<HeapContainers, GraphError> {
-        let Containers { mut list, mut groups, duplicates } = self.containers(names, options);
+        let Containers { mut list, mut groups, duplicates } = found;
         list.sort_by_key(|f| (std::cmp::Reverse(f.waste.max(f.retained)), f.address));
         let mut seen = std::collections::BTreeMap::new();
         list.retain(|f| {
@@ -41,20 +63,7 @@ impl HeapGraph<'_> {
         let containers = list.into_iter().map(|f| {
             let holder = f.object.and_then(|_| holders.next()).unwrap_or_default();
             let allocated = f.object.and_then(|_| allocated.next()).unwrap_or_default();
-            HeapContainer {
-                kind: f.kind.name().to_owned(),
-                notes: f.notes,
-                address: format!("{:#x}", f.address),
-                entries: f.entries,
-                capacity: f.capacity,
-                own_bytes: f.own_bytes,
-                content_bytes: f.content_bytes,
-                retained_bytes: f.retained,
-                waste_bytes: f.waste,
-                type_name: f.type_name,
-                holder,
-                allocated,
-            }
+            f.into_row(holder, allocated)
         });
         let containers = containers.collect();
         let groups = groups.into_iter().map(|g| HeapContainerGroup {

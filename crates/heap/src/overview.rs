@@ -5,12 +5,14 @@ use crate::containers::{ContainerOptions, map_facts};
 use crate::graph::{GraphError, Rooted, shortest_paths};
 use crate::paths::Names;
 use crate::program::HeapGraph;
+use crate::queries::MOST_IN_CENSUS;
 use crate::roots::RootGroup;
 use crate::shapes::Shape;
 use crate::typing::typing_stats;
 use goruntime::{Goroutine, Status};
 use model::{
-    HEAP_SCHEMA, HeapCoverage, HeapGoroutines, HeapHeld, HeapHolder, HeapMap, HeapOverview, HeapStep, HeapType,
+    HEAP_SCHEMA, HeapCensus, HeapContainers, HeapCoverage, HeapGoroutines, HeapHeld, HeapHolder, HeapMap, HeapOverview,
+    HeapStep, HeapType,
 };
 use std::collections::BTreeMap;
 
@@ -40,6 +42,10 @@ pub struct Wanted<'a> {
     pub depth: bool,
     /// Goroutines.
     pub goroutines: bool,
+    /// The roots by kind.
+    pub roots: bool,
+    /// What is compared with another instant.
+    pub census: bool,
 }
 
 impl Wanted<'_> {
@@ -55,6 +61,8 @@ impl Wanted<'_> {
             containers: Some(containers),
             depth: true,
             goroutines: true,
+            roots: true,
+            census: true,
         }
     }
 }
@@ -68,7 +76,7 @@ impl HeapGraph<'_> {
         let rows = wanted.rows;
         let mut sampled = Sampled::of(self);
         let holders = if wanted.holders { self.holders(names, &mut sampled, rows)? } else { Vec::new() };
-        let containers = wanted.containers.map(|o| self.container_rows(names, rows, &o, &mut sampled)).transpose()?;
+        let (containers, census) = self.container_parts(names, wanted, &mut sampled)?;
         let goroutines = if wanted.goroutines { self.goroutine_groups(names, &mut sampled, rows)? } else { Vec::new() };
         Ok(HeapOverview {
             schema: HEAP_SCHEMA.to_owned(),
@@ -76,18 +84,42 @@ impl HeapGraph<'_> {
             target: String::new(),
             go_version: format!("go1.{}", self.runtime.layout().minor),
             source: String::new(),
+            process: None,
             taken_at: None,
             pause_ms: None,
             coverage: self.coverage(),
             holders,
+            roots: if wanted.roots { self.roots_by_kind(names, rows)? } else { Vec::new() },
             types: if wanted.types { self.types(names, rows) } else { Vec::new() },
             maps: if wanted.maps { self.maps(names, rows)? } else { Vec::new() },
             containers,
             depth: wanted.depth.then(|| self.depths(names, rows)).transpose()?,
             goroutines,
+            census,
             stacks: sampled.into_stacks(),
             limits: self.limits(),
         })
+    }
+
+    /// What is wanted of the containers: they are found once.
+    fn container_parts(
+        &self,
+        names: &dyn Names,
+        wanted: &Wanted<'_>,
+        sampled: &mut Sampled<'_, '_>,
+    ) -> Result<(Option<HeapContainers>, Option<HeapCensus>), GraphError> {
+        if wanted.containers.is_none() && !wanted.census {
+            return Ok((None, None));
+        }
+        let mut options = wanted.containers.unwrap_or_default();
+        if wanted.census {
+            options.most = options.most.max(MOST_IN_CENSUS);
+        }
+        let found = self.containers(names, &options);
+        let census =
+            wanted.census.then(|| self.census(names, self.types(names, usize::MAX), &found.list)).transpose()?;
+        let told = wanted.containers.map(|_| self.container_rows(names, wanted.rows, found, sampled)).transpose()?;
+        Ok((told, census))
     }
 
     /// How much was understood.
@@ -244,12 +276,29 @@ impl HeapGraph<'_> {
             .collect())
     }
 
-    fn types(&self, names: &dyn Names, rows: usize) -> Vec<HeapType> {
+    /// The types of the objects that `is_meant` accepts, by bytes; `retained_bytes` is left 0.
+    pub(crate) fn types_of(&self, names: &dyn Names, is_meant: impl Fn(u32) -> bool) -> Vec<HeapType> {
+        self.sum_types(names, is_meant, &[])
+    }
+
+    /// All types, by bytes.
+    pub(crate) fn types(&self, names: &dyn Names, rows: usize) -> Vec<HeapType> {
+        let count = self.shapes.len();
+        let objects = self.objects.count();
+        let kind = |node: u32| if node < objects { self.shapes.number(node) } else { u32::MAX };
+        let retained = self.tree.retained_by_kind(count, kind, |_| ());
+        let mut list = self.sum_types(names, |_| true, &retained);
+        list.truncate(rows);
+        list
+    }
+
+    /// `retained` is what each shape retains, as far as that is known.
+    fn sum_types(&self, names: &dyn Names, is_meant: impl Fn(u32) -> bool, retained: &[u64]) -> Vec<HeapType> {
         // Objects without a type are told apart by their size.
         let mut sums = vec![(0_u64, 0_u64); self.shapes.len()];
         let mut untyped: BTreeMap<u64, u64> = BTreeMap::new();
         for (i, span) in self.objects.spans().iter().enumerate() {
-            for (object, _) in self.objects.of_span(i as u32) {
+            for (object, _) in self.objects.of_span(i as u32).filter(|(o, _)| is_meant(*o)) {
                 let number = self.shapes.number(object);
                 if number == 0 {
                     *untyped.entry(span.elem_size).or_default() += 1;
@@ -258,10 +307,6 @@ impl HeapGraph<'_> {
                 }
             }
         }
-        let count = self.shapes.len();
-        let objects = self.objects.count();
-        let kind = |node: u32| if node < objects { self.shapes.number(node) } else { u32::MAX };
-        let retained = self.tree.retained_by_kind(count, kind, |_| ());
         // One type may have several shapes: a map's header, tables and groups go by its name.
         let mut rows_by_name: BTreeMap<String, HeapType> = BTreeMap::new();
         for (number, &(objects, bytes)) in sums.iter().enumerate().filter(|(_, s)| s.0 > 0) {
@@ -281,7 +326,6 @@ impl HeapGraph<'_> {
             retained_bytes: 0,
         }));
         list.sort_by(|a, b| b.bytes.cmp(&a.bytes).then_with(|| a.name.cmp(&b.name)));
-        list.truncate(rows);
         list
     }
 
@@ -355,7 +399,7 @@ impl HeapGraph<'_> {
     }
 }
 
-fn kind_of(group: RootGroup) -> &'static str {
+pub(crate) fn kind_of(group: RootGroup) -> &'static str {
     match group {
         RootGroup::Global { .. } => "global",
         RootGroup::Goroutine { .. } => "goroutine",

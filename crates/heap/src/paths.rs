@@ -5,7 +5,6 @@ use crate::roots::RootGroup;
 use crate::shapes::Shape;
 use gobinary::types::Detail;
 use gobinary::{DebugInfo, Functions, RuntimeTypes, TypeId, Variables, callers_frames};
-use goruntime::PointerBits;
 use model::Frame;
 
 /// Bytes of an object that are searched for the pointer that leads on.
@@ -124,10 +123,15 @@ impl HeapGraph<'_> {
     /// is not found.
     #[must_use]
     pub fn edge_name(&self, from: u32, to: u32) -> String {
-        let Some((offset, base)) = self.offset_of_pointer(from, to) else { return String::new() };
+        self.offset_of_pointer(from, to).map_or_else(String::new, |offset| self.field_at(from, offset))
+    }
+
+    /// The field, element or slot at an offset in an object's slot; empty where it is not known.
+    #[must_use]
+    pub fn field_at(&self, object: u32, offset: u64) -> String {
         let types = &self.runtime.types;
-        let at = offset - base;
-        match self.shapes.of(from) {
+        let Some(at) = offset.checked_sub(self.first_byte(object).into()) else { return String::new() };
+        match self.shapes.of(object) {
             Shape::Value(id) => field_name(types, id, at),
             Shape::Array(id) => {
                 let size = types.get(id).map_or(0, |t| t.size).max(1);
@@ -138,21 +142,20 @@ impl HeapGraph<'_> {
         }
     }
 
-    /// Offset in the slot of `from` of the first word that points into `to`, and where the value begins.
-    fn offset_of_pointer(&self, from: u32, to: u32) -> Option<(u64, u64)> {
+    /// Offset in the slot of `from` of the first word that points into `to`.
+    fn offset_of_pointer(&self, from: u32, to: u32) -> Option<u64> {
         let (span, slot) = self.objects.place(from)?;
         let span = self.objects.spans().get(span as usize)?;
         let start = span.start + u64::from(slot) * span.elem_size;
-        let base = if span.pointers == PointerBits::Header { 8 } else { 0 };
         let mut scratch = Vec::new();
-        let mut at = base;
+        let mut at = u64::from(self.first_byte(from));
         while at < span.elem_size.min(MOST_SEARCHED) {
             let n = (span.elem_size - at).min(WINDOW);
             let bytes = self.runtime.memory.view(start + at, n as usize, &mut scratch).ok()?;
             for (i, word) in bytes.chunks_exact(8).enumerate() {
                 let value = u64::from_le_bytes(word.try_into().unwrap_or_default());
                 if self.objects.find(value).is_some_and(|f| f.object == to) {
-                    return Some((at + 8 * i as u64, base));
+                    return Some(at + 8 * i as u64);
                 }
             }
             at += n;
@@ -162,7 +165,7 @@ impl HeapGraph<'_> {
 }
 
 /// `.users`, `.list[3].next`: the field of a type at an offset.
-fn field_name(types: &RuntimeTypes<'_>, id: TypeId, offset: u64) -> String {
+pub(crate) fn field_name(types: &RuntimeTypes<'_>, id: TypeId, offset: u64) -> String {
     let mut name = String::new();
     let (mut id, mut offset) = (id, offset);
     for _ in 0..MOST_DEEP {
@@ -190,9 +193,18 @@ fn field_name(types: &RuntimeTypes<'_>, id: TypeId, offset: u64) -> String {
 
 /// Whether the word of a group or bucket belongs to a key or a value.
 fn slot_name(types: &RuntimeTypes<'_>, map: TypeId, at: u64) -> String {
+    match types.get(map).map(|t| &t.detail) {
+        Some(Detail::Map(_)) if is_key(types, map, at) => "[key]".to_owned(),
+        Some(Detail::Map(_)) => "[value]".to_owned(),
+        _ => String::new(),
+    }
+}
+
+/// Whether the word of a group or bucket at this offset belongs to a key.
+pub(crate) fn is_key(types: &RuntimeTypes<'_>, map: TypeId, at: u64) -> bool {
     use gobinary::types::MapSlots;
-    let Some(Detail::Map(m)) = types.get(map).map(|t| &t.detail) else { return String::new() };
-    let is_key = match m.slots {
+    let Some(Detail::Map(m)) = types.get(map).map(|t| &t.detail) else { return false };
+    match m.slots {
         MapSlots::Buckets { bucket_size, key_size, .. } => {
             at % u64::from(bucket_size.max(1)) < 8 + 8 * u64::from(key_size)
         }
@@ -206,6 +218,5 @@ fn slot_name(types: &RuntimeTypes<'_>, map: TypeId, at: u64) -> String {
                 (key, _) => key.is_some(),
             }
         }
-    };
-    if is_key { "[key]".to_owned() } else { "[value]".to_owned() }
+    }
 }

@@ -295,6 +295,13 @@ impl HeapGraph<'_> {
         }
     }
 
+    /// Lists, trees and chains of contexts alone.
+    pub(crate) fn linked(&self, most: usize) -> Vec<ContainerFacts> {
+        let mut collector = Collector { most, ..Collector::default() };
+        self.links_into(&mut collector);
+        collector.finish().0
+    }
+
     /// Finds and measures the containers. Goes over the typed objects a few times, in parallel where it reads
     /// their bytes.
     #[must_use]

@@ -114,7 +114,7 @@ impl HeapGraph<'_> {
     }
 
     /// Bytes of the type in front of an object's contents.
-    pub(super) fn first_byte(&self, object: ObjectId) -> u8 {
+    pub(crate) fn first_byte(&self, object: ObjectId) -> u8 {
         let span = self.objects.span_of(object).and_then(|s| self.objects.spans().get(s as usize));
         if span.is_some_and(|s| s.pointers == goruntime::PointerBits::Header) { 8 } else { 0 }
     }

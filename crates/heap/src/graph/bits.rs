@@ -50,6 +50,12 @@ impl Bits {
         self.words.iter().map(|w| w.count_ones()).sum()
     }
 
+    /// The words, 64 members each, lowest first.
+    #[inline]
+    pub(crate) fn words(&self) -> &[u64] {
+        &self.words
+    }
+
     /// The words, 64 members each, lowest first: for loops that use the slice directly.
     #[inline]
     pub(crate) fn words_mut(&mut self) -> &mut [u64] {

@@ -59,6 +59,36 @@ fn search(
     marks
 }
 
+/// A tree over the nodes reached: who leads to each, by the fewest edges.
+#[derive(Debug)]
+pub struct Spanning {
+    /// The nodes reached, each after the one above it.
+    pub order: Vec<u32>,
+    /// The node above each node; undefined for nodes not in `order` and for those that the search began with.
+    pub above: Array<u32>,
+}
+
+/// Searches from the first set of nodes until nothing more is found, then from the second what is left, and so on: a
+/// node belongs to the first set that reaches it.
+#[must_use]
+pub fn spanning(graph: &impl Successors, starts: &[Vec<u32>]) -> Spanning {
+    let mut order = Vec::new();
+    let mut above: Array<u32> = Array::zeroed(graph.node_count() as usize);
+    let mut done = Bits::new(graph.node_count());
+    let to = &mut *above;
+    for start in starts {
+        let more = |_: u32, level: &[u32]| {
+            order.extend_from_slice(level);
+            ControlFlow::Continue(())
+        };
+        let marks = search(graph, start, Some(&done), more, |w, node| to[w as usize] = node);
+        for (all, new) in done.words_mut().iter_mut().zip(marks.words()) {
+            *all |= new;
+        }
+    }
+    Spanning { order, above }
+}
+
 /// What is reachable from the root, groups and root included.
 #[must_use]
 pub fn reachable<S: Successors>(graph: &Rooted<'_, S>) -> Bits {
