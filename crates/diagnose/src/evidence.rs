@@ -74,7 +74,11 @@ pub(crate) fn round3(v: f64) -> f64 {
 
 /// `"1 goroutine"`, `"3 goroutines"`.
 pub(crate) fn plural(n: u64, one: &str) -> String {
-    format!("{} {one}{}", format_count(n), if n == 1 { "" } else { "s" })
+    match (n, one.strip_suffix('y')) {
+        (1, _) => format!("1 {one}"),
+        (_, Some(stem)) => format!("{} {stem}ies", format_count(n)),
+        (_, None) => format!("{} {one}s", format_count(n)),
+    }
 }
 
 /// `22.4 MiB/s`, or per minute below 1 MiB/s.
@@ -121,6 +125,7 @@ mod tests {
     #[test]
     fn numbers_read_well() {
         assert_eq!(plural(1, "goroutine"), "1 goroutine");
+        assert_eq!(plural(2, "entry"), "2 entries");
         assert_eq!(rate(22.4 * 1048576.0), "22.4 MiB/s");
         assert_eq!(rate(1024.0 * 1024.0 / 2.0), "30.0 MiB/min");
         assert_eq!(percent(0.034), "3.4 %");

@@ -9,6 +9,7 @@ mod cluster;
 mod context;
 mod counted;
 mod evidence;
+mod heap;
 mod ledger;
 mod recipes;
 mod rules;
@@ -36,6 +37,7 @@ pub fn diagnose(facts: &Facts, thresholds: &Thresholds, oomph_version: &str) -> 
         findings.extend(check.findings);
         checked.push(Checked { rule: rule.id.to_owned(), outcome: check.outcome, detail: check.detail });
     }
+    verdict::absorb(&mut findings);
     verdict::relate(&mut findings);
     verdict::rank(&mut findings);
     let word = verdict::verdict(&cx, &findings, &checked);

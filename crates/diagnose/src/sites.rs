@@ -93,7 +93,7 @@ pub(crate) fn owner(stacks: &HeapStacks, stack: &HeapStack, main_module: Option<
 }
 
 /// Whether a function belongs to the main module (package `main` always does).
-fn is_own(function: &str, module: &str) -> bool {
+pub(crate) fn is_own(function: &str, module: &str) -> bool {
     if function.starts_with("main.") {
         return true;
     }

@@ -45,6 +45,31 @@ pub struct Thresholds {
     pub off_heap_share: f64,
     /// Smallest absolute size of any of the four above that matters.
     pub rss_part_bytes: f64,
+    /// Bytes that a container must waste (capacity for entries that are gone, arrays that are pinned, copies)
+    /// before a finding says so.
+    pub heap_waste_bytes: f64,
+    /// Share of the live heap that they must be.
+    pub heap_waste_share: f64,
+    /// Share of the live heap from which such a finding is of medium severity, when it is also as large as
+    /// `rss-part-bytes`.
+    pub heap_waste_medium_share: f64,
+    /// Entries per slot below which a map or an array is called emptied. A map that doubled is at least 0.4 full, a
+    /// slice that append grew at least 0.5.
+    pub ghost_fill: f64,
+    /// Entries from which a map of pointers to small values is worth another form: each is an object that the
+    /// collector marks.
+    pub pointer_map_entries: f64,
+    /// Largest such value, in bytes.
+    pub pointer_map_value_bytes: f64,
+    /// Nodes of a list or depth of a tree from which the collector has to chase it.
+    pub chain_nodes: f64,
+    /// Timers of one callback from which they pile up.
+    pub timers: f64,
+    /// Buckets of the longest overflow chain from which a classic map's hash is skewed. A full map has 0.8 entries
+    /// a bucket on average in overflow; chains above 4 do not come about by chance.
+    pub overflow_chain: f64,
+    /// Share of the live heap that one holder must retain to be named where no rule fits (Eclipse MAT takes 0.2).
+    pub suspect_share: f64,
     /// GC CPU share from which there is pressure. GOGC=100 with a normal load stays below 0.1.
     pub gc_cpu_fraction: f64,
     /// 99th percentile of stop-the-world pauses, seconds.
@@ -78,6 +103,16 @@ impl Default for Thresholds {
             stack_share: 0.25,
             off_heap_share: 0.25,
             rss_part_bytes: 64.0 * MIB,
+            heap_waste_bytes: 4.0 * MIB,
+            heap_waste_share: 0.02,
+            heap_waste_medium_share: 0.2,
+            ghost_fill: 0.25,
+            pointer_map_entries: 50_000.0,
+            pointer_map_value_bytes: 128.0,
+            chain_nodes: 50_000.0,
+            timers: 5_000.0,
+            overflow_chain: 8.0,
+            suspect_share: 0.2,
             gc_cpu_fraction: 0.15,
             gc_pause_p99_s: 0.010,
             forced_gc_per_minute: 12.0,

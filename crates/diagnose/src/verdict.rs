@@ -4,6 +4,34 @@ use crate::context::Context;
 use crate::evidence::add;
 use model::{Checked, Finding, Outcome, Severity, SiteRole, Verdict};
 
+/// Findings that say of the object graph what another one says with more evidence are left out.
+pub(crate) fn absorb(findings: &mut Vec<(Verdict, Finding)>) {
+    let told: Vec<(String, Option<String>, u64, Vec<String>)> = findings
+        .iter()
+        .filter(|(_, f)| f.rule != "memory-accumulation")
+        .map(|(_, f)| {
+            let sites = f.sites.iter().filter(|s| s.role == SiteRole::Creates).map(|s| s.function.clone()).collect();
+            (f.rule.clone(), f.subject.address.clone(), f.size.retained_bytes.unwrap_or(0), sites)
+        })
+        .collect();
+    let growing = |address: &Option<String>| {
+        address.is_some() && told.iter().any(|(r, a, ..)| r == "growing-allocation-site" && a == address)
+    };
+    let leaking = |f: &Finding| {
+        let creates = |s: &model::SiteRef| s.role == SiteRole::Creates;
+        let same = |sites: &[String]| f.sites.iter().filter(|s| creates(s)).any(|s| sites.contains(&s.function));
+        told.iter().any(|(rule, _, _, sites)| rule == "goroutine-leak" && same(sites))
+    };
+    // What others name need not add up exactly: two of them may share it.
+    let named: u64 = told.iter().map(|t| t.2).fold(0, u64::saturating_add);
+    findings.retain(|(_, f)| match f.rule.as_str() {
+        "unbounded-container" => !growing(&f.subject.address),
+        "goroutine-held-memory" => !leaking(f),
+        "memory-accumulation" => f.size.retained_bytes.unwrap_or(0) / 2 > named,
+        _ => true,
+    });
+}
+
 /// Findings that are consequences of another one are kept, but below it and with the reason shown.
 pub(crate) fn relate(findings: &mut [(Verdict, Finding)]) {
     let goroutines: Vec<(String, Vec<String>)> = findings

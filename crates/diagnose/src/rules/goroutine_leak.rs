@@ -21,6 +21,7 @@
 use super::{Check, Rule};
 use crate::context::Context;
 use crate::evidence::{Case, percent, plural, rate, round3};
+use crate::heap::{goroutine_subject, goroutines_hold};
 use crate::recipes::goroutine_fix;
 use bundle::Sourced;
 use model::{Finding, Frame, Mechanism, Severity, SiteRef, SiteRole, Size, Subject, SubjectKind, Verdict, format_iec};
@@ -171,6 +172,8 @@ fn judge(cx: &Context<'_>, dumps: &[&Sourced<GoroutineDump>], g: &Group) -> (Ver
     weigh_state(&mut case, artifact, &g.last);
     let heap = heap_of(cx, &g.last);
     weigh_heap(&mut case, cx, &heap, g);
+    let graph = cx.heap();
+    let held = graph.zip(g.key.created_by.as_ref()).and_then(|(h, f)| goroutines_hold(&h, f, &mut case));
     let sure = case.confidence() >= cx.thresholds.verdict_confidence;
     let severity = if sure { Severity::High } else { Severity::Low };
     let per_minute = g.growth.per_second * 60.0;
@@ -180,14 +183,14 @@ fn judge(cx: &Context<'_>, dumps: &[&Sourced<GoroutineDump>], g: &Group) -> (Ver
         plural(g.last.count as u64, "goroutine"),
         g.key.waits_at.short_location(),
     );
-    let subject = Subject { mechanism: Some(Mechanism::GoroutineStack), ..Subject::of(SubjectKind::Goroutine) };
+    let subject = Subject { mechanism: Some(Mechanism::GoroutineStack), ..goroutine_subject() };
     let mut f = case.finding(RULE.id, title, severity, subject);
     let stacks_per_s = stack_growth(cx).unwrap_or(0.0);
     f.size = Size {
         entries: Some(g.last.count as u64),
         shallow_bytes: (heap.1 > 0.0).then_some(heap.1 as u64),
         growth_bytes_per_s: Some(round3(heap.2.max(0.0) + stacks_per_s.max(0.0))),
-        ..Size::default()
+        ..held.unwrap_or_default()
     };
     f.sites = sites(&g.key);
     f.fix = goroutine_fix(&state_of(&g.last));

@@ -23,6 +23,10 @@
 //! the growth is younger than ten minutes, it may be a log or buffer that has not met its bound
 //! yet: that is a risk, not a leak.
 //!
+//! Where the object graph was read as well, the container that holds what the site allocated is named with the
+//! way to it from a root: the runtime's sampled objects carry their allocation stack, and the graph says what
+//! retains them. When it gained entries between the two graphs, that speaks for a leak.
+//!
 //! Where the service publishes gauges on `/metrics` and one of them rises in each interval in
 //! proportion to the memory (what it leaves unexplained is at most a quarter of the growth, or what
 //! two standard deviations of sampling noise allow, and never more than half), the service itself
@@ -41,6 +45,7 @@ use crate::cluster::{Cluster, clusters};
 use crate::context::{Context, live_heap};
 use crate::counted::{Counted, counted};
 use crate::evidence::{Case, duration, percent, plural, rate, round3};
+use crate::heap::join;
 use crate::recipes::growth_fix;
 use crate::sites::{Site, SiteTable, SiteValue};
 use model::{
@@ -134,8 +139,15 @@ fn judge(cx: &Context<'_>, c: &Cluster<'_>) -> (Verdict, Finding) {
             format!("rate scaled by {scale:.2} so that all sites together match the live heap the runtime counts");
         case.number(0.0, &last_memstats_artifact(cx), scale, "ratio", note);
     }
+    let heap = cx.heap();
+    let members: Vec<&Site> = c.container.into_iter().chain(c.members.iter().copied()).collect();
+    let holding = heap.and_then(|h| join(cx, &h, &members));
+    if let Some((heap, holding)) = heap.zip(holding) {
+        holding.weigh(&mut case, heap.artifact, c.growth.delta, c.growth.seconds);
+    }
     let grows = case.confidence() >= cx.thresholds.verdict_confidence;
-    let doubts = Doubts::of(cx, c, per_s);
+    let mut doubts = Doubts::of(cx, c, per_s);
+    doubts.container |= holding.is_some_and(|h| h.grows_along(c.growth.delta, c.growth.seconds));
     let last_artifact = last_memstats_artifact(cx);
     doubts.weigh(&mut case, if last_artifact.is_empty() { artifact } else { &last_artifact });
     let sure = case.confidence() >= cx.thresholds.verdict_confidence;
@@ -155,6 +167,9 @@ fn judge(cx: &Context<'_>, c: &Cluster<'_>) -> (Verdict, Finding) {
     f.sites = sites(table, c);
     f.forecast = forecast;
     f.fix = growth_fix(lead.mechanism);
+    if let Some((heap, holding)) = heap.zip(holding) {
+        holding.name_holder(&heap, &mut f);
+    }
     if let Some(gauge) = &doubts.counted {
         f.fix.summary = format!(
             "see what takes {} down again (expiry, compaction); if nothing does, {}",

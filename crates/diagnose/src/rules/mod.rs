@@ -1,15 +1,29 @@
 //! The rules: one file each. The doc comment at the head of a file is what `oomph explain` prints.
 
 mod allocation_churn;
+mod capacity_waste;
+mod duplicate_strings;
 mod gc_pressure;
+mod ghost_capacity;
+mod goroutine_held_memory;
 mod goroutine_leak;
 mod growing_allocation_site;
 mod heap_fragmentation;
+mod memory_accumulation;
 mod memory_limit_pressure;
 mod off_heap_memory;
+mod pinned_array;
+mod pointer_chain;
+mod pointer_map;
+mod pool_hoarding;
 mod rss_not_returned;
 mod rss_part;
+mod skewed_map;
 mod stack_memory;
+mod substring_pin;
+mod sync_map_misuse;
+mod timer_pile_up;
+mod unbounded_container;
 mod whole_body_read;
 
 use crate::context::Context;
@@ -82,6 +96,20 @@ pub fn rules() -> &'static [Rule] {
         stack_memory::RULE,
         heap_fragmentation::RULE,
         rss_not_returned::RULE,
+        unbounded_container::RULE,
+        ghost_capacity::RULE,
+        capacity_waste::RULE,
+        pointer_map::RULE,
+        pinned_array::RULE,
+        substring_pin::RULE,
+        pool_hoarding::RULE,
+        pointer_chain::RULE,
+        goroutine_held_memory::RULE,
+        duplicate_strings::RULE,
+        timer_pile_up::RULE,
+        sync_map_misuse::RULE,
+        skewed_map::RULE,
+        memory_accumulation::RULE,
     ]
 }
 

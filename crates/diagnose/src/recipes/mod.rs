@@ -1,5 +1,12 @@
 //! Fix recipes that several rules share, by mechanism: Markdown with Go code.
 
+mod heap;
+
+pub(crate) use heap::{
+    capacity_fix, chain_fix, duplicate_fix, ghost_fix, goroutine_memory_fix, pinned_array_fix, pointer_map_fix,
+    pool_fix, skew_fix, substring_fix, sync_map_fix,
+};
+
 use model::{Fix, Mechanism};
 
 /// What to do about memory that grows at a site of this mechanism.
