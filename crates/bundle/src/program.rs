@@ -2,11 +2,12 @@
 //! file. The one place that joins memory, executable and object graph; what is made of the graph is the
 //! caller's. Writes nothing.
 
+use crate::write::now;
 use gobinary::layout::{Arch, Layout, NoLayout};
 use gobinary::{BinaryError, Cached, DebugInfo, Functions, GoBinary, Memory, ModuleTables};
 use heap::graph::GraphError;
 use heap::{HeapError, HeapGraph, ProgramNames, Runtime, Step, Wanted};
-use model::{Bytes, HeapOverview};
+use model::{Bytes, HeapHead, HeapOverview, HeapProcess, UnixMillis};
 use std::path::{Path, PathBuf};
 use target::memory::{Copied, CoreFile, CoreOptions, LiveMemory, MemoryError, Pause, Snapshot};
 use target::memory::{SnapshotOptions, SnapshotPlan, ThreadRegisters};
@@ -61,6 +62,10 @@ pub struct ProgramHeap<'a> {
     pub names: &'a ProgramNames<'a>,
     /// Go's version as the build information has it.
     pub version: &'a str,
+    /// Path of the program's own module.
+    pub main_module: Option<&'a str>,
+    /// Which program it is.
+    pub process: HeapProcess,
     /// What the core file or the debug information lacks.
     pub notes: &'a [String],
 }
@@ -76,9 +81,29 @@ impl ProgramHeap<'_> {
         overview.target.clone_from(&memory.target);
         self.version.clone_into(&mut overview.go_version);
         memory.source.clone_into(&mut overview.source);
-        overview.pause_ms = memory.pause.map(|p| p.total.as_secs_f64() * 1e3);
+        overview.process = Some(self.process.clone());
+        overview.taken_at = memory.taken_at;
+        overview.pause_ms = memory.pause_ms();
         overview.limits.extend(self.notes.iter().cloned());
         Ok(overview)
+    }
+
+    /// What a document of this schema says of the program and of how it was read.
+    #[must_use]
+    pub fn head(&self, memory: &ProgramMemory, schema: &str) -> HeapHead {
+        let mut limits = self.graph.limits();
+        limits.extend(self.notes.iter().cloned());
+        HeapHead {
+            schema: schema.to_owned(),
+            oomph: env!("CARGO_PKG_VERSION").to_owned(),
+            target: memory.target.clone(),
+            go_version: self.version.to_owned(),
+            source: memory.source.to_owned(),
+            pause_ms: memory.pause_ms(),
+            process: Some(self.process.clone()),
+            heap_bytes: self.graph.objects.bytes(),
+            limits,
+        }
     }
 }
 
@@ -91,6 +116,10 @@ pub struct ProgramMemory {
     pub pause: Option<Pause>,
     /// What was read: a name and pid, the path of a core file.
     pub target: String,
+    /// When a process's memory was opened.
+    pub taken_at: Option<UnixMillis>,
+    pid: Option<u32>,
+    start_ticks: Option<u64>,
     /// What the core file lacks.
     notes: Vec<String>,
     /// The bytes do not change while they are read.
@@ -108,6 +137,7 @@ impl ProgramMemory {
         let options = CoreOptions { executable: exe.map(Path::to_owned), ..CoreOptions::default() };
         let core = CoreFile::open_with(path, &options)?;
         let exe = core.executable_bytes().map(<[u8]>::to_vec);
+        let pid = core.process().map(|p| p.pid);
         Ok(Self {
             exe: exe.ok_or_else(|| ProgramError::NoExecutable(path.to_owned()))?,
             notes: core.gaps().iter().map(ToString::to_string).collect(),
@@ -116,6 +146,9 @@ impl ProgramMemory {
             source: "a core file",
             pause: None,
             target: path.display().to_string(),
+            taken_at: None,
+            pid,
+            start_ticks: None,
             frozen: true,
         })
     }
@@ -163,7 +196,24 @@ impl ProgramMemory {
         pause: Option<Pause>,
     ) -> Self {
         let target = format!("{} (pid {})", process.name(), process.pid());
-        Self { memory, source, frozen: pause.is_some(), pause, target, notes: Vec::new(), exe, arch: None }
+        Self {
+            memory,
+            source,
+            pause,
+            target,
+            taken_at: Some(now()),
+            pid: Some(process.pid()),
+            start_ticks: Some(process.start_ticks()),
+            notes: Vec::new(),
+            frozen: pause.is_some(),
+            exe,
+            arch: None,
+        }
+    }
+
+    /// How long the program stood still, in milliseconds.
+    fn pause_ms(&self) -> Option<f64> {
+        self.pause.map(|p| p.total.as_secs_f64() * 1e3)
     }
 
     /// Reads the heap and hands it to `then`. `step` is told what is being done.
@@ -176,7 +226,8 @@ impl ProgramMemory {
         then: impl FnOnce(&ProgramHeap<'_>) -> T,
     ) -> Result<T, ProgramError> {
         let binary = GoBinary::parse(&self.exe)?;
-        let version = binary.build_info()?.go_version_text;
+        let build = binary.build_info()?;
+        let version = build.go_version_text;
         let arch = self.arch.or_else(|| binary.arch()).ok_or(ProgramError::Processor)?;
         step(Step::Anchors);
         // What runs on while it is read must not be remembered.
@@ -197,6 +248,8 @@ impl ProgramMemory {
         let debug = sections.as_ref().map(|s| DebugInfo::read(s, bias));
         let names = ProgramNames { functions, variables: binary.variables(), debug, bias };
         let graph = HeapGraph::read(&runtime, &names, &names.functions, step)?;
-        Ok(then(&ProgramHeap { graph: &graph, names: &names, version: &version, notes: &notes }))
+        let process = HeapProcess { pid: self.pid, start_ticks: self.start_ticks, build_id: binary.go_build_id() };
+        let main_module = build.main.as_ref().map(|m| m.path.as_str());
+        Ok(then(&ProgramHeap { graph: &graph, names: &names, version: &version, main_module, process, notes: &notes }))
     }
 }

@@ -1,13 +1,47 @@
 //! Containers as plain data for the overview: single ones with their holders, sums, equal strings.
 
 use crate::allocated::Sampled;
-use crate::containers::{ContainerFacts, Containers};
+use crate::containers::{ContainerFacts, ContainerKind, Containers};
 use crate::graph::GraphError;
+use crate::overview::Wanted;
 use crate::paths::Names;
 use crate::program::HeapGraph;
 use model::{
     HeapAllocated, HeapContainer, HeapContainerGroup, HeapContainers, HeapDuplicate, HeapDuplicates, HeapStep,
 };
+use std::cmp::Reverse;
+
+/// What containers are sorted by, the largest first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ContainerSort {
+    /// The larger of what they retain and waste.
+    #[default]
+    Largest,
+    /// What would be free without them.
+    Retained,
+    /// Bytes that hold nothing the program can reach by them.
+    Waste,
+    /// Bytes that hold nothing, of those with slots for entries.
+    Ghost,
+    /// Entries.
+    Entries,
+    /// Bytes of their own structure.
+    Own,
+}
+
+impl ContainerSort {
+    fn key(self, f: &ContainerFacts) -> u64 {
+        match self {
+            Self::Largest => f.waste.max(f.retained),
+            Self::Retained => f.retained,
+            Self::Waste => f.waste,
+            Self::Ghost if f.capacity == 0 => 0,
+            Self::Ghost => f.waste,
+            Self::Entries => f.entries,
+            Self::Own => f.own_bytes,
+        }
+    }
+}
 
 impl ContainerFacts {
     /// As plain data, with the way to it and who allocated what it retains.
@@ -30,19 +64,27 @@ impl ContainerFacts {
 }
 
 impl HeapGraph<'_> {
-    /// What was found as plain data, at most `rows` of each kind and `rows` sums.
+    /// What was found as plain data, as far as it is wanted: at most so many rows of each kind and sums.
     ///
     /// # Errors
     /// [`GraphError`] when there are too many roots.
     pub(crate) fn container_rows(
         &self,
         names: &dyn Names,
-        rows: usize,
+        wanted: &Wanted<'_>,
         found: Containers,
         sampled: &mut Sampled<'_, '_>,
     ) -> Result<HeapContainers, GraphError> {
         let Containers { mut list, mut groups, duplicates } = found;
-        list.sort_by_key(|f| (std::cmp::Reverse(f.waste.max(f.retained)), f.address));
+        let rows = wanted.rows;
+        if wanted.duplicates_only {
+            list.clear();
+            groups.clear();
+        }
+        let is_meant = |kind: ContainerKind| wanted.kind.is_none_or(|k| k.eq_ignore_ascii_case(kind.name()));
+        list.retain(|f| is_meant(f.kind));
+        groups.retain(|g| is_meant(g.kind));
+        list.sort_by_key(|f| (Reverse(wanted.sort.key(f)), f.address));
         let mut seen = std::collections::BTreeMap::new();
         list.retain(|f| {
             let n = seen.entry(f.kind).or_insert(0_usize);

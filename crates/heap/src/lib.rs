@@ -20,6 +20,7 @@ mod typing;
 mod variables;
 
 pub use code::CodeTypes;
+pub use container_rows::ContainerSort;
 pub use overview::Wanted;
 pub use paths::{Names, ProgramNames};
 pub use pointers::{HeapView, ScanGaps};

@@ -1,6 +1,7 @@
 //! The overview of a heap as plain data: who holds how much, which types, which maps, which goroutines.
 
 use crate::allocated::Sampled;
+use crate::container_rows::ContainerSort;
 use crate::containers::{ContainerOptions, map_facts};
 use crate::graph::{GraphError, Rooted, shortest_paths};
 use crate::paths::Names;
@@ -38,6 +39,12 @@ pub struct Wanted<'a> {
     pub maps: bool,
     /// Containers of all kinds.
     pub containers: Option<ContainerOptions<'a>>,
+    /// What containers are sorted by.
+    pub sort: ContainerSort,
+    /// Containers of this kind alone ([`crate::containers::ContainerKind::name`], letter case aside).
+    pub kind: Option<&'a str>,
+    /// Of the containers nothing but strings with the same content.
+    pub duplicates_only: bool,
     /// How deep objects lie.
     pub depth: bool,
     /// Goroutines.
@@ -59,6 +66,9 @@ impl Wanted<'_> {
             types: true,
             maps: true,
             containers: Some(containers),
+            sort: ContainerSort::Largest,
+            kind: None,
+            duplicates_only: false,
             depth: true,
             goroutines: true,
             roots: true,
@@ -112,13 +122,13 @@ impl HeapGraph<'_> {
             return Ok((None, None));
         }
         let mut options = wanted.containers.unwrap_or_default();
-        if wanted.census {
+        if wanted.census || wanted.sort != ContainerSort::Largest {
             options.most = options.most.max(MOST_IN_CENSUS);
         }
         let found = self.containers(names, &options);
         let census =
             wanted.census.then(|| self.census(names, self.types(names, usize::MAX), &found.list)).transpose()?;
-        let told = wanted.containers.map(|_| self.container_rows(names, wanted.rows, found, sampled)).transpose()?;
+        let told = wanted.containers.map(|_| self.container_rows(names, wanted, found, sampled)).transpose()?;
         Ok((told, census))
     }
 
@@ -142,7 +152,9 @@ impl HeapGraph<'_> {
         }
     }
 
-    fn limits(&self) -> Vec<String> {
+    /// What could not be read, and what that hides.
+    #[must_use]
+    pub fn limits(&self) -> Vec<String> {
         let mut limits = Vec::new();
         if let Err(e) = &self.runtime.goroutines {
             limits.push(format!("goroutines: {e}; what only their stacks hold counts as unreachable"));

@@ -2,8 +2,9 @@
 //! how much of the heap was understood. Refuses to choose what is shown: rows come as they are.
 
 use crate::heap_notes::phrases;
+use crate::heap_queries::{self, WIDTHS, share};
 use crate::{clean, fmt};
-use model::{Bytes, HeapContainers, HeapDepth, HeapOverview, HeapStep};
+use model::{Bytes, HeapContainers, HeapDepth, HeapNote, HeapOverview, HeapStep};
 use std::fmt::Write as _;
 
 /// Fewest steps of a way to a holder that is shown.
@@ -13,9 +14,10 @@ const LEAST_WAY: usize = 2;
 #[must_use]
 pub fn heap_overview(o: &HeapOverview, width: usize) -> String {
     let mut out = String::new();
-    let width = width.clamp(60, 200);
+    let width = width.clamp(WIDTHS.0, WIDTHS.1);
     head(&mut out, o);
     holders(&mut out, o, width);
+    heap_queries::roots(&mut out, &o.roots, o.coverage.bytes, width);
     maps(&mut out, o, width);
     if let Some(c) = &o.containers {
         containers(&mut out, c, width);
@@ -25,20 +27,13 @@ pub fn heap_overview(o: &HeapOverview, width: usize) -> String {
         depth(&mut out, d, o.coverage.bytes, width);
     }
     goroutines(&mut out, o, width);
-    if !o.limits.is_empty() {
-        out.push_str("\nNot seen\n");
-        for limit in &o.limits {
-            let _ = writeln!(out, "  {}", clean::line(limit));
-        }
-    }
+    heap_queries::limits(&mut out, &o.limits);
     out
 }
 
 fn head(out: &mut String, o: &HeapOverview) {
     let c = &o.coverage;
-    let pause = o.pause_ms.map_or_else(String::new, |ms| format!(", it stood still for {ms:.1} ms"));
-    let _ = writeln!(out, "{}, {}, read from {}{pause}", clean::line(&o.target), clean::line(&o.go_version), o.source);
-    let share = |part: u64, of: u64| if of == 0 { 0.0 } else { part as f64 / of as f64 };
+    heap_queries::head(out, &o.into());
     let _ = writeln!(
         out,
         "{} in {} objects, {} of the bytes typed; unreachable {}, unswept {}, stacks {}",
@@ -210,6 +205,33 @@ fn depth(out: &mut String, d: &HeapDepth, total: u64, width: usize) {
         let name = cut(&row.type_name, width.saturating_sub(15 + columns));
         let _ = writeln!(out, "{:>11}  {}  {name}", fmt::count(u64::from(row.deepest)), cells(&row.bytes));
     }
+    chains(out, d, width);
+}
+
+/// The longest lists and trees.
+fn chains(out: &mut String, d: &HeapDepth, width: usize) {
+    if d.mark_cpu_ms > 0.0 {
+        let _ = writeln!(out, "\nMarking all objects takes about {:.0} ms of CPU in each collection", d.mark_cpu_ms);
+    }
+    if d.chains.is_empty() {
+        return;
+    }
+    let _ = writeln!(out, "\n{:>11} {:>11} {:>11} {:>11}  Longest chains", "retained", "nodes", "depth", "own bytes");
+    for c in &d.chains {
+        let depth = c.notes.iter().find_map(|n| if let HeapNote::Depth(d) = n { Some(*d) } else { None });
+        let _ = writeln!(
+            out,
+            "{:>11} {:>11} {:>11} {:>11}  {}",
+            Bytes(c.retained_bytes).to_string(),
+            fmt::count(c.entries),
+            fmt::count(depth.unwrap_or(0)),
+            Bytes(c.own_bytes).to_string(),
+            cut(&format!("{} {}", c.kind, c.type_name), width.saturating_sub(50).max(20))
+        );
+        if c.holder.len() >= LEAST_WAY {
+            let _ = writeln!(out, "{:15}{}", "", cut(&way(&c.holder), width - 16));
+        }
+    }
 }
 
 fn types(out: &mut String, o: &HeapOverview, width: usize) {
@@ -248,7 +270,7 @@ fn goroutines(out: &mut String, o: &HeapOverview, width: usize) {
 }
 
 /// One line of at most `width` characters, the middle left out.
-fn cut(text: &str, width: usize) -> String {
+pub(crate) fn cut(text: &str, width: usize) -> String {
     let text = clean::line(text);
     let chars: Vec<char> = text.chars().collect();
     if chars.len() <= width || width < 8 {

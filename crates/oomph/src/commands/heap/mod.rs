@@ -1,0 +1,142 @@
+//! `oomph heap`: has the memory of a process or core file read and a question answered; prints the answer.
+
+mod diff;
+mod export;
+mod open;
+
+use crate::args::{ContainerOrder, Heap, HeapContainersArgs, HeapOptions, HeapQuestion, HeapTarget, TableFormat};
+use crate::progress::Reporter;
+use crate::{Failure, Outcome, output};
+use bundle::ProgramHeap;
+use heap::containers::ContainerOptions;
+use heap::{ContainerSort, NotFound, Pattern, Wanted};
+use model::{HEAP_HOLDERS_SCHEMA, HEAP_RETAINED_SCHEMA, HeapHolders};
+
+pub(super) fn run(a: &Heap) -> Result<Outcome, Failure> {
+    use HeapQuestion as Q;
+    let rows = a.options().map_or(0, HeapOptions::rows);
+    let none = Wanted { rows, ..Wanted::default() };
+    let all = Wanted::all(rows);
+    match (&a.question, &a.overview) {
+        (None, Some(t)) => overview(t, &whole(t, &all)),
+        (Some(Q::Types(t)), _) => overview(t, &Wanted { types: true, ..none }),
+        (Some(Q::Roots(t)), _) => overview(t, &Wanted { roots: true, ..none }),
+        (Some(Q::Goroutines(t)), _) => overview(t, &Wanted { goroutines: true, ..none }),
+        (Some(Q::Chains(t)), _) => overview(t, &Wanted { depth: true, ..none }),
+        (Some(Q::Duplicates(t)), _) => {
+            overview(t, &Wanted { containers: containers(&t.options), duplicates_only: true, ..none })
+        }
+        (Some(Q::Containers(c)), _) => {
+            let containers = containers(&c.of.options);
+            overview(&c.of, &Wanted { containers, sort: sort(c), kind: c.kind.as_deref(), ..none })
+        }
+        (Some(Q::Holders { of, what }), _) => holders(of, what),
+        (Some(Q::Retained { of, pattern }), _) => retained(of, pattern),
+        (Some(Q::Diff(d)), _) => diff::run(d),
+        (Some(Q::Export(e)), _) => export::run(e),
+        (None, None) => Err(Failure::new("no target given").hint("name a pid or a core file: oomph heap 4711")),
+    }
+}
+
+/// The overview: people get what matters first, documents all of it.
+fn whole<'a>(t: &HeapTarget, all: &Wanted<'a>) -> Wanted<'a> {
+    match t.options.format {
+        TableFormat::Json => Wanted { containers: containers(&t.options), ..*all },
+        TableFormat::Text => Wanted { containers: None, depth: false, roots: false, census: false, ..*all },
+    }
+}
+
+fn containers(o: &HeapOptions) -> Option<ContainerOptions<'static>> {
+    Some(ContainerOptions { show_keys: o.show_keys, ..Wanted::all(o.rows()).containers? })
+}
+
+const fn sort(c: &HeapContainersArgs) -> ContainerSort {
+    match c.sort {
+        ContainerOrder::Largest => ContainerSort::Largest,
+        ContainerOrder::Retained => ContainerSort::Retained,
+        ContainerOrder::Waste => ContainerSort::Waste,
+        ContainerOrder::Ghost => ContainerSort::Ghost,
+        ContainerOrder::Entries => ContainerSort::Entries,
+        ContainerOrder::Own => ContainerSort::Own,
+    }
+}
+
+/// Parts of the overview.
+fn overview(t: &HeapTarget, wanted: &Wanted<'_>) -> Result<Outcome, Failure> {
+    let reporter = Reporter::new(t.options.quiet);
+    let memory = open::open(&t.target, &t.options, &reporter)?;
+    let overview = open::read(&memory, &reporter, |heap| Ok(heap.overview(&memory, wanted)?))?;
+    open::print(&overview, &t.options, |width| report::heap_overview(&overview, width))?;
+    Ok(Outcome::Fine)
+}
+
+/// An address as people and tools write it.
+fn address(text: &str) -> Option<Result<u64, Failure>> {
+    let hex = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X"))?;
+    Some(
+        u64::from_str_radix(hex, 16)
+            .map_err(|e| Failure::new(format!("`{text}` is no address: {e}")).hint("an address reads 0xc000123450")),
+    )
+}
+
+fn holders(t: &HeapTarget, what: &str) -> Result<Outcome, Failure> {
+    let address = address(what).transpose()?;
+    let pattern = if address.is_none() { Some(self::pattern(what)?) } else { None };
+    let reporter = Reporter::new(t.options.quiet);
+    let memory = open::open(&t.target, &t.options, &reporter)?;
+    let read = |heap: &ProgramHeap<'_>| {
+        let mut answer = HeapHolders { head: heap.head(&memory, HEAP_HOLDERS_SCHEMA), object: None, of_type: None };
+        if let Some(address) = address {
+            answer.object = Some(heap.graph.holders_of_address(heap.names, address).map_err(|e| not_found(&e))?);
+        }
+        if let Some(pattern) = &pattern {
+            let of_type = heap.graph.holders_of_types(heap.names, pattern, t.options.rows());
+            answer.of_type = Some(of_type.map_err(|e| not_found(&e))?);
+        }
+        Ok(answer)
+    };
+    let answer = open::read(&memory, &reporter, read)?;
+    open::print(&answer, &t.options, |width| report::heap_holders(&answer, width))?;
+    Ok(Outcome::Fine)
+}
+
+fn retained(t: &HeapTarget, text: &str) -> Result<Outcome, Failure> {
+    let pattern = pattern(text)?;
+    let reporter = Reporter::new(t.options.quiet);
+    let memory = open::open(&t.target, &t.options, &reporter)?;
+    let read = |heap: &ProgramHeap<'_>| {
+        let head = heap.head(&memory, HEAP_RETAINED_SCHEMA);
+        let rows = t.options.rows();
+        let answer = heap.graph.retained_without(heap.names, &pattern, heap.main_module, rows, head)?;
+        answer.ok_or_else(|| {
+            Failure::new(format!("nothing in this heap matches `{text}`")).hint(
+                "a type as oomph heap types lists it, the import path of a package or module, a variable, a goroutine's \
+                 function; with * and ? for any letters",
+            )
+        })
+    };
+    let answer = open::read(&memory, &reporter, read)?;
+    open::print(&answer, &t.options, |width| report::heap_retained(&answer, width))?;
+    Ok(Outcome::Fine)
+}
+
+fn pattern(text: &str) -> Result<Pattern, Failure> {
+    Pattern::parse(text).map_err(|e| {
+        Failure::new(e.to_string()).hint("a name as oomph heap types lists it, * and ? for any letters, or /REGEX/")
+    })
+}
+
+fn not_found(e: &NotFound) -> Failure {
+    let failure = Failure::new(e.to_string());
+    match e {
+        NotFound::NoType { .. } => failure.hint("oomph heap types lists the types; * and ? stand for any letters"),
+        NotFound::Stack { .. } => failure.hint("oomph heap goroutines tells of goroutines"),
+        NotFound::Variable { .. } => failure.hint("oomph heap retained takes the name of a variable"),
+        _ => failure,
+    }
+}
+
+/// Notes for the person at the terminal: what was written where.
+fn wrote(path: &std::path::Path, what: &str) {
+    output::note(&format!("wrote {}: {what}", path.display()));
+}
