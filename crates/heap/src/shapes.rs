@@ -80,6 +80,12 @@ impl Shape {
     }
 }
 
+/// The name of a map by that of one of its parts ([`Shape::name`]); other names as they are.
+pub(crate) fn whole_name(name: &str) -> &str {
+    let parts = [" directory", " table", " groups", " buckets", " extra"];
+    parts.iter().find_map(|p| name.strip_suffix(p)).unwrap_or(name)
+}
+
 /// The shape of every object.
 #[derive(Debug)]
 pub struct Shapes {

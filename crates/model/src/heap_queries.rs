@@ -161,8 +161,10 @@ pub struct HeapHolders {
 pub struct HeapMatched {
     /// `types`, `globals`, `goroutines`.
     pub what: String,
-    /// Names of the first few.
+    /// Names of the first few: types, variables, functions.
     pub names: Vec<String>,
+    /// How many names.
+    pub distinct: u64,
     /// How many types, words of variables, goroutines.
     pub count: u64,
     /// Objects of these types; 0 for roots.

@@ -41,8 +41,16 @@ pub fn heap_retained(r: &HeapRetained, width: usize) -> String {
         } else {
             format!(" of {} objects, {}", fmt::count(m.objects), Bytes(m.bytes))
         };
-        let more = if m.names.len() as u64 == m.count || m.count == 0 { "" } else { ", ..." };
-        let what = format!("{} {}{objects}: {}{more}", fmt::count(m.count), m.what, m.names.join(", "));
+        let more = if m.names.len() as u64 == m.distinct { "" } else { ", ..." };
+        let what = match (m.what.as_str(), m.count) {
+            ("types", 1) => "type",
+            ("types", _) => "types",
+            ("globals", 1) => "word of variables",
+            ("globals", _) => "words of variables",
+            ("goroutines", 1) => "goroutine",
+            (what, _) => what,
+        };
+        let what = format!("{} {what}{objects}: {}{more}", fmt::count(m.count), m.names.join(", "));
         let _ = writeln!(out, "  {}", cut(&what, width - 2));
     }
     let _ = writeln!(

@@ -50,10 +50,14 @@ impl Bits {
         self.words.iter().map(|w| w.count_ones()).sum()
     }
 
-    /// The words, 64 members each, lowest first.
-    #[inline]
-    pub(crate) fn words(&self) -> &[u64] {
-        &self.words
+    /// Adds the members of another set, as far as they are in range.
+    pub fn insert_all(&mut self, other: &Self) {
+        let words = self.words.len();
+        for (i, (to, from)) in self.words.iter_mut().zip(other.words.iter()).enumerate() {
+            // Bits behind the bound are never set.
+            let kept = if i + 1 == words && self.len % 64 != 0 { (1 << (self.len % 64)) - 1 } else { u64::MAX };
+            *to |= from & kept;
+        }
     }
 
     /// The words, 64 members each, lowest first: for loops that use the slice directly.

@@ -46,7 +46,7 @@ mod tree;
 
 pub use array::Array;
 pub use bits::Bits;
-pub use breadth::{Depths, Spanning, breadth_first, depths, reachable, shortest_paths, spanning};
+pub use breadth::{Depths, Spanning, Start, breadth_first, depths, reachable, shortest_paths, spanning};
 pub use chains::{Chain, ChainShape, linear_chains};
 pub use edges::{Edges, EdgesPart, GraphError};
 pub use roots::{Rooted, Roots};

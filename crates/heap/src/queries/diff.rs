@@ -2,6 +2,7 @@
 //! indices, and the address of a container where both heaps are of one process. Reads documents alone, so that heaps
 //! of last week compare with those of today.
 
+use crate::shapes::whole_name;
 use model::{
     HEAP_DIFF_SCHEMA, HeapCensus, HeapDiff, HeapGrowth, HeapGrowthOf, HeapOverview, HeapPlace, HeapPlaced, HeapSide,
 };
@@ -172,7 +173,7 @@ impl<'d> Union<'d> {
         while let Some(n) = self.get(at)
             && let Some(above) = n.above
             && n.via.is_empty()
-            && self.get(above).is_some_and(|a| a.above.is_some() && n.what.starts_with(a.what))
+            && self.get(above).is_some_and(|a| a.above.is_some() && whole_name(n.what) == whole_name(a.what))
         {
             at = above;
         }
@@ -239,12 +240,13 @@ mod tests {
                 place(None, "", "main.server", 0, 0),
                 place(Some(0), "", "main.Server", 1, 96),
                 place(Some(1), ".byKey", "map[string]*main.T", 1, 48),
-                place(Some(2), "", "map[string]*main.T groups", 1, 128 * sessions),
-                place(Some(3), "[key]", "string bytes", sessions, 16 * sessions),
-                place(Some(3), "[value]", "main.T", sessions, 64 * sessions),
-                place(Some(5), ".name", "string bytes", sessions, 32 * sessions),
+                place(Some(2), "", "map[string]*main.T directory", 1, 64),
+                place(Some(3), "", "map[string]*main.T groups", 1, 128 * sessions),
+                place(Some(4), "[key]", "string bytes", sessions, 16 * sessions),
+                place(Some(4), "[value]", "main.T", sessions, 64 * sessions),
+                place(Some(6), ".name", "string bytes", sessions, 32 * sessions),
                 place(None, "", "goroutine main.worker", 0, 0),
-                place(Some(7), "", "main.Job", goroutines, 256 * goroutines),
+                place(Some(8), "", "main.Job", goroutines, 256 * goroutines),
             ]
         };
         let rows = most_changed(holders(&tree(10, 3), &tree(30, 1)), 10);

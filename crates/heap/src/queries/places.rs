@@ -6,7 +6,7 @@
 //! they run. Which way leads to an object is a choice ([`Follow`]).
 
 use super::vias::{vias, without_indices};
-use crate::graph::{GraphError, Rooted, spanning};
+use crate::graph::{Bits, GraphError, Rooted, Start, Successors, spanning};
 use crate::paths::Names;
 use crate::program::HeapGraph;
 use crate::roots::RootGroup;
@@ -19,6 +19,9 @@ const MOST_DEEP: u32 = 128;
 const MOST_PLACES: usize = 1 << 20;
 /// What holds objects that several roots hold together, when dominators are followed.
 pub(super) const SHARED: &str = "several roots";
+
+/// What the runtime keeps of threads and processors (`src/runtime/runtime2.go`); threads from 1.24 on with padding.
+const SCHEDULERS: [&str; 4] = ["runtime.g", "runtime.m", "runtime.mPadded", "runtime.p"];
 
 /// Number of a place.
 pub type PlaceId = u32;
@@ -234,7 +237,7 @@ impl HeapGraph<'_> {
                 Ok(self.places_along(names, &graph, self.tree.nodes().filter(|&n| n != root), &above))
             }
             Follow::Shortest => {
-                let tree = spanning(&graph, &self.roots_by_steadiness(&graph, names));
+                let tree = spanning(&graph, self.steady_starts(&graph, names));
                 let is_object = |node: u32| node < graph.object_count();
                 let above = |node: u32| tree.above.get(node as usize).copied().filter(|_| is_object(node));
                 Ok(self.places_along(names, &graph, tree.order.iter().copied(), &above))
@@ -242,33 +245,47 @@ impl HeapGraph<'_> {
         }
     }
 
-    /// The nodes of root groups: the program's variables, goroutines, the rest.
-    fn roots_by_steadiness<S: crate::graph::Successors>(
-        &self,
-        graph: &Rooted<'_, S>,
-        names: &dyn Names,
-    ) -> Vec<Vec<u32>> {
-        let mut starts = vec![Vec::new(); 3];
+    /// Root groups in the order in which they are asked: the program's variables, goroutines, the rest. What the
+    /// runtime keeps of threads and processors is left to its own variables: which of them a goroutine runs on changes
+    /// all the time.
+    fn steady_starts<S: Successors>(&self, graph: &Rooted<'_, S>, names: &dyn Names) -> Vec<Start> {
+        let mut nodes = [Vec::new(), Vec::new(), Vec::new()];
         for (i, &group) in self.roots.groups.iter().enumerate() {
             let rank = match group {
                 RootGroup::Global { address } => {
-                    // What the runtime keeps for itself (all goroutines, timers) says little of who holds.
                     let own = names.variable(address).is_some_and(|(name, _)| is_of_runtime(&name));
                     if own { 2 } else { 0 }
                 }
                 RootGroup::Goroutine { .. } => 1,
                 _ => 2,
             };
-            if let (Some(list), Some(node)) = (starts.get_mut(rank), graph.group_node(i)) {
+            if let (Some(list), Some(node)) = (nodes.get_mut(rank), graph.group_node(i)) {
                 list.push(node);
             }
         }
-        starts
+        let is_schedulers = |number: u32| match self.shapes.get(number) {
+            Shape::Goroutine => true,
+            Shape::Value(id) => SCHEDULERS.contains(&self.runtime.types.name(id).as_str()),
+            _ => false,
+        };
+        let schedulers: Vec<bool> = (0..self.shapes.len() as u32).map(is_schedulers).collect();
+        let mut left = Bits::new(graph.node_count());
+        for object in 0..self.objects.count() {
+            if schedulers.get(self.shapes.number(object) as usize).copied().unwrap_or(false) {
+                left.insert(object);
+            }
+        }
+        let [variables, goroutines, rest] = nodes;
+        vec![
+            Start { nodes: variables, without: None },
+            Start { nodes: goroutines, without: Some(left) },
+            Start { nodes: rest, without: None },
+        ]
     }
 
     /// Places along a tree. `order` names each node after the one above it, `above` is none or the root for what has
     /// nothing above.
-    fn places_along<S: crate::graph::Successors>(
+    fn places_along<S: Successors>(
         &self,
         names: &dyn Names,
         graph: &Rooted<'_, S>,
@@ -290,7 +307,7 @@ impl HeapGraph<'_> {
             below: FxHashMap::default(),
         };
         builder.text(String::new());
-        let mut reached = crate::graph::Bits::new(count);
+        let mut reached = Bits::new(count);
         for node in order {
             if let Some(group) = graph.group_of(node) {
                 if let (Some(place), Some(&g)) = (group_places.get_mut(group), self.roots.groups.get(group)) {

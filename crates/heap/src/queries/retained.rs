@@ -2,6 +2,7 @@
 //! Exact: the heap is searched from its roots without them.
 
 use super::pattern::{Pattern, package_of};
+use super::roots::variable_of;
 use crate::graph::{Bits, GraphError, Rooted, breadth_first};
 use crate::paths::Names;
 use crate::program::HeapGraph;
@@ -80,6 +81,7 @@ impl HeapGraph<'_> {
             }
         }
         types.count = of_types.len() as u64;
+        types.distinct = types.count;
         types.names = of_types.into_iter().map(|t| t.name).take(MOST_NAMES).collect();
         let (mut globals, mut goroutines) = (Roots::default(), Roots::default());
         for (i, &group) in self.roots.groups.iter().enumerate() {
@@ -94,7 +96,10 @@ impl HeapGraph<'_> {
             let hit = pattern.matches_variable(&name) || package_of(&name).is_some_and(|p| is_package(&p));
             let Some(node) = graph.group_node(i).filter(|_| hit) else { continue };
             nodes.insert(node);
-            let of = if matches!(group, RootGroup::Global { .. }) { &mut globals } else { &mut goroutines };
+            let (of, name) = match group {
+                RootGroup::Global { .. } => (&mut globals, variable_of(&name).to_owned()),
+                _ => (&mut goroutines, name),
+            };
             of.count += 1;
             of.names.insert(name);
         }
@@ -112,7 +117,8 @@ struct Roots {
 
 impl Roots {
     fn told(self, what: &str) -> HeapMatched {
+        let distinct = self.names.len() as u64;
         let names = self.names.into_iter().take(MOST_NAMES).collect();
-        HeapMatched { what: what.to_owned(), names, count: self.count, objects: 0, bytes: 0 }
+        HeapMatched { what: what.to_owned(), names, distinct, count: self.count, objects: 0, bytes: 0 }
     }
 }

@@ -5,8 +5,6 @@ use clap::{ArgGroup, Args, Subcommand, ValueEnum};
 use std::path::PathBuf;
 use std::time::Duration;
 
-const EXIT: &str = "Exit codes: 0 read, 2 could not be read.";
-
 const EXAMPLES: &str = "Examples:
   oomph heap 4711                     a running process; it stands still for milliseconds
   oomph heap 4711 --snapshot none     without stopping it
@@ -33,24 +31,25 @@ pub(crate) enum SnapshotMode {
 pub(crate) struct Heap {
     #[command(subcommand)]
     pub(crate) question: Option<HeapQuestion>,
-    /// Without a sub-command: the overview.
+    /// Pid or program name on this host, or a core file
+    #[arg(required = true)]
+    pub(crate) target: Option<String>,
     #[command(flatten)]
-    pub(crate) overview: Option<HeapTarget>,
+    pub(crate) options: HeapOptions,
 }
 
 impl Heap {
     /// The options, wherever they were given.
-    pub(crate) fn options(&self) -> Option<&HeapOptions> {
+    pub(crate) const fn options(&self) -> &HeapOptions {
         use HeapQuestion as Q;
-        Some(match (&self.question, &self.overview) {
-            (Some(Q::Diff(d)), _) => &d.options,
-            (Some(Q::Containers(c)), _) => &c.of.options,
-            (Some(Q::Holders { of, .. } | Q::Retained { of, .. }), _) => &of.options,
-            (Some(Q::Export(e)), _) => &e.of.options,
-            (Some(Q::Types(t) | Q::Roots(t) | Q::Goroutines(t) | Q::Chains(t) | Q::Duplicates(t)), _) => &t.options,
-            (None, Some(t)) => &t.options,
-            (None, None) => return None,
-        })
+        match &self.question {
+            None => &self.options,
+            Some(Q::Diff(d)) => &d.options,
+            Some(Q::Containers(c)) => &c.of.options,
+            Some(Q::Holders { of, .. } | Q::Retained { of, .. }) => &of.options,
+            Some(Q::Export(e)) => &e.of.options,
+            Some(Q::Types(t) | Q::Roots(t) | Q::Goroutines(t) | Q::Chains(t) | Q::Duplicates(t)) => &t.options,
+        }
     }
 }
 
@@ -145,7 +144,6 @@ Exit codes: 0 written, 2 could not be read or written.")]
 
 /// How a heap is read and what the answer looks like.
 #[derive(Debug, Clone, Args)]
-#[command(after_help = EXIT)]
 pub(crate) struct HeapOptions {
     /// How the memory of a process is read
     #[arg(long, value_enum, default_value_t = SnapshotMode::Fork)]

@@ -14,27 +14,28 @@ use model::{HEAP_HOLDERS_SCHEMA, HEAP_RETAINED_SCHEMA, HeapHolders};
 
 pub(super) fn run(a: &Heap) -> Result<Outcome, Failure> {
     use HeapQuestion as Q;
-    let rows = a.options().map_or(0, HeapOptions::rows);
+    let rows = a.options().rows();
     let none = Wanted { rows, ..Wanted::default() };
     let all = Wanted::all(rows);
-    match (&a.question, &a.overview) {
-        (None, Some(t)) => overview(t, &whole(t, &all)),
-        (Some(Q::Types(t)), _) => overview(t, &Wanted { types: true, ..none }),
-        (Some(Q::Roots(t)), _) => overview(t, &Wanted { roots: true, ..none }),
-        (Some(Q::Goroutines(t)), _) => overview(t, &Wanted { goroutines: true, ..none }),
-        (Some(Q::Chains(t)), _) => overview(t, &Wanted { depth: true, ..none }),
-        (Some(Q::Duplicates(t)), _) => {
-            overview(t, &Wanted { containers: containers(&t.options), duplicates_only: true, ..none })
-        }
-        (Some(Q::Containers(c)), _) => {
+    let Some(question) = &a.question else {
+        let target = a.target.clone().unwrap_or_default();
+        let t = HeapTarget { target, options: a.options.clone() };
+        return overview(&t, &whole(&t, &all));
+    };
+    match question {
+        Q::Types(t) => overview(t, &Wanted { types: true, ..none }),
+        Q::Roots(t) => overview(t, &Wanted { roots: true, ..none }),
+        Q::Goroutines(t) => overview(t, &Wanted { goroutines: true, ..none }),
+        Q::Chains(t) => overview(t, &Wanted { depth: true, ..none }),
+        Q::Duplicates(t) => overview(t, &Wanted { containers: containers(&t.options), duplicates_only: true, ..none }),
+        Q::Containers(c) => {
             let containers = containers(&c.of.options);
             overview(&c.of, &Wanted { containers, sort: sort(c), kind: c.kind.as_deref(), ..none })
         }
-        (Some(Q::Holders { of, what }), _) => holders(of, what),
-        (Some(Q::Retained { of, pattern }), _) => retained(of, pattern),
-        (Some(Q::Diff(d)), _) => diff::run(d),
-        (Some(Q::Export(e)), _) => export::run(e),
-        (None, None) => Err(Failure::new("no target given").hint("name a pid or a core file: oomph heap 4711")),
+        Q::Holders { of, what } => holders(of, what),
+        Q::Retained { of, pattern } => retained(of, pattern),
+        Q::Diff(d) => diff::run(d),
+        Q::Export(e) => export::run(e),
     }
 }
 
