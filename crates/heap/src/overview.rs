@@ -252,7 +252,7 @@ impl HeapGraph<'_> {
                 HeapStep {
                     via,
                     type_name: self.type_name(node, names),
-                    address: format!("{:#x}", self.objects.address(node).unwrap_or(0)),
+                    address: format!("{:#x}", self.value_address(node)),
                 }
             })
             .collect()

@@ -54,8 +54,9 @@ impl Names for ProgramNames<'_> {
     }
 
     fn variable(&self, address: u64) -> Option<(String, u64)> {
-        if let Some(found) = self.debug.as_ref().and_then(|d| d.variable(address)) {
-            return Some(found);
+        if let Some((name, rest)) = self.debug.as_ref().and_then(|d| d.variable(address)) {
+            // Debug information names every word but the second one of an interface: its value.
+            return Some((name, if rest == 8 { 0 } else { rest }));
         }
         let (name, offset) = self.variables.at(address.wrapping_sub(self.bias))?;
         Some((name.to_owned(), offset))
@@ -105,6 +106,12 @@ impl HeapGraph<'_> {
             RootGroup::Cleanups => "cleanups".to_owned(),
             RootGroup::WeakHandles => "weak handles".to_owned(),
         }
+    }
+
+    /// Where an object's value begins: behind the type that the runtime writes in front of larger ones.
+    #[must_use]
+    pub fn value_address(&self, object: u32) -> u64 {
+        self.objects.address(object).map_or(0, |a| a + u64::from(self.first_byte(object)))
     }
 
     /// `bss+0x1f40` where there are no symbols.

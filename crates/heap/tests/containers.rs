@@ -5,26 +5,15 @@
 use gobinary::TypeId;
 use heap::containers::{ContainerFacts, ContainerKind, ContainerOptions, Containers, Note, TypedGlobal};
 use heap::{HeapGraph, Names};
-use lab::{HeapBuild, HeapContainer, HeapRunning, Symbols, Toolchain};
+use lab::{HeapBuild, HeapContainer, HeapRunning, Symbols};
 use rustc_hash::FxHashMap;
 
 mod common;
 
+use common::versions;
+
 /// How far bytes may be off.
 const TOLERANCE: f64 = 0.01;
-
-fn versions() -> Vec<Toolchain> {
-    let wanted = std::env::var("OOMPH_TEST_GO").unwrap_or_else(|_| "1.23.9,1.26.8".to_owned());
-    let cache = lab::default_cache_dir();
-    let mut found: Vec<Toolchain> = wanted
-        .split(',')
-        .filter_map(|v| Toolchain::find(model::GoVersion::parse(&format!("go{v}")).as_ref(), &cache).unwrap())
-        .collect();
-    if found.is_empty() {
-        found.push(Toolchain::find_or_fetch(None, &cache, &mut |_| {}).unwrap());
-    }
-    found
-}
 
 /// Variables typed by what the program says of them: for binaries without debug information.
 fn typed(graph: &HeapGraph<'_>, running: &HeapRunning) -> Vec<TypedGlobal> {

@@ -67,8 +67,8 @@ impl HeapGraph<'_> {
         dominators.reverse();
         Ok(HeapObject {
             asked: format!("{address:#x}"),
-            address: format!("{:#x}", address - found.offset),
-            offset: found.offset,
+            address: format!("{:#x}", self.value_address(object)),
+            offset: address.saturating_sub(self.value_address(object)),
             field: self.field_at(object, found.offset),
             type_name: self.type_name(object, names),
             bytes: self.objects.size(object).unwrap_or(0),
@@ -108,7 +108,7 @@ impl HeapGraph<'_> {
                 address: match group {
                     Some(RootGroup::Global { address }) => format!("{address:#x}"),
                     Some(_) => String::new(),
-                    None => format!("{:#x}", self.objects.address(node).unwrap_or(0)),
+                    None => format!("{:#x}", self.value_address(node)),
                 },
                 bytes: group.map_or_else(|| self.objects.size(node).unwrap_or(0), |_| 0),
                 retained_bytes: self.tree.retained(node),
