@@ -16,6 +16,7 @@ mod program;
 mod queries;
 mod roots;
 mod shapes;
+mod type_rows;
 mod typing;
 mod variables;
 
@@ -28,4 +29,5 @@ pub use program::{HeapError, HeapGraph, Runtime, Step};
 pub use queries::{Follow, NoCensus, NotFound, Pattern, PatternError, Place, PlaceId, Places, diff};
 pub use roots::{RootGroup, RootSet};
 pub use shapes::{Shape, Shapes};
+pub use type_rows::ShapeSum;
 pub use typing::{Typer, TypingStats, typing_stats};

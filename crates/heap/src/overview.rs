@@ -13,7 +13,7 @@ use crate::typing::typing_stats;
 use goruntime::{Goroutine, Status};
 use model::{
     HEAP_SCHEMA, HeapCensus, HeapContainers, HeapCoverage, HeapGoroutines, HeapHeld, HeapHolder, HeapMap, HeapOverview,
-    HeapStep, HeapType,
+    HeapStep,
 };
 use std::collections::BTreeMap;
 
@@ -198,7 +198,7 @@ impl HeapGraph<'_> {
         let holders = top.into_iter().zip(allocated).map(|(node, allocated)| {
             let group = graph.group_of(node).and_then(|g| self.roots.groups.get(g)).copied();
             let (name, kind) = match group {
-                Some(group) => (self.root_name(group, names), kind_of(group)),
+                Some(group) => (self.root_name(group, names), group.kind()),
                 None => (self.type_name(node, names), "object"),
             };
             let mut path = index.accumulation_path(node, ACCUMULATES);
@@ -288,59 +288,6 @@ impl HeapGraph<'_> {
             .collect())
     }
 
-    /// The types of the objects that `is_meant` accepts, by bytes; `retained_bytes` is left 0.
-    pub(crate) fn types_of(&self, names: &dyn Names, is_meant: impl Fn(u32) -> bool) -> Vec<HeapType> {
-        self.sum_types(names, is_meant, &[])
-    }
-
-    /// All types, by bytes.
-    pub(crate) fn types(&self, names: &dyn Names, rows: usize) -> Vec<HeapType> {
-        let count = self.shapes.len();
-        let objects = self.objects.count();
-        let kind = |node: u32| if node < objects { self.shapes.number(node) } else { u32::MAX };
-        let retained = self.tree.retained_by_kind(count, kind, |_| ());
-        let mut list = self.sum_types(names, |_| true, &retained);
-        list.truncate(rows);
-        list
-    }
-
-    /// `retained` is what each shape retains, as far as that is known.
-    fn sum_types(&self, names: &dyn Names, is_meant: impl Fn(u32) -> bool, retained: &[u64]) -> Vec<HeapType> {
-        // Objects without a type are told apart by their size.
-        let mut sums = vec![(0_u64, 0_u64); self.shapes.len()];
-        let mut untyped: BTreeMap<u64, u64> = BTreeMap::new();
-        for (i, span) in self.objects.spans().iter().enumerate() {
-            for (object, _) in self.objects.of_span(i as u32).filter(|(o, _)| is_meant(*o)) {
-                let number = self.shapes.number(object);
-                if number == 0 {
-                    *untyped.entry(span.elem_size).or_default() += 1;
-                } else if let Some(sum) = sums.get_mut(number as usize) {
-                    *sum = (sum.0 + 1, sum.1 + span.elem_size);
-                }
-            }
-        }
-        // One type may have several shapes: a map's header, tables and groups go by its name.
-        let mut rows_by_name: BTreeMap<String, HeapType> = BTreeMap::new();
-        for (number, &(objects, bytes)) in sums.iter().enumerate().filter(|(_, s)| s.0 > 0) {
-            let shape = self.shapes.get(number as u32);
-            let name = shape.name(&self.runtime.types, |code| names.function(code));
-            let row =
-                rows_by_name.entry(name.clone()).or_insert(HeapType { name, objects: 0, bytes: 0, retained_bytes: 0 });
-            row.objects += objects;
-            row.bytes += bytes;
-            row.retained_bytes += retained.get(number).copied().unwrap_or(0);
-        }
-        let mut list: Vec<HeapType> = rows_by_name.into_values().collect();
-        list.extend(untyped.into_iter().map(|(size, objects)| HeapType {
-            name: format!("untyped, {size} bytes"),
-            objects,
-            bytes: size * objects,
-            retained_bytes: 0,
-        }));
-        list.sort_by(|a, b| b.bytes.cmp(&a.bytes).then_with(|| a.name.cmp(&b.name)));
-        list
-    }
-
     fn maps(&self, names: &dyn Names, rows: usize) -> Result<Vec<HeapMap>, GraphError> {
         let is_map = |node: u32| matches!(self.shapes.of(node), Shape::MapHeader(_));
         let objects = self.objects.count();
@@ -408,16 +355,6 @@ impl HeapGraph<'_> {
         let groups: Vec<Vec<u32>> = list.iter().map(|(_, nodes)| nodes.clone()).collect();
         let allocated = sampled.below_groups(&groups, names);
         Ok(list.into_iter().zip(allocated).map(|((g, _), allocated)| HeapGoroutines { allocated, ..g }).collect())
-    }
-}
-
-pub(crate) fn kind_of(group: RootGroup) -> &'static str {
-    match group {
-        RootGroup::Global { .. } => "global",
-        RootGroup::Goroutine { .. } => "goroutine",
-        RootGroup::Finalizers => "finalizer",
-        RootGroup::Cleanups => "cleanup",
-        RootGroup::WeakHandles => "weak",
     }
 }
 

@@ -9,6 +9,7 @@
 //! they were given, salvage what is readable and say what is missing ([`model::Gap`]).
 
 mod build_heap;
+mod build_stacks;
 mod calltarget;
 mod collapse;
 mod columns;
@@ -37,6 +38,7 @@ mod units;
 mod wire;
 
 pub use build_heap::{BuiltLine, BuiltLocation, BuiltMapping, HeapBuilder};
+pub use build_stacks::StackBuilder;
 pub use calltarget::{Arch, call_target};
 pub use dump_text::{DumpFrame, DumpGoroutine, DumpStack, write_goroutine};
 pub use error::ProfileError;

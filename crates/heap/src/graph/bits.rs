@@ -55,7 +55,8 @@ impl Bits {
         let words = self.words.len();
         for (i, (to, from)) in self.words.iter_mut().zip(other.words.iter()).enumerate() {
             // Bits behind the bound are never set.
-            let kept = if i + 1 == words && !self.len.is_multiple_of(64) { (1 << (self.len % 64)) - 1 } else { u64::MAX };
+            let kept =
+                if i + 1 == words && !self.len.is_multiple_of(64) { (1 << (self.len % 64)) - 1 } else { u64::MAX };
             *to |= from & kept;
         }
     }

@@ -10,7 +10,7 @@ use crate::graph::{Bits, GraphError, Rooted, Start, Successors, spanning};
 use crate::paths::Names;
 use crate::program::HeapGraph;
 use crate::roots::RootGroup;
-use crate::shapes::Shape;
+use crate::shapes::{Shape, whole_name};
 use rustc_hash::FxHashMap;
 
 /// Most types and fields on a way; what lies deeper counts at the last place.
@@ -101,6 +101,13 @@ impl Places {
             std::iter::successors(self.get(place).map(|_| place), |&p| self.get(p)?.above).collect();
         path.reverse();
         path
+    }
+
+    /// Whether a place is a part of the map above it: its groups, tables, buckets.
+    #[must_use]
+    pub fn is_part(&self, place: PlaceId) -> bool {
+        let above = self.get(place).and_then(|p| p.above).filter(|&a| self.get(a).is_some_and(|a| a.above.is_some()));
+        above.is_some_and(|a| self.via(place).is_empty() && whole_name(self.what(place)) == whole_name(self.what(a)))
     }
 
     /// The way to a place as an expression: `main.server.sessions.byKey[value]`.

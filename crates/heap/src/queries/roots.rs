@@ -2,7 +2,6 @@
 //! together is told apart, so that the sums add up to all that is reachable.
 
 use crate::graph::{GraphError, Rooted};
-use crate::overview::kind_of;
 use crate::paths::Names;
 use crate::program::HeapGraph;
 use crate::roots::RootGroup;
@@ -62,7 +61,7 @@ impl HeapGraph<'_> {
             let Some(node) = graph.group_node(i) else { continue };
             let name = self.root_kind_name(group, names);
             let name = if matches!(group, RootGroup::Global { .. }) { variable_of(&name).to_owned() } else { name };
-            add(kind_of(group), name, self.tree.retained(node));
+            add(group.kind(), name, self.tree.retained(node));
         }
         let mut shared: FxHashMap<u32, (u64, u64)> = FxHashMap::default();
         for object in self.tree.nodes().filter(|&n| n < graph.object_count()) {

@@ -2,7 +2,6 @@
 //! objects, in parallel. Owns telling fields apart by their offset in a type; what they are called is said once per
 //! type and offset, not once per object.
 
-use crate::graph::Successors;
 use crate::paths::{field_name, is_key};
 use crate::program::HeapGraph;
 use crate::shapes::Shape;
@@ -59,9 +58,7 @@ impl<F: Fn(u32) -> Option<u32>> Pass<'_, '_, F> {
             return;
         }
         for (object, slot) in objects.of_span(index) {
-            if !self.graph.edges.is_leaf(object) {
-                self.object(span, object, slot, scratch);
-            }
+            self.object(span, object, slot, scratch);
         }
     }
 

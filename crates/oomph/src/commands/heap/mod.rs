@@ -6,7 +6,7 @@ mod open;
 
 use crate::args::{ContainerOrder, Heap, HeapContainersArgs, HeapOptions, HeapQuestion, HeapTarget, TableFormat};
 use crate::progress::Reporter;
-use crate::{Failure, Outcome, output};
+use crate::{Failure, Outcome};
 use bundle::ProgramHeap;
 use heap::containers::ContainerOptions;
 use heap::{ContainerSort, NotFound, Pattern, Wanted};
@@ -135,9 +135,4 @@ fn not_found(e: &NotFound) -> Failure {
         NotFound::Variable { .. } => failure.hint("oomph heap retained takes the name of a variable"),
         _ => failure,
     }
-}
-
-/// Notes for the person at the terminal: what was written where.
-fn wrote(path: &std::path::Path, what: &str) {
-    output::note(&format!("wrote {}: {what}", path.display()));
 }
