@@ -1,7 +1,7 @@
 //! Owns the text form of what changed from one heap to another. Rows come as they are.
 
 use crate::fmt;
-use crate::heap::cut;
+use crate::heap::{cut, name};
 use crate::heap_queries::{WIDTHS, head, limits};
 use model::{Bytes, HeapDiff, HeapGrowth, format_iec_signed};
 use std::fmt::Write as _;
@@ -23,7 +23,7 @@ pub fn heap_diff(d: &HeapDiff, width: usize) -> String {
     if d.holders.is_empty() && d.containers.is_empty() && d.types.is_empty() {
         out.push_str("\nNothing changed.\n");
     }
-    limits(&mut out, &d.limits);
+    limits(&mut out, &d.limits, width);
     out
 }
 
@@ -43,19 +43,24 @@ fn holders(out: &mut String, rows: &[HeapGrowth], width: usize) {
     let _ =
         writeln!(out, "\n{:>11} {:>11} {:>11} {:>11}  Where it accumulates", "growth", "before", "after", "objects");
     for r in rows {
-        let _ = writeln!(
-            out,
-            "{:>11} {:>11} {:>11} {:>11}  {}",
-            format_iec_signed(r.bytes() as f64),
-            Bytes(r.before.bytes).to_string(),
-            Bytes(r.after.bytes).to_string(),
-            signed(r.count()),
-            cut(&r.of.holder, width.saturating_sub(50).max(20))
-        );
+        numbers(out, r);
+        name(out, &r.of.holder, 49, width);
         if r.of.type_name != r.of.holder {
-            let _ = writeln!(out, "{:49}{}", "", cut(&r.of.type_name, width.saturating_sub(50).max(20)));
+            let _ = writeln!(out, "{:15}{}", "", cut(&r.of.type_name, width - 16));
         }
     }
+}
+
+/// Bytes and objects of a row.
+fn numbers(out: &mut String, r: &HeapGrowth) {
+    let _ = write!(
+        out,
+        "{:>11} {:>11} {:>11} {:>11}  ",
+        format_iec_signed(r.bytes() as f64),
+        Bytes(r.before.bytes).to_string(),
+        Bytes(r.after.bytes).to_string(),
+        signed(r.count()),
+    );
 }
 
 fn containers(out: &mut String, rows: &[HeapGrowth], width: usize) {
@@ -69,18 +74,20 @@ fn containers(out: &mut String, rows: &[HeapGrowth], width: usize) {
             (1, 1) => String::new(),
             (a, b) => format!(" ({} -> {} of them)", fmt::count(a), fmt::count(b)),
         };
-        let room = width.saturating_sub(50).max(20);
-        let _ = writeln!(
+        let _ = write!(
             out,
-            "{:>11} {:>11} {:>11} {:>11}  {}",
+            "{:>11} {:>11} {:>11} {:>11}  ",
             format_iec_signed(r.bytes() as f64),
             signed(r.entries()),
             fmt::count(r.before.entries),
             fmt::count(r.after.entries),
-            cut(&format!("{} {}{one}{count}", r.of.kind, r.of.type_name), room)
         );
-        if !r.of.holder.is_empty() {
-            let _ = writeln!(out, "{:49}{}", "", cut(&r.of.holder, room));
+        let what = format!("{} {}{one}{count}", r.of.kind, r.of.type_name);
+        if r.of.holder.is_empty() {
+            name(out, &what, 49, width);
+        } else {
+            name(out, &r.of.holder, 49, width);
+            let _ = writeln!(out, "{:15}{}", "", cut(&what, width - 16));
         }
     }
 }
@@ -91,14 +98,7 @@ fn types(out: &mut String, rows: &[HeapGrowth], width: usize) {
     }
     let _ = writeln!(out, "\n{:>11} {:>11} {:>11} {:>11}  Types", "growth", "before", "after", "objects");
     for r in rows {
-        let _ = writeln!(
-            out,
-            "{:>11} {:>11} {:>11} {:>11}  {}",
-            format_iec_signed(r.bytes() as f64),
-            Bytes(r.before.bytes).to_string(),
-            Bytes(r.after.bytes).to_string(),
-            signed(r.count()),
-            cut(&r.of.type_name, width.saturating_sub(50).max(20))
-        );
+        numbers(out, r);
+        name(out, &r.of.type_name, 49, width);
     }
 }

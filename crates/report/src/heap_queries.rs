@@ -2,6 +2,7 @@
 //! without some of it, the roots by kind. Rows come as they are.
 
 use crate::heap::cut;
+use crate::wrap::wrap;
 use crate::{clean, fmt};
 use model::{
     Bytes, HeapHead, HeapHolders, HeapObject, HeapPath, HeapPathStep, HeapRetained, HeapRoots, HeapType,
@@ -24,7 +25,7 @@ pub fn heap_holders(h: &HeapHolders, width: usize) -> String {
     if let Some(types) = &h.of_type {
         of_types(&mut out, types, width);
     }
-    limits(&mut out, &h.head.limits);
+    limits(&mut out, &h.head.limits, width);
     out
 }
 
@@ -61,7 +62,7 @@ pub fn heap_retained(r: &HeapRetained, width: usize) -> String {
         fmt::count(r.retained_objects)
     );
     freed(&mut out, &r.freed, width);
-    limits(&mut out, &r.head.limits);
+    limits(&mut out, &r.head.limits, width);
     out
 }
 
@@ -72,12 +73,14 @@ pub(crate) fn head(out: &mut String, h: &HeapHead) {
 }
 
 /// What could not be read.
-pub(crate) fn limits(out: &mut String, limits: &[String]) {
+pub(crate) fn limits(out: &mut String, limits: &[String], width: usize) {
     if !limits.is_empty() {
         out.push_str("\nNot seen\n");
     }
     for limit in limits {
-        let _ = writeln!(out, "  {}", clean::line(limit));
+        for (i, line) in wrap(&clean::line(limit), width - 2, width - 4).iter().enumerate() {
+            let _ = writeln!(out, "{}{line}", if i == 0 { "  " } else { "    " });
+        }
     }
 }
 
@@ -101,7 +104,7 @@ fn of_object(out: &mut String, o: &HeapObject, width: usize) {
     let _ = writeln!(out, "{}; it retains {}", Bytes(o.bytes), Bytes(o.retained_bytes));
     out.push_str("\n   retained       bytes  Shortest way from a root\n");
     path(out, &o.shortest, width);
-    out.push_str("\n   retained       bytes  What every way to it passes: each holds alone what follows\n");
+    out.push_str("\n   retained       bytes  What every way passes; each retains what follows\n");
     path(out, &o.dominators, width);
 }
 
@@ -131,18 +134,16 @@ fn of_types(out: &mut String, t: &HeapTypeHolders, width: usize) {
     let names: Vec<&str> = t.types.iter().map(|t| t.name.as_str()).take(3).collect();
     let more = if t.types.len() > names.len() { ", ..." } else { "" };
     let _ = writeln!(out, "\n{}", cut(&format!("{}{more}", names.join(", ")), width));
-    let unreachable = if t.unreachable == 0 {
-        String::new()
-    } else {
-        format!("; no root reaches {} of them", fmt::count(t.unreachable))
-    };
     let _ = writeln!(
         out,
-        "{} objects, {}; without them {} would be free{unreachable}",
+        "{} objects, {}; without them {} would be free",
         fmt::count(t.objects),
         Bytes(t.bytes),
         Bytes(t.retained_bytes)
     );
+    if t.unreachable > 0 {
+        let _ = writeln!(out, "{} of them are garbage: no root reaches them", fmt::count(t.unreachable));
+    }
     let _ = writeln!(out, "\n{:>11} {:>11}  Held by (shortest way from a root)", "bytes", "objects");
     for h in &t.holders {
         let _ = writeln!(

@@ -28,6 +28,6 @@ pub use heap::heap_overview;
 pub use heap_diff::heap_diff;
 pub use heap_queries::{heap_holders, heap_retained};
 pub use html::html;
-pub use json::{json, schema};
+pub use json::{heap_schemas, json, schema};
 pub use markdown::markdown;
 pub use terminal::{TerminalOptions, terminal};
