@@ -14,6 +14,7 @@ mod error;
 mod facts;
 mod fetch_error;
 mod files;
+mod heap_index;
 mod hints;
 mod http;
 mod kind;

@@ -2,11 +2,12 @@
 //! file. The one place that joins memory, executable and object graph; what is made of the graph is the
 //! caller's. Writes nothing.
 
+use crate::heap_index::IndexFile;
 use crate::write::now;
 use gobinary::layout::{Arch, Layout, NoLayout};
 use gobinary::{BinaryError, Cached, DebugInfo, Functions, GoBinary, Memory, ModuleTables};
 use heap::graph::GraphError;
-use heap::{HeapError, HeapGraph, ProgramNames, Runtime, Step, Wanted};
+use heap::{HeapError, HeapGraph, IndexError, ProgramNames, Runtime, Step, Wanted};
 use model::{Bytes, HeapHead, HeapOverview, HeapProcess, UnixMillis};
 use std::path::{Path, PathBuf};
 use target::memory::{Copied, CoreFile, CoreOptions, LiveMemory, MemoryError, Pause, Snapshot};
@@ -68,6 +69,8 @@ pub struct ProgramHeap<'a> {
     pub process: HeapProcess,
     /// What the core file or the debug information lacks.
     pub notes: &'a [String],
+    /// What came of the index ([`ProgramMemory::with_index`]), for a person.
+    pub index: Option<&'a str>,
 }
 
 impl ProgramHeap<'_> {
@@ -91,7 +94,8 @@ impl ProgramHeap<'_> {
     /// What a document of this schema says of the program and of how it was read.
     #[must_use]
     pub fn head(&self, memory: &ProgramMemory, schema: &str) -> HeapHead {
-        let mut limits = self.graph.limits();
+        let coverage = self.graph.coverage();
+        let mut limits = self.graph.limits(&coverage);
         limits.extend(self.notes.iter().cloned());
         HeapHead {
             schema: schema.to_owned(),
@@ -101,7 +105,7 @@ impl ProgramHeap<'_> {
             source: memory.source.to_owned(),
             pause_ms: memory.pause_ms(),
             process: Some(self.process.clone()),
-            heap_bytes: self.graph.objects.bytes(),
+            heap_bytes: coverage.bytes,
             limits,
         }
     }
@@ -126,6 +130,10 @@ pub struct ProgramMemory {
     frozen: bool,
     exe: Vec<u8>,
     arch: Option<Arch>,
+    /// The core file.
+    core: Option<PathBuf>,
+    /// Whether an index is read and written beside it.
+    indexed: bool,
 }
 
 impl ProgramMemory {
@@ -150,7 +158,17 @@ impl ProgramMemory {
             pid,
             start_ticks: None,
             frozen: true,
+            core: Some(path.to_owned()),
+            indexed: false,
         })
+    }
+
+    /// Reads the heap by the index beside the core file if there is one of it, else writes one. For what is no core
+    /// file nothing changes. The index takes about 16 bytes per object; that it cannot be written is no error.
+    #[must_use]
+    pub fn with_index(mut self) -> Self {
+        self.indexed = true;
+        self
     }
 
     /// A copy-on-write snapshot of a process, as planned by [`Snapshot::plan`].
@@ -199,15 +217,17 @@ impl ProgramMemory {
         Self {
             memory,
             source,
+            frozen: pause.is_some(),
             pause,
             target,
             taken_at: Some(now()),
             pid: Some(process.pid()),
             start_ticks: Some(process.start_ticks()),
             notes: Vec::new(),
-            frozen: pause.is_some(),
             exe,
             arch: None,
+            core: None,
+            indexed: false,
         }
     }
 
@@ -247,9 +267,41 @@ impl ProgramMemory {
         });
         let debug = sections.as_ref().map(|s| DebugInfo::read(s, bias));
         let names = ProgramNames { functions, variables: binary.variables(), debug, bias };
-        let graph = HeapGraph::read(&runtime, &names, &names.functions, step)?;
+        let file = self.core.as_ref().filter(|_| self.indexed).and_then(|core| IndexFile::beside(core, &self.exe));
+        let (graph, index) = match file {
+            Some(file) => by_index(&file, &runtime, &names, step)?,
+            None => (HeapGraph::read(&runtime, &names, &names.functions, step)?, None),
+        };
         let process = HeapProcess { pid: self.pid, start_ticks: self.start_ticks, build_id: binary.go_build_id() };
-        let main_module = build.main.as_ref().map(|m| m.path.as_str());
-        Ok(then(&ProgramHeap { graph: &graph, names: &names, version: &version, main_module, process, notes: &notes }))
+        Ok(then(&ProgramHeap {
+            graph: &graph,
+            names: &names,
+            version: &version,
+            main_module: build.main.as_ref().map(|m| m.path.as_str()),
+            process,
+            notes: &notes,
+            index: index.as_deref(),
+        }))
     }
+}
+
+/// Reads a heap by its index; else reads it whole and writes the index.
+fn by_index<'r>(
+    file: &IndexFile,
+    runtime: &'r Runtime<'r>,
+    names: &ProgramNames<'_>,
+    step: &mut dyn FnMut(Step),
+) -> Result<(HeapGraph<'r>, Option<String>), ProgramError> {
+    let path = file.path().display();
+    let why = match file.load(runtime, &names.functions) {
+        Ok(graph) => return Ok((graph, Some(format!("read from {path}")))),
+        Err(IndexError::Read(e)) if e.kind() == std::io::ErrorKind::NotFound => String::new(),
+        Err(e) => format!(" ({e})"),
+    };
+    let graph = HeapGraph::read(runtime, names, &names.functions, step)?;
+    let said = match file.store(&graph) {
+        Ok(()) => format!("{path} written{why}"),
+        Err(e) => format!("{path} cannot be written: {e}{why}"),
+    };
+    Ok((graph, Some(said)))
 }

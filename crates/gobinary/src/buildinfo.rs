@@ -190,7 +190,8 @@ fn quote(text: &str) -> String {
     }
 }
 
-/// By section `.go.buildinfo`, else by scanning the writable segments, else all of them.
+/// By section `.go.buildinfo`, else by scanning the writable segments, else all of them. Where there is none,
+/// the version alone.
 pub(crate) fn find(binary: &GoBinary<'_>) -> Result<BuildInfo, BinaryError> {
     let mut damaged = None;
     let section = binary.section(".go.buildinfo");
@@ -203,7 +204,16 @@ pub(crate) fn find(binary: &GoBinary<'_>) -> Result<BuildInfo, BinaryError> {
             }
         }
     }
-    Err(damaged.unwrap_or(BinaryError::NotGo))
+    // Some builds remove it: the program knows its version all the same.
+    let version = (damaged.is_none() && binary.may_be_go()).then(|| crate::version::in_data(binary)).flatten();
+    match version {
+        Some(version) => {
+            let mut info = BuildInfo::default();
+            info.set_version(&version);
+            Ok(info)
+        }
+        None => Err(damaged.unwrap_or(BinaryError::NotGo)),
+    }
 }
 
 /// Aligned offsets at which the magic lies.

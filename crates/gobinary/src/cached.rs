@@ -55,6 +55,11 @@ impl<'m> Cached<'m> {
 
 impl Memory for Cached<'_> {
     fn read(&self, address: u64, buf: &mut [u8]) -> Result<(), Unreadable> {
+        // What lies in this process's memory needs no copy.
+        if let Some(bytes) = self.memory.bytes(address, buf.len()) {
+            buf.copy_from_slice(bytes);
+            return Ok(());
+        }
         let offset = address % BLOCK as u64;
         let fits = offset + buf.len() as u64 <= BLOCK as u64;
         if fits && self.copy(address - offset, offset as usize, buf).is_some() {
@@ -77,10 +82,27 @@ mod tests {
     use super::*;
     use crate::Slices;
 
+    /// Memory that must be asked for every read.
+    struct Asked<'a>(Slices<'a>);
+
+    impl Memory for Asked<'_> {
+        fn read(&self, address: u64, buf: &mut [u8]) -> Result<(), Unreadable> {
+            self.0.read(address, buf)
+        }
+
+        fn bytes(&self, _: u64, _: usize) -> Option<&[u8]> {
+            None
+        }
+
+        fn regions(&self) -> &[Region] {
+            self.0.regions()
+        }
+    }
+
     #[test]
     fn cached_reads_are_those_of_the_memory() {
         let data: Vec<u8> = (0..3 * BLOCK).map(|i| (i % 251) as u8).collect();
-        let memory = Slices::new([(0x10000, &data[..], false, false)]);
+        let memory = Asked(Slices::new([(0x10000, &data[..], false, false)]));
         let cached = Cached::new(&memory);
         for at in [0, 1, 4096, BLOCK - 4, BLOCK, 2 * BLOCK - 1, 3 * BLOCK - 8] {
             for _ in 0..2 {

@@ -71,7 +71,8 @@ impl<'a> GoBinary<'a> {
         Ok(Self { segments, file: elf })
     }
 
-    /// The build information that the Go linker wrote.
+    /// The build information that the Go linker wrote. Of a program built without it the version alone, as
+    /// `runtime.Version` says it.
     ///
     /// # Errors
     /// [`BinaryError::NotGo`] when there is none, [`BinaryError::Damaged`] when it is cut.
@@ -185,25 +186,34 @@ impl<'a> GoBinary<'a> {
         Some((section.address(), section.data().ok()?))
     }
 
+    /// In a position-independent file: where relative relocations write, and the addresses they write there.
+    pub(crate) fn relative_relocations(&self) -> impl Iterator<Item = (u64, u64)> {
+        const RELATIVE_X86_64: u64 = 8;
+        const RELATIVE_AARCH64: u64 = 1027;
+        let data = self.section(".rela.dyn").map_or(&[][..], |(_, data)| data);
+        // Elf64_Rela: r_offset, r_info (type in the low half), r_addend.
+        data.chunks_exact(24).filter_map(|r| {
+            let word = |i: usize| Some(u64::from_le_bytes(r.get(i..i + 8)?.try_into().ok()?));
+            let kind = word(8)? & 0xffff_ffff;
+            let is_relative = matches!(kind, RELATIVE_X86_64 | RELATIVE_AARCH64);
+            is_relative.then_some((word(0)?, word(16)?))
+        })
+    }
+
     /// In a position-independent file: the word that a relative relocation writes `distance` bytes
     /// after the place where another one writes `value`.
     pub(crate) fn relocated_word(&self, value: u64, distance: u64) -> Option<u64> {
-        const RELATIVE_X86_64: u64 = 8;
-        const RELATIVE_AARCH64: u64 = 1027;
-        let (_, data) = self.section(".rela.dyn")?;
-        // Elf64_Rela: r_offset, r_info (type in the low half), r_addend.
-        let relative = || {
-            data.chunks_exact(24).filter_map(|r| {
-                let word = |i: usize| Some(u64::from_le_bytes(r.get(i..i + 8)?.try_into().ok()?));
-                let kind = word(8)? & 0xffff_ffff;
-                let is_relative = matches!(kind, RELATIVE_X86_64 | RELATIVE_AARCH64);
-                is_relative.then_some((word(0)?, word(16)?))
-            })
-        };
+        let relative = || self.relative_relocations();
         relative().filter(|&(_, addend)| addend == value).take(16).find_map(|(place, _)| {
             let wanted = place.checked_add(distance)?;
             relative().find_map(|(p, addend)| (p == wanted).then_some(addend))
         })
+    }
+
+    /// Whether it looks like a Go program by its sections, or has none to tell.
+    pub(crate) fn may_be_go(&self) -> bool {
+        let has_any = self.file.sections().next().is_some();
+        !has_any || [".gopclntab", ".data.rel.ro.gopclntab", ".go.module"].iter().any(|n| self.section(n).is_some())
     }
 
     /// Value of a symbol, where there is a symbol table.

@@ -21,6 +21,7 @@ mod pclntab;
 pub mod types;
 mod unwind;
 mod variables;
+mod version;
 
 pub use buildinfo::{BuildInfo, Module};
 pub use cached::Cached;

@@ -15,6 +15,13 @@ impl Fields<'_> {
         self.0.get(at as usize).copied().unwrap_or(0)
     }
 
+    /// Two bytes at an offset.
+    #[must_use]
+    pub fn u16(self, at: u32) -> u16 {
+        let at = at as usize;
+        self.0.get(at..at + 2).and_then(|b| b.try_into().ok()).map_or(0, u16::from_le_bytes)
+    }
+
     /// Four bytes at an offset.
     #[must_use]
     pub fn u32(self, at: u32) -> u32 {
@@ -24,6 +31,7 @@ impl Fields<'_> {
 
     /// The word at an offset.
     #[must_use]
+    #[inline]
     pub fn u64(self, at: u32) -> u64 {
         let at = at as usize;
         self.0.get(at..at + 8).and_then(|b| b.try_into().ok()).map_or(0, u64::from_le_bytes)

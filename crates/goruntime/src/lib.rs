@@ -8,6 +8,7 @@
 
 mod buckets;
 mod bytes;
+mod counts;
 mod data;
 mod error;
 mod goroutines;
@@ -18,9 +19,10 @@ mod specials;
 
 pub use buckets::{Bucket, Buckets};
 pub use bytes::Fields;
+pub use counts::RuntimeCounts;
 pub use error::RuntimeError;
 pub use goroutines::{Goroutine, Goroutines, Status};
 pub use heap_anchor::HeapAnchor;
-pub use objects::{Found, ObjectId, Objects};
+pub use objects::{Found, Located, ObjectId, Objects};
 pub use spans::{PointerBits, Span, Spans, Sweep};
 pub use specials::{Says, SpecialRecord, Specials};

@@ -4,9 +4,10 @@
 //! Objects are numbered by address. A number costs no memory: bits of slots in use stand beside a
 //! running count, so that the test "is this slot in use" and the number come from one cache line.
 
-use crate::spans::{Span, Spans, Sweep};
+use crate::spans::{PointerBits, Span, Spans, Sweep};
 use gobinary::Memory;
 use gobinary::layout::{ARENA_SIZE, PAGE_SIZE};
+use rustc_hash::FxHashMap;
 
 /// A page that belongs to no span with objects.
 const NO_SPAN: u32 = u32::MAX;
@@ -31,6 +32,45 @@ pub struct Found {
     pub slot: u32,
     /// Bytes from the start of the slot to the address.
     pub offset: u64,
+}
+
+/// An object that an address points to, without where it lies: cheaper to find.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Located {
+    /// The object.
+    pub object: ObjectId,
+    /// Bytes from the start of the slot to the address.
+    pub offset: u64,
+    /// Bytes of the slot.
+    pub elem_size: u64,
+    /// The object has no pointers.
+    pub noscan: bool,
+    /// The first word of the slot is the object's type.
+    pub header: bool,
+}
+
+/// What finding an object needs of a page: one access to memory for most addresses.
+#[derive(Clone, Copy, Debug)]
+struct Page {
+    /// The span's first bit.
+    first_bit: u32,
+    /// Index in the shapes of spans, or [`NO_SHAPE`].
+    shape: u16,
+    /// Pages before it in its span.
+    back: u16,
+}
+
+/// A page whose span is of no shape: most are of no span, some of one that is found by its number.
+const NO_SHAPE: u16 = u16::MAX;
+
+/// What the spans of one size class have in common.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct SpanShape {
+    elem_size: u64,
+    reciprocal: u32,
+    slots: u32,
+    noscan: bool,
+    header: bool,
 }
 
 /// Bits of 64 slots and the number of objects before them.
@@ -64,6 +104,8 @@ pub struct Objects {
     /// Per arena from the first: index of its first page in `pages`.
     arenas: Vec<u32>,
     pages: Vec<u32>,
+    quick: Vec<Page>,
+    shapes: Vec<SpanShape>,
     first_arena: u64,
     /// Span of every 64th object.
     hints: Vec<u32>,
@@ -72,6 +114,8 @@ pub struct Objects {
     garbage: u64,
     garbage_bytes: u64,
     distrusted: u64,
+    uncounted: u64,
+    miscounted: u64,
 }
 
 impl Objects {
@@ -88,6 +132,8 @@ impl Objects {
             words: Vec::new(),
             arenas: Vec::new(),
             pages: Vec::new(),
+            quick: Vec::new(),
+            shapes: Vec::new(),
             hints: Vec::new(),
             first_arena: spans.list.first().map_or(0, |s| s.start / ARENA_SIZE),
             count: 0,
@@ -95,6 +141,8 @@ impl Objects {
             garbage: 0,
             garbage_bytes: 0,
             distrusted: spans.distrusted,
+            uncounted: 0,
+            miscounted: 0,
         };
         let mut bits = BitReader::default();
         let mut next_bit: u32 = 0;
@@ -118,7 +166,50 @@ impl Objects {
         }
         objects.count = before;
         objects.index_spans();
+        objects.index_pages();
         objects
+    }
+
+    /// Fills in what [`Objects::locate`] reads.
+    fn index_pages(&mut self) {
+        let mut numbers = FxHashMap::default();
+        self.quick = vec![Page { first_bit: 0, shape: NO_SHAPE, back: 0 }; self.pages.len()];
+        for (quick, &number) in self.quick.iter_mut().zip(&self.pages) {
+            let (Some(span), Some(s)) = (self.spans.get(number as usize), self.slots.get(number as usize)) else {
+                continue;
+            };
+            // The pages of a large object are too many to count.
+            if s.reciprocal == 0 || span.bytes / PAGE_SIZE > u64::from(u16::MAX) {
+                continue;
+            }
+            let shape = SpanShape {
+                elem_size: s.elem_size,
+                reciprocal: s.reciprocal,
+                slots: s.slots,
+                noscan: span.pointers == PointerBits::NoScan,
+                header: span.pointers == PointerBits::Header,
+            };
+            let next = u16::try_from(self.shapes.len()).unwrap_or(NO_SHAPE);
+            let shape = *numbers.entry(shape).or_insert_with(|| {
+                if next != NO_SHAPE {
+                    self.shapes.push(shape);
+                }
+                next
+            });
+            *quick = Page { first_bit: s.first_bit, shape, back: 0 };
+        }
+        // The pages of a span lie behind each other, also from one arena to the next.
+        let (mut last, mut back) = (NO_SPAN, 0_u16);
+        for &block in self.arenas.iter().filter(|b| **b != NO_ARENA) {
+            for page in block as usize..block as usize + ARENA_PAGES {
+                let number = self.pages.get(page).copied().unwrap_or(NO_SPAN);
+                back = if number == last { back.wrapping_add(1) } else { 0 };
+                last = number;
+                if let Some(quick) = self.quick.get_mut(page) {
+                    quick.back = back;
+                }
+            }
+        }
     }
 
     /// Fills in which objects each span has, and which span has every 64th object.
@@ -156,10 +247,13 @@ impl Objects {
             first_bit,
             first_object: 0,
         });
+        self.uncounted +=
+            u64::from(span.alloc_count.saturating_sub(span.counted)).saturating_mul(span.elem_size).min(span.bytes);
         self.words.resize(((first_bit + span.slots) as usize).div_ceil(64), Word::default());
+        let mut free = 0;
         for slot in 0..span.slots {
             match bits.state(slot) {
-                SlotState::Free => {}
+                SlotState::Free => free += 1,
                 SlotState::Garbage => {
                     self.garbage += 1;
                     self.garbage_bytes += span.elem_size;
@@ -173,6 +267,7 @@ impl Objects {
                 }
             }
         }
+        self.miscounted += u64::from((span.slots - free).abs_diff(u32::from(span.alloc_count)));
         self.spans.push(span);
     }
 
@@ -231,6 +326,53 @@ impl Objects {
         let offset = distance - u64::from(slot) * s.elem_size;
         let object = word.before + (word.live & (mask - 1)).count_ones();
         (offset < s.elem_size).then_some(Found { object, span, slot, offset })
+    }
+
+    /// The object that holds `address`, as [`Objects::find`] finds it.
+    #[inline]
+    #[must_use]
+    pub fn locate(&self, address: u64) -> Option<Located> {
+        let arena = (address / ARENA_SIZE).wrapping_sub(self.first_arena);
+        let block = *self.arenas.get(usize::try_from(arena).ok()?)?;
+        let page = block as usize + (address % ARENA_SIZE / PAGE_SIZE) as usize;
+        let Page { first_bit, shape, back } = *self.quick.get(page)?;
+        let Some(s) = self.shapes.get(usize::from(shape)) else { return self.locate_by_span(address, page) };
+        let distance = u64::from(back) * PAGE_SIZE + address % PAGE_SIZE;
+        let slot = (distance.wrapping_mul(u64::from(s.reciprocal)) >> 32) as u32;
+        if slot >= s.slots {
+            return None;
+        }
+        let bit = first_bit + slot;
+        let word = self.words.get(bit as usize / 64)?;
+        let mask = 1_u64 << (bit % 64);
+        if word.live & mask == 0 {
+            return None;
+        }
+        let offset = distance - u64::from(slot) * s.elem_size;
+        let object = word.before + (word.live & (mask - 1)).count_ones();
+        let SpanShape { elem_size, noscan, header, .. } = *s;
+        (offset < elem_size).then_some(Located { object, offset, elem_size, noscan, header })
+    }
+
+    #[cold]
+    fn locate_by_span(&self, address: u64, page: usize) -> Option<Located> {
+        if self.pages.get(page).is_none_or(|&span| span == NO_SPAN) {
+            return None;
+        }
+        self.located(self.find(address)?)
+    }
+
+    /// What [`Objects::locate`] tells of an object that was found.
+    #[must_use]
+    pub fn located(&self, found: Found) -> Option<Located> {
+        let span = self.spans.get(found.span as usize)?;
+        Some(Located {
+            object: found.object,
+            offset: found.offset,
+            elem_size: span.elem_size,
+            noscan: span.pointers == PointerBits::NoScan,
+            header: span.pointers == PointerBits::Header,
+        })
     }
 
     /// Index of the span in which an object lies.
@@ -322,6 +464,20 @@ impl Objects {
         (self.garbage, self.garbage_bytes)
     }
 
+    /// Bytes of slots in use that the runtime's totals do not have yet: they were handed out of spans in the
+    /// caches of Ps.
+    #[must_use]
+    pub const fn uncounted_bytes(&self) -> u64 {
+        self.uncounted
+    }
+
+    /// Slots in use, garbage included, that a span's own count has too many or too few: 0, but for those
+    /// handed out or swept at this instant.
+    #[must_use]
+    pub const fn miscounted(&self) -> u64 {
+        self.miscounted
+    }
+
     /// Spans that were left out because their fields contradict each other or could not be read.
     #[must_use]
     pub const fn distrusted_spans(&self) -> u64 {
@@ -329,11 +485,24 @@ impl Objects {
     }
 }
 
-fn nth_one(mut bits: u64, n: u32) -> Option<u32> {
+/// Place of the `n`th bit that is set, from 0.
+fn nth_one(mut bits: u64, mut n: u32) -> Option<u32> {
+    if bits == u64::MAX {
+        return (n < 64).then_some(n);
+    }
+    let mut at = 0;
+    for width in [32, 16, 8, 4] {
+        let low = (bits & ((1 << width) - 1)).count_ones();
+        if n >= low {
+            n -= low;
+            bits >>= width;
+            at += width;
+        }
+    }
     for _ in 0..n {
         bits &= bits.checked_sub(1)?;
     }
-    (bits != 0).then(|| bits.trailing_zeros())
+    (bits != 0).then(|| at + bits.trailing_zeros())
 }
 
 fn ones(mut bits: u64) -> impl Iterator<Item = u32> {
@@ -379,6 +548,21 @@ impl BitReader {
             SlotState::Garbage
         } else {
             SlotState::Live
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{nth_one, ones};
+
+    #[test]
+    fn the_nth_bit_is_the_nth() {
+        for bits in [0, 1, 1 << 63, u64::MAX, u64::MAX - 1, 0x8000_0001_8000_0001, 0xf0f0_1248_0000_ffff] {
+            let places: Vec<u32> = ones(bits).collect();
+            for n in 0..70 {
+                assert_eq!(nth_one(bits, n), places.get(n as usize).copied(), "{bits:#x} {n}");
+            }
         }
     }
 }

@@ -69,6 +69,10 @@ pub struct Span {
     pub specials: u64,
     /// Whether it is a chunk of a user arena (`GOEXPERIMENT=arenas`).
     pub user_arena: bool,
+    /// Slots in use as the runtime counts them (`allocCount`).
+    pub alloc_count: u16,
+    /// Of them, those that the runtime's totals have: a span in the cache of a P is counted when it leaves that.
+    pub counted: u16,
 }
 
 /// All spans, and what was not believed.
@@ -188,6 +192,9 @@ fn parse(layout: &Layout, heap: &HeapAnchor, address: u64, f: Fields<'_>) -> Opt
     let distance = f.u32(m.sweepgen).wrapping_sub(heap.sweepgen);
     // sweepgen-2: needs sweeping; -1: is being swept; +1: was cached before the sweep began.
     let sweep = if matches!(distance, 0xffff_fffe | 0xffff_ffff | 1) { Sweep::Pending } else { Sweep::Done };
+    // +3: cached and swept.
+    let cached = matches!(distance, 1 | 3);
+    let alloc_count = f.u16(m.alloc_count);
     let marks =
         layout.span_inline_mark_bits.filter(|_| inline_marks).map(|l| (end - INLINE_MARKS) + u64::from(l.marks));
     Some(Span {
@@ -204,6 +211,8 @@ fn parse(layout: &Layout, heap: &HeapAnchor, address: u64, f: Fields<'_>) -> Opt
         mark_bits: marks.unwrap_or_else(|| f.u64(m.gcmark_bits)),
         specials: f.u64(m.specials),
         user_arena,
+        alloc_count,
+        counted: if cached { f.u16(m.alloc_count_before_cache) } else { alloc_count },
     })
 }
 

@@ -58,7 +58,11 @@ fn every_object_is_found(objects: &Objects) {
             for offset in [0, 1, span.elem_size / 2, span.elem_size - 1] {
                 let found = objects.find(address + offset).unwrap();
                 assert_eq!((found.object, found.span, found.slot, found.offset), (object, i, slot, offset));
+                assert_eq!(objects.locate(address + offset), objects.located(found));
             }
+        }
+        for address in (span.start..span.start + span.bytes).step_by(24) {
+            assert_eq!(objects.locate(address), objects.find(address).and_then(|f| objects.located(f)));
         }
         // Behind the last slot there is nothing.
         let end = span.start + u64::from(span.slots) * span.elem_size;

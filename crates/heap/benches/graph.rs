@@ -6,24 +6,22 @@
 //! of each phase run once and the peak resident memory that it adds, per object.
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 use divan::Bencher;
-use heap::graph::{
-    Array, Bits, DominatorTree, Edges, Rooted, Roots, Successors, depths, linear_chains, reachable, shortest_paths,
-};
+use heap::graph::{Array, Bits, DominatorTree, Edges, Rooted, Roots, Successors, depths, linear_chains, reachable};
 use std::hint::black_box;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 /// Extra edges: one for every so many nodes.
 const EXTRA: u32 = 5;
 const KINDS: u32 = 1000;
 
 struct Heap {
-    edges: Edges,
-    roots: Roots,
-    sizes: Array<u32>,
+    edges: Arc<Edges>,
+    roots: Arc<Roots>,
+    sizes: Arc<Array<u32>>,
 }
 
 impl Heap {
-    fn graph(&self) -> Rooted<'_, Edges> {
+    fn graph(&self) -> Rooted<'_, Arc<Edges>> {
         Rooted::new(&self.edges, &self.roots).expect("within bounds")
     }
     fn size(&self, node: u32) -> u64 {
@@ -33,7 +31,9 @@ impl Heap {
         self.sizes.get(node as usize).map_or(u32::MAX, |s| (s / 16) % KINDS)
     }
     fn tree(&self) -> DominatorTree {
-        DominatorTree::new(&self.graph(), |v| self.size(v))
+        let sizes = Arc::clone(&self.sizes);
+        let size = Arc::new(move |v: u32| sizes.get(v as usize).map_or(0, |s| u64::from(*s)));
+        DominatorTree::new(Arc::clone(&self.edges), Arc::clone(&self.roots), size).expect("within bounds")
     }
 }
 
@@ -103,12 +103,12 @@ fn heap() -> &'static Heap {
     HEAP.get_or_init(|| {
         let n = objects();
         let (generated, roots) = generate(n);
-        let edges = phase("copy edges, 2 threads", || Edges::copy_of(&generated, 2).expect("within bounds"));
+        let edges = phase("copy edges", || Edges::copy_of(&generated, &roots).expect("within bounds"));
         drop(generated);
         let mut sizes = Array::zeroed(n as usize);
         let of = |i| 16 + (random(i) % 12) as u32 * 16;
         sizes.iter_mut().zip(0..).for_each(|(size, i)| *size = of(i));
-        Heap { edges, roots, sizes }
+        Heap { edges: Arc::new(edges), roots: Arc::new(roots), sizes: Arc::new(sizes) }
     })
 }
 
@@ -144,12 +144,12 @@ fn once() {
     println!("{} reached, {} bytes", tree.reached(), tree.total());
     phase("reachability", || reachable(&h.graph()));
     phase("depths and heat map", || depths(&h.graph(), KINDS as usize, |v| h.size(v), |v| h.kind(v)));
-    phase("retained by kind", || tree.retained_by_kind(KINDS as usize, |v| h.kind(v), |_| {}));
+    phase("retained by kind", || tree.retained_by_kind(KINDS as usize, |v| h.kind(v)));
     phase("children index", || black_box(tree.children_index()));
     phase("100 largest", || tree.largest(100, |_| true));
     phase("children of the root", || tree.children(h.graph().root()));
     let last = tree.nodes().last().unwrap_or(0);
-    phase("shortest path", || shortest_paths(&h.graph(), &[last]));
+    phase("shortest path", || tree.shortest_paths(&[last]));
     phase("linear chains", || linear_chains(&h.edges, None, 8, |v| h.kind(v), |v| h.size(v)).len());
     let set: Bits = (0..objects()).filter(|v| h.kind(*v) == 3).collect();
     phase("retained by a set, exact", || tree.retained_exactly(&h.graph(), &set, |v| h.size(v)));

@@ -6,6 +6,7 @@ use crate::graph::GraphError;
 use crate::overview::Wanted;
 use crate::paths::Names;
 use crate::program::HeapGraph;
+use crate::roots::RootGroup;
 use model::{
     HeapAllocated, HeapContainer, HeapContainerGroup, HeapContainers, HeapDuplicate, HeapDuplicates, HeapStep,
 };
@@ -103,7 +104,10 @@ impl HeapGraph<'_> {
         let mut holders = self.holder_paths(&objects, names)?.into_iter();
         let mut allocated = sampled.below(&objects, names).into_iter();
         let containers = list.into_iter().map(|f| {
-            let holder = f.object.and_then(|_| holders.next()).unwrap_or_default();
+            let holder = match f.object {
+                Some(_) => holders.next().unwrap_or_default(),
+                None => self.variable_at(f.address, names),
+            };
             let allocated = f.object.and_then(|_| allocated.next()).unwrap_or_default();
             f.into_row(holder, allocated)
         });
@@ -136,5 +140,14 @@ impl HeapGraph<'_> {
                 .collect(),
         };
         Ok(HeapContainers { list: containers, groups: groups.collect(), duplicates })
+    }
+
+    /// The way to a container that lies in a variable.
+    fn variable_at(&self, address: u64, names: &dyn Names) -> Vec<HeapStep> {
+        if address == 0 {
+            return Vec::new();
+        }
+        let name = self.root_name(RootGroup::Global { address }, names);
+        vec![HeapStep { via: String::new(), type_name: name, address: format!("{address:#x}") }]
     }
 }

@@ -3,7 +3,7 @@
 use crate::allocated::Sampled;
 use crate::container_rows::ContainerSort;
 use crate::containers::{ContainerOptions, map_facts};
-use crate::graph::{GraphError, Rooted, shortest_paths};
+use crate::graph::{GraphError, Rooted};
 use crate::paths::Names;
 use crate::program::HeapGraph;
 use crate::queries::MOST_IN_CENSUS;
@@ -13,18 +13,24 @@ use crate::typing::typing_stats;
 use goruntime::{Goroutine, Status};
 use model::{
     HEAP_SCHEMA, HeapCensus, HeapContainers, HeapCoverage, HeapGoroutines, HeapHeld, HeapHolder, HeapMap, HeapOverview,
-    HeapStep,
+    HeapRuntimeCounts, HeapStep,
 };
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Share of what a node retains that one child must retain for the way to go on to it.
 const ACCUMULATES: f64 = 0.8;
+/// Bytes by which the runtime's own count may differ at any instant.
+const MOVES: u64 = 64 << 10;
 /// Longest way that is shown.
 const MOST_STEPS: usize = 64;
 /// Types that are told of what an accumulation point holds.
 const MOST_HELD: usize = 3;
 /// Most containers of each kind that are listed, whatever number of rows is wanted.
 const MOST_CONTAINERS: usize = 1 << 16;
+
+/// Rows of the dominator tree where everything is wanted.
+const TREE_ROWS: usize = 800;
 
 /// Which parts of an overview are wanted: each costs time of its own.
 #[derive(Clone, Copy, Debug, Default)]
@@ -33,6 +39,8 @@ pub struct Wanted<'a> {
     pub rows: usize,
     /// Who holds the memory.
     pub holders: bool,
+    /// Most rows of the dominator tree; 0 for none.
+    pub tree: usize,
     /// Types.
     pub types: bool,
     /// Maps alone.
@@ -63,6 +71,7 @@ impl Wanted<'_> {
         Self {
             rows,
             holders: true,
+            tree: TREE_ROWS,
             types: true,
             maps: true,
             containers: Some(containers),
@@ -88,6 +97,7 @@ impl HeapGraph<'_> {
         let holders = if wanted.holders { self.holders(names, &mut sampled, rows)? } else { Vec::new() };
         let (containers, census) = self.container_parts(names, wanted, &mut sampled)?;
         let goroutines = if wanted.goroutines { self.goroutine_groups(names, &mut sampled, rows)? } else { Vec::new() };
+        let coverage = self.coverage();
         Ok(HeapOverview {
             schema: HEAP_SCHEMA.to_owned(),
             oomph: String::new(),
@@ -97,8 +107,9 @@ impl HeapGraph<'_> {
             process: None,
             taken_at: None,
             pause_ms: None,
-            coverage: self.coverage(),
+            coverage,
             holders,
+            tree: if wanted.tree > 0 { Some(self.retained_tree(names, wanted.tree)?) } else { None },
             roots: if wanted.roots { self.roots_by_kind(names, rows)? } else { Vec::new() },
             types: if wanted.types { self.types(names, rows) } else { Vec::new() },
             maps: if wanted.maps { self.maps(names, rows)? } else { Vec::new() },
@@ -107,7 +118,7 @@ impl HeapGraph<'_> {
             goroutines,
             census,
             stacks: sampled.into_stacks(),
-            limits: self.limits(),
+            limits: self.limits(&coverage),
         })
     }
 
@@ -149,13 +160,32 @@ impl HeapGraph<'_> {
             distrusted_spans: self.objects.distrusted_spans(),
             stack_bytes: self.manual_bytes,
             layout_assumed: self.runtime.layout().assumed,
+            typed_reachable_bytes: self.typed_reachable_bytes(),
+            span_bytes: self.objects.spans().iter().map(|s| s.bytes).sum(),
+            miscounted_objects: self.objects.miscounted(),
+            runtime: self.runtime.counts.map(|c| HeapRuntimeCounts {
+                bytes: c.allocated.saturating_add(self.objects.uncounted_bytes()),
+                span_bytes: c.in_use,
+                marked_bytes: c.marked,
+            }),
         }
     }
 
-    /// What could not be read, and what that hides.
+    fn typed_reachable_bytes(&self) -> u64 {
+        let spans = self.objects.spans().iter().enumerate();
+        let counts = |object| self.shapes.number(object) != 0 && self.tree.is_reachable(object);
+        spans.map(|(i, s)| s.elem_size * self.objects.of_span(i as u32).filter(|o| counts(o.0)).count() as u64).sum()
+    }
+
+    /// What could not be read, and what that hides; `c` is the coverage of this heap.
     #[must_use]
-    pub fn limits(&self) -> Vec<String> {
+    pub fn limits(&self, c: &HeapCoverage) -> Vec<String> {
         let mut limits = Vec::new();
+        let found = c.bytes.saturating_add(c.unswept_bytes);
+        if let Some(r) = c.runtime.filter(|r| r.bytes.abs_diff(found) > r.bytes / 1000 + MOVES) {
+            let (found, counted) = (model::Bytes(found), model::Bytes(r.bytes));
+            limits.push(format!("{found} of objects were found, garbage included; the runtime counts {counted}"));
+        }
         if let Err(e) = &self.runtime.goroutines {
             limits.push(format!("goroutines: {e}; what only their stacks hold counts as unreachable"));
         }
@@ -178,7 +208,7 @@ impl HeapGraph<'_> {
         limits
     }
 
-    fn rooted(&self) -> Result<Rooted<'_, crate::graph::Edges>, GraphError> {
+    pub(crate) fn rooted(&self) -> Result<Rooted<'_, Arc<crate::graph::Edges>>, GraphError> {
         Rooted::new(&self.edges, &self.roots.roots)
     }
 
@@ -191,49 +221,60 @@ impl HeapGraph<'_> {
         rows: usize,
     ) -> Result<Vec<HeapHolder>, GraphError> {
         let graph = self.rooted()?;
-        let index = self.tree.children_index();
-        let mut top = index.of(graph.root());
+        let ways = self.tree.largest_children();
+        let mut top = self.tree.children(graph.root());
         top.truncate(rows);
         let allocated = sampled.below(&top, names);
-        let holders = top.into_iter().zip(allocated).map(|(node, allocated)| {
-            let group = graph.group_of(node).and_then(|g| self.roots.groups.get(g)).copied();
-            let (name, kind) = match group {
-                Some(group) => (self.root_name(group, names), group.kind()),
-                None => (self.type_name(node, names), "object"),
-            };
-            let mut path = index.accumulation_path(node, ACCUMULATES);
-            let last = path.last().copied().unwrap_or(node);
-            path.truncate(MOST_STEPS);
-            let skip = usize::from(group.is_some());
-            HeapHolder {
-                name,
-                kind: kind.to_owned(),
-                retained_bytes: self.tree.retained(node),
-                path: self.steps(&graph, path.get(skip..).unwrap_or_default(), names),
-                holds: self.held(&index.of(last), names),
-                allocated,
-            }
-        });
+        let paths: Vec<Vec<u32>> = top.iter().map(|&node| ways.accumulation_path(node, ACCUMULATES)).collect();
+        drop(ways);
+        let last: Vec<u32> = paths.iter().zip(&top).map(|(path, node)| *path.last().unwrap_or(node)).collect();
+        let held = self.held(&last, names);
+        let holders =
+            top.into_iter().zip(allocated).zip(paths).zip(&last).map(|(((node, allocated), mut path), last)| {
+                let group = graph.group_of(node).and_then(|g| self.roots.groups.get(g)).copied();
+                let (name, kind) = match group {
+                    Some(group) => (self.root_name(group, names), group.kind()),
+                    None => (self.type_name(node, names), "object"),
+                };
+                path.truncate(MOST_STEPS);
+                let skip = usize::from(group.is_some());
+                HeapHolder {
+                    name,
+                    kind: kind.to_owned(),
+                    retained_bytes: self.tree.retained(node),
+                    path: self.steps(&graph, path.get(skip..).unwrap_or_default(), names),
+                    holds: held.get(last).cloned().unwrap_or_default(),
+                    allocated,
+                }
+            });
         Ok(holders.collect())
     }
 
-    /// Objects by type, those that retain most first.
-    fn held(&self, objects: &[u32], names: &dyn Names) -> Vec<HeapHeld> {
-        let mut sums: BTreeMap<u32, (u32, u64, u64)> = BTreeMap::new();
-        for &object in objects.iter().filter(|&&o| o < self.objects.count()) {
-            let sum = sums.entry(self.shapes.number(object)).or_insert((object, 0, 0));
-            *sum = (sum.0, sum.1 + 1, sum.2.saturating_add(self.tree.retained(object)));
-        }
-        let mut list: Vec<_> = sums.into_values().collect();
-        list.sort_by_key(|&(object, _, retained)| (std::cmp::Reverse(retained), object));
-        list.truncate(MOST_HELD);
-        list.into_iter()
-            .map(|(object, objects, retained_bytes)| HeapHeld {
+    /// The children of nodes in the dominator tree by type, those that retain most first.
+    fn held(&self, parents: &[u32], names: &dyn Names) -> BTreeMap<u32, Vec<HeapHeld>> {
+        let mut sums: Vec<BTreeMap<u32, (u32, u64, u64)>> = vec![BTreeMap::new(); parents.len()];
+        self.tree.for_each_child(parents, |i, object, retained| {
+            if let Some(sums) = sums.get_mut(i).filter(|_| object < self.objects.count()) {
+                let sum = sums.entry(self.shapes.number(object)).or_insert((object, 0, 0));
+                *sum = (sum.0.min(object), sum.1 + 1, sum.2.saturating_add(retained));
+            }
+        });
+        let rows = |sums: BTreeMap<u32, (u32, u64, u64)>| {
+            let mut list: Vec<_> = sums.into_values().collect();
+            list.sort_by_key(|&(object, _, retained)| (std::cmp::Reverse(retained), object));
+            list.truncate(MOST_HELD);
+            let held = list.into_iter().map(|(object, objects, retained_bytes)| HeapHeld {
                 type_name: self.type_name(object, names),
                 objects,
                 retained_bytes,
-            })
-            .collect()
+            });
+            held.collect()
+        };
+        let mut held = BTreeMap::new();
+        for (parent, sums) in parents.iter().zip(sums) {
+            held.entry(*parent).or_insert_with(|| rows(sums));
+        }
+        held
     }
 
     /// Names the nodes of a way; each is reached from the one before, perhaps through others.
@@ -264,7 +305,7 @@ impl HeapGraph<'_> {
     /// [`GraphError`] when there are too many roots.
     pub fn holder_paths(&self, objects: &[u32], names: &dyn Names) -> Result<Vec<Vec<HeapStep>>, GraphError> {
         let graph = self.rooted()?;
-        let paths = shortest_paths(&graph, objects);
+        let paths = self.tree.shortest_paths(objects);
         Ok(paths
             .into_iter()
             .map(|path| {
@@ -291,7 +332,7 @@ impl HeapGraph<'_> {
     fn maps(&self, names: &dyn Names, rows: usize) -> Result<Vec<HeapMap>, GraphError> {
         let is_map = |node: u32| matches!(self.shapes.of(node), Shape::MapHeader(_));
         let objects = self.objects.count();
-        let largest = self.tree.largest(rows, |node| node < objects && is_map(node));
+        let largest = self.tree.largest_inner(rows, |node| node < objects && is_map(node));
         let holders = self.holder_paths(&largest, names)?;
         let mut maps = Vec::new();
         for (node, holder) in largest.into_iter().zip(holders) {

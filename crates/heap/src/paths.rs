@@ -130,7 +130,30 @@ impl HeapGraph<'_> {
     /// is not found.
     #[must_use]
     pub fn edge_name(&self, from: u32, to: u32) -> String {
-        self.offset_of_pointer(from, to).map_or_else(String::new, |offset| self.field_at(from, offset))
+        self.edge_name_within(from, to, MOST_SEARCHED)
+    }
+
+    /// The same, looked for in the first `most` bytes of `from`.
+    pub(crate) fn edge_name_within(&self, from: u32, to: u32, most: u64) -> String {
+        let mut found = None;
+        self.visit_pointers(from, most, &mut |at, object| {
+            found = (object == to).then_some(at);
+            found.is_some()
+        });
+        found.map_or_else(String::new, |at| self.field_at(from, at))
+    }
+
+    /// What leads from the first `most` bytes of `from` to objects that are accepted; places without a name left out.
+    pub(crate) fn edge_names_where(&self, from: u32, most: u64, accept: impl Fn(u32) -> bool) -> Vec<String> {
+        let mut names = Vec::new();
+        self.visit_pointers(from, most, &mut |at, object| {
+            if accept(object) {
+                names.push(self.field_at(from, at));
+            }
+            false
+        });
+        names.retain(|n| !n.is_empty());
+        names
     }
 
     /// The field, element or slot at an offset in an object's slot; empty where it is not known.
@@ -149,25 +172,27 @@ impl HeapGraph<'_> {
         }
     }
 
-    /// Offset in the slot of `from` of the first word that points into `to`.
-    fn offset_of_pointer(&self, from: u32, to: u32) -> Option<u64> {
-        let (span, slot) = self.objects.place(from)?;
-        let span = self.objects.spans().get(span as usize)?;
+    /// Calls `f` with each word of the first `most` bytes of `from` that points into an object: its offset in the
+    /// slot, the object. Ends when `f` says so, or where memory cannot be read.
+    fn visit_pointers(&self, from: u32, most: u64, f: &mut dyn FnMut(u64, u32) -> bool) {
+        let Some((span, slot)) = self.objects.place(from) else { return };
+        let Some(span) = self.objects.spans().get(span as usize) else { return };
         let start = span.start + u64::from(slot) * span.elem_size;
         let mut scratch = Vec::new();
         let mut at = u64::from(self.first_byte(from));
-        while at < span.elem_size.min(MOST_SEARCHED) {
+        while at < span.elem_size.min(most) {
             let n = (span.elem_size - at).min(WINDOW);
-            let bytes = self.runtime.memory.view(start + at, n as usize, &mut scratch).ok()?;
+            let Ok(bytes) = self.runtime.memory.view(start + at, n as usize, &mut scratch) else { return };
             for (i, word) in bytes.chunks_exact(8).enumerate() {
                 let value = u64::from_le_bytes(word.try_into().unwrap_or_default());
-                if self.objects.find(value).is_some_and(|f| f.object == to) {
-                    return Some(at + 8 * i as u64);
+                if let Some(found) = self.objects.find(value)
+                    && f(at + 8 * i as u64, found.object)
+                {
+                    return;
                 }
             }
             at += n;
         }
-        None
     }
 }
 

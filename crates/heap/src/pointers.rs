@@ -2,7 +2,7 @@
 //! which objects they lead to. As the runtime tells it, per release (`src/runtime/mbitmap.go`): bits
 //! at the end of small spans, types in front of larger objects, the arena's bitmap up to Go 1.21.
 
-use crate::graph::{Edges, EdgesPart, GraphError};
+use crate::graph::{Edges, EdgesPart, FinishedPart, GraphError, Met, Roots};
 use gobinary::layout::ARENA_SIZE;
 use gobinary::{Memory, RuntimeTypes};
 use goruntime::{HeapAnchor, Objects, PointerBits, Span};
@@ -57,28 +57,28 @@ pub struct HeapView<'a> {
 }
 
 impl HeapView<'_> {
-    /// All edges between objects, read in parallel.
+    /// All edges between objects, read in parallel, for a graph with these roots.
     ///
     /// # Errors
     /// [`GraphError`] when there are more than 2^31.
-    pub fn edges(&self) -> Result<(Edges, ScanGaps), GraphError> {
-        let parts: Vec<(EdgesPart, ScanGaps)> = self
+    pub fn edges(&self, roots: &Roots) -> Result<(Edges, ScanGaps), GraphError> {
+        let met = Met::new(self.objects.count());
+        let parts: Vec<(FinishedPart, ScanGaps)> = self
             .tasks()
             .into_par_iter()
             .map_init(
-                || Scanner::new(*self),
-                |scanner, range| {
-                    let mut part = EdgesPart::default();
+                || (Scanner::new(*self), EdgesPart::default()),
+                |(scanner, part), range| {
                     let mut gaps = ScanGaps::default();
                     for i in range {
-                        scanner.span_edges(i as u32, &mut part, &mut gaps);
+                        scanner.span_edges(i as u32, &met, part, &mut gaps);
                     }
-                    (part, gaps)
+                    (part.finish(), gaps)
                 },
             )
             .collect();
         let gaps = parts.iter().fold(ScanGaps::default(), |sum, p| sum.add(p.1));
-        Ok((Edges::join(parts.into_iter().map(|p| p.0).collect())?, gaps))
+        Ok((Edges::join(parts.into_iter().map(|p| p.0).collect(), &met, roots)?, gaps))
     }
 
     /// Runs of spans of about the same number of bytes, for parallel passes.
@@ -121,31 +121,39 @@ impl<'a> Scanner<'a> {
     }
 
     /// Adds the objects of a span with their successors, all of them whatever can be read.
-    fn span_edges(&mut self, index: u32, part: &mut EdgesPart, gaps: &mut ScanGaps) {
+    fn span_edges(&mut self, index: u32, met: &Met, part: &mut EdgesPart, gaps: &mut ScanGaps) {
         let objects = self.heap.objects;
         let Some(span) = objects.spans().get(index as usize).copied() else { return };
         let count = objects.first_of_span(index + 1) - objects.first_of_span(index);
         if span.pointers == PointerBits::NoScan || count == 0 {
-            part.push_leaves(count as usize);
+            part.push_leaves(count);
             return;
         }
         if matches!(span.pointers, PointerBits::Large(_)) || span.slots == 1 {
-            self.one_object(&span, part, gaps);
+            self.one_object(&span, met, part, gaps);
             return;
         }
         let len = span.slots as usize * span.elem_size as usize;
         let mut data = std::mem::take(&mut self.data);
         match self.heap.memory.view(span.start, len, &mut data) {
-            Ok(bytes) => self.small_objects(index, &span, bytes, part, gaps),
+            Ok(bytes) => self.small_objects(index, &span, bytes, met, part, gaps),
             Err(_) => {
                 gaps.unreadable_spans += 1;
-                part.push_leaves(count as usize);
+                part.push_leaves(count);
             }
         }
         self.data = data;
     }
 
-    fn small_objects(&mut self, index: u32, span: &Span, bytes: &[u8], part: &mut EdgesPart, gaps: &mut ScanGaps) {
+    fn small_objects(
+        &mut self,
+        index: u32,
+        span: &Span,
+        bytes: &[u8],
+        met: &Met,
+        part: &mut EdgesPart,
+        gaps: &mut ScanGaps,
+    ) {
         let objects = self.heap.objects;
         let mut bits = std::mem::take(&mut self.bits);
         let known = self.pointer_bits(span, &mut bits);
@@ -156,7 +164,7 @@ impl<'a> Scanner<'a> {
         for (_, slot) in objects.of_span(index) {
             let slot = slot as usize;
             let Some(object) = bytes.get(slot * words * 8..(slot + 1) * words * 8) else {
-                part.push(&[]);
+                part.push(&[], met);
                 continue;
             };
             self.targets.clear();
@@ -171,13 +179,13 @@ impl<'a> Scanner<'a> {
                 _ if known => self.follow_bits(object, &bits, slot * words),
                 _ => {}
             }
-            part.push(&self.targets);
+            part.push(&self.targets, met);
         }
         self.bits = bits;
     }
 
     /// The only object of a span, window by window.
-    fn one_object(&mut self, span: &Span, part: &mut EdgesPart, gaps: &mut ScanGaps) {
+    fn one_object(&mut self, span: &Span, met: &Met, part: &mut EdgesPart, gaps: &mut ScanGaps) {
         self.targets.clear();
         self.ended = false;
         let (first, tile) = match span.pointers {
@@ -214,7 +222,7 @@ impl<'a> Scanner<'a> {
             at += len;
         }
         self.data = data;
-        part.push(&self.targets);
+        part.push(&self.targets, met);
     }
 
     /// Follows the pointers of values behind each other: `object` from word `first` on, which is word
@@ -278,7 +286,7 @@ impl<'a> Scanner<'a> {
 
     #[inline]
     fn target(&mut self, value: u64) {
-        if let Some(found) = self.heap.objects.find(value) {
+        if let Some(found) = self.heap.objects.locate(value) {
             self.targets.push(found.object);
         }
     }

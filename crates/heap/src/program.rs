@@ -2,7 +2,7 @@
 //! place where the order of the steps is written down.
 
 use crate::code::CodeTypes;
-use crate::graph::{DominatorTree, Edges, GraphError, Rooted};
+use crate::graph::{DominatorTree, Edges, GraphError, SizeOf};
 use crate::paths::Names;
 use crate::pointers::{HeapView, ScanGaps};
 use crate::roots::RootSet;
@@ -11,8 +11,10 @@ use crate::typing::Typer;
 use crate::variables::Variables;
 use gobinary::layout::{Layout, NoLayout};
 use gobinary::{BinaryError, Functions, Memory, ModuleData, RuntimeTypes, find_modules};
-use goruntime::{Buckets, Goroutines, HeapAnchor, Objects, RuntimeError, Spans, Specials};
+use goruntime::{Buckets, Goroutines, HeapAnchor, Objects, RuntimeCounts, RuntimeError, Spans, Specials};
+use std::cell::OnceCell;
 use std::ops::Range;
+use std::sync::Arc;
 
 /// Why a heap could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -73,6 +75,8 @@ pub struct Runtime<'m> {
     pub goroutines: Result<Goroutines, RuntimeError>,
     /// Its heap profile.
     pub buckets: Buckets,
+    /// What it counts itself, where that was found.
+    pub counts: Option<RuntimeCounts>,
 }
 
 impl<'m> Runtime<'m> {
@@ -85,8 +89,9 @@ impl<'m> Runtime<'m> {
         let data = modules.first().map_or(0..0, data_of);
         let anchor = HeapAnchor::search(memory, &layout, data.clone())?;
         let goroutines = Goroutines::search(memory, &layout, data.clone());
-        let buckets = Buckets::search(memory, &layout, data);
-        Ok(Self { memory, types: RuntimeTypes::new(memory, layout, modules), anchor, goroutines, buckets })
+        let buckets = Buckets::search(memory, &layout, data.clone());
+        let counts = RuntimeCounts::search(memory, &layout, &anchor, data);
+        Ok(Self { memory, types: RuntimeTypes::new(memory, layout, modules), anchor, goroutines, buckets, counts })
     }
 
     /// The layout it is read with.
@@ -101,18 +106,65 @@ fn data_of(module: &ModuleData) -> Range<u64> {
     module.noptrdata..module.enoptrbss
 }
 
+/// What is quickly found of a heap: its objects and what holds them from outside.
+pub(crate) struct Found {
+    pub(crate) objects: Arc<Objects>,
+    specials: Specials,
+    pub(crate) roots: RootSet,
+    manual_bytes: u64,
+}
+
+impl Found {
+    /// Reads objects, special records and roots.
+    pub(crate) fn read(runtime: &Runtime<'_>, functions: &[Functions<'_>]) -> Result<Self, HeapError> {
+        let (memory, layout) = (runtime.memory, runtime.layout());
+        let spans = Spans::read(memory, layout, &runtime.anchor)?;
+        let manual_bytes = spans.manual_bytes;
+        let objects = Arc::new(Objects::read(memory, spans));
+        let specials = Specials::read(memory, layout, &objects);
+        let none = Goroutines { list: Vec::new(), dead: 0, dead_stack_bytes: 0, distrusted: 0 };
+        let goroutines = runtime.goroutines.as_ref().unwrap_or(&none);
+        let view = HeapView { memory, types: &runtime.types, anchor: &runtime.anchor, objects: &objects };
+        let roots = RootSet::read(&view, goroutines, &specials, functions);
+        Ok(Self { objects, specials, roots, manual_bytes })
+    }
+
+    fn view<'a>(&'a self, runtime: &'a Runtime<'_>) -> HeapView<'a> {
+        HeapView { memory: runtime.memory, types: &runtime.types, anchor: &runtime.anchor, objects: &self.objects }
+    }
+
+    /// Bytes of an object; groups have none.
+    pub(crate) fn size_of(&self) -> SizeOf {
+        let objects = Arc::clone(&self.objects);
+        Arc::new(move |node| objects.size(node).unwrap_or(0))
+    }
+
+    /// Adds what takes longer.
+    pub(crate) fn graph<'r>(
+        self,
+        runtime: &'r Runtime<'r>,
+        shapes: Shapes,
+        edges: Arc<Edges>,
+        tree: DominatorTree,
+        gaps: ScanGaps,
+    ) -> HeapGraph<'r> {
+        let Self { objects, specials, roots, manual_bytes } = self;
+        HeapGraph { runtime, objects, specials, shapes, edges, roots, tree, gaps, manual_bytes }
+    }
+}
+
 /// Objects, types, edges and what each object retains.
 pub struct HeapGraph<'r> {
     /// Where it was read from.
     pub runtime: &'r Runtime<'r>,
     /// The objects.
-    pub objects: Objects,
+    pub objects: Arc<Objects>,
     /// Special records of objects.
     pub specials: Specials,
     /// What the objects are.
     pub shapes: Shapes,
     /// Pointers between objects.
-    pub edges: Edges,
+    pub edges: Arc<Edges>,
     /// The roots.
     pub roots: RootSet,
     /// Dominators and retained sizes.
@@ -135,34 +187,35 @@ impl<'r> HeapGraph<'r> {
         step: &mut dyn FnMut(Step),
     ) -> Result<Self, HeapError> {
         step(Step::Objects);
-        let (memory, layout) = (runtime.memory, runtime.layout());
-        let spans = Spans::read(memory, layout, &runtime.anchor)?;
-        let manual_bytes = spans.manual_bytes;
-        let objects = Objects::read(memory, spans);
-        let specials = Specials::read(memory, layout, &objects);
+        let found = Found::read(runtime, functions)?;
         let none = Goroutines { list: Vec::new(), dead: 0, dead_stack_bytes: 0, distrusted: 0 };
         let goroutines = runtime.goroutines.as_ref().unwrap_or(&none);
-        let (shapes, edges, roots, gaps) = {
-            let view = HeapView { memory, types: &runtime.types, anchor: &runtime.anchor, objects: &objects };
-            step(Step::Edges);
-            let (edges, gaps) = view.edges()?;
-            let roots = RootSet::read(&view, goroutines, &specials, functions);
-            step(Step::Types);
+        let (specials, roots) = (&found.specials, &found.roots);
+        let view = found.view(runtime);
+        step(Step::Edges);
+        let (edges, gaps) = view.edges(&roots.roots)?;
+        let edges = Arc::new(edges);
+        step(Step::Types);
+        // Types and dominators need nothing of each other.
+        let (shapes, tree) = std::thread::scope(|scope| {
+            let size = found.size_of();
+            let (edges, roots) = (Arc::clone(&edges), Arc::clone(&roots.roots));
+            let tree = scope.spawn(move || DominatorTree::new(edges, roots, size));
             let is_entry = |pc| names.is_function_start(pc);
-            let code = CodeTypes::read(&view, functions, goroutines, &specials, &runtime.buckets);
-            let mut typer = Typer::new(view, &is_entry).with_code(&code);
+            let code = OnceCell::new();
+            let read = || CodeTypes::read(&view, functions, goroutines, specials, &runtime.buckets);
+            let read = || code.get_or_init(read);
+            let mut typer = Typer::new(view, &is_entry).with_code(&read);
             let variables = names.debug().map(|d| Variables::read(&view, d, goroutines, functions));
             if let (Some(debug), Some(variables)) = (names.debug(), &variables) {
                 typer = typer.with_debug(debug, variables);
             }
-            (typer.run(goroutines, &specials), edges, roots, gaps)
-        };
-        step(Step::Dominators);
-        let tree = {
-            let graph = Rooted::new(&edges, &roots.roots)?;
-            DominatorTree::new(&graph, |node| objects.size(node).unwrap_or(0))
-        };
-        Ok(Self { runtime, objects, specials, shapes, edges, roots, tree, gaps, manual_bytes })
+            let shapes = typer.run(goroutines, specials);
+            step(Step::Dominators);
+            (shapes, tree.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+        });
+        let tree = tree?;
+        Ok(found.graph(runtime, shapes, edges, tree, gaps))
     }
 
     /// The heap as readers of single objects want it.

@@ -5,6 +5,7 @@ use crate::graph::Roots;
 use crate::pointers::HeapView;
 use gobinary::{Functions, StackEnd, StackSource, StackStart, scan_stack};
 use goruntime::{Goroutine, Goroutines, Says, Specials, Status};
+use std::sync::Arc;
 
 /// Most bytes of one stack that are scanned.
 const MOST_STACK: u64 = 1 << 30;
@@ -55,7 +56,7 @@ pub struct RootSet {
     /// What the groups are.
     pub groups: Vec<RootGroup>,
     /// What they point to.
-    pub roots: Roots,
+    pub roots: Arc<Roots>,
     /// Goroutines whose stack could not be read.
     pub unreadable_stacks: u64,
     /// Goroutines of which every word of the stack counted as a possible pointer: they were running, or
@@ -69,7 +70,7 @@ impl RootSet {
     fn push(&mut self, group: RootGroup, objects: Vec<u32>) {
         if !objects.is_empty() {
             self.groups.push(group);
-            self.roots.push(objects);
+            Arc::make_mut(&mut self.roots).push(objects);
         }
     }
 

@@ -1,6 +1,7 @@
 //! What an object is: values of a Go type, or one of the runtime's structures behind a Go value.
 //! One number per object, and a table of what the numbers mean.
 
+use crate::graph::Array;
 use gobinary::{RuntimeTypes, TypeId};
 use goruntime::ObjectId;
 use rustc_hash::FxHashMap;
@@ -51,9 +52,36 @@ impl Shape {
         }
     }
 
+    /// A number below 64 that differs between most shapes.
+    #[inline]
+    fn few_bits(self) -> usize {
+        let bits = match self {
+            Self::Value(id) => id.0,
+            Self::Array(id) => id.0 ^ 0x20,
+            Self::MapGroups(id) | Self::MapBuckets(id) => id.0 ^ 0x30,
+            Self::Text => 0x3f,
+            _ => 0x3e,
+        };
+        (bits & 63) as usize
+    }
+
     /// Whether `self` says more than `other`.
     pub(crate) fn is_better(self, other: Self, types: &RuntimeTypes<'_>) -> bool {
         self.weight(types) > other.weight(types)
+    }
+
+    /// The type of the map that it is a part of.
+    #[must_use]
+    pub const fn map_type(self) -> Option<TypeId> {
+        match self {
+            Self::MapHeader(t)
+            | Self::MapDirectory(t)
+            | Self::MapTable(t)
+            | Self::MapGroups(t)
+            | Self::MapBuckets(t)
+            | Self::MapExtra(t) => Some(t),
+            _ => None,
+        }
     }
 
     /// What it is called: Go's name of the type, `[]T` for arrays, the runtime's name of its structures.
@@ -86,12 +114,24 @@ pub(crate) fn whole_name(name: &str) -> &str {
     parts.iter().find_map(|p| name.strip_suffix(p)).unwrap_or(name)
 }
 
-/// The shape of every object.
-#[derive(Debug)]
+/// In place of a number that has more than 16 bits.
+const FAR: u16 = u16::MAX;
+
+/// The shape of every object, two bytes each.
 pub struct Shapes {
     table: Vec<Shape>,
     index: FxHashMap<Shape, u32>,
-    of: Vec<u32>,
+    /// Numbers that were looked up last, by a few bits of the shape: a type's fields take turns.
+    recent: [(Shape, u32); 64],
+    of: Array<u16>,
+    /// Numbers that have more than 16 bits.
+    far: FxHashMap<ObjectId, u32>,
+}
+
+impl std::fmt::Debug for Shapes {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} shapes of {} objects", self.table.len(), self.of.len())
+    }
 }
 
 impl Shapes {
@@ -100,7 +140,36 @@ impl Shapes {
     pub fn unknown(objects: u32) -> Self {
         let mut index = FxHashMap::default();
         index.insert(Shape::Unknown, 0);
-        Self { table: vec![Shape::Unknown], index, of: vec![0; objects as usize] }
+        let of = Array::zeroed(objects as usize);
+        Self { table: vec![Shape::Unknown], index, recent: [(Shape::Unknown, 0); 64], of, far: FxHashMap::default() }
+    }
+
+    /// The shapes that there are, by number.
+    pub(crate) fn table(&self) -> &[Shape] {
+        &self.table
+    }
+
+    /// The number of each object's shape, as far as it has 16 bits.
+    pub(crate) fn short_numbers(&self) -> &[u16] {
+        &self.of
+    }
+
+    /// The other numbers.
+    pub(crate) fn far_numbers(&self) -> impl Iterator<Item = (ObjectId, u32)> + '_ {
+        self.far.iter().map(|(object, number)| (*object, *number))
+    }
+
+    /// Of the same parts; none if a number has no shape.
+    pub(crate) fn restore(table: Vec<Shape>, of: Array<u16>, far: &[[u32; 2]]) -> Option<Self> {
+        let count = table.len();
+        let is_known = |number: u32| (number as usize) < count;
+        let fits = of.iter().all(|&n| n == FAR || is_known(u32::from(n))) && far.iter().all(|f| is_known(f[1]));
+        if !fits || table.first() != Some(&Shape::Unknown) {
+            return None;
+        }
+        let index = table.iter().copied().zip(0..).collect();
+        let far = far.iter().map(|f| (f[0], f[1])).collect();
+        Some(Self { table, index, recent: [(Shape::Unknown, 0); 64], of, far })
     }
 
     /// What an object is.
@@ -114,7 +183,22 @@ impl Shapes {
     #[inline]
     #[must_use]
     pub fn number(&self, object: ObjectId) -> u32 {
-        self.of.get(object as usize).copied().unwrap_or(0)
+        match self.of.get(object as usize) {
+            Some(&FAR) => self.far_number(object),
+            Some(&number) => u32::from(number),
+            None => 0,
+        }
+    }
+
+    /// Asks for what [`Shapes::number`] reads.
+    #[inline]
+    pub(crate) fn prefetch(&self, object: ObjectId) {
+        prefetch_index::prefetch_index(&*self.of, object as usize);
+    }
+
+    #[cold]
+    fn far_number(&self, object: ObjectId) -> u32 {
+        self.far.get(&object).copied().unwrap_or(0)
     }
 
     /// The shape of a number.
@@ -136,8 +220,23 @@ impl Shapes {
         self.table.is_empty()
     }
 
-    pub(crate) fn set(&mut self, object: ObjectId, shape: Shape) {
-        let number = match self.index.get(&shape) {
+    #[inline]
+    fn number_of(&mut self, shape: Shape) -> u32 {
+        let place = shape.few_bits();
+        match self.recent.get(place) {
+            Some(&(known, number)) if known == shape => number,
+            _ => {
+                let number = self.look_up(shape);
+                if let Some(recent) = self.recent.get_mut(place) {
+                    *recent = (shape, number);
+                }
+                number
+            }
+        }
+    }
+
+    fn look_up(&mut self, shape: Shape) -> u32 {
+        match self.index.get(&shape) {
             Some(&n) => n,
             None => {
                 let n = u32::try_from(self.table.len()).unwrap_or(0);
@@ -145,9 +244,34 @@ impl Shapes {
                 self.index.insert(shape, n);
                 n
             }
-        };
-        if let Some(slot) = self.of.get_mut(object as usize) {
-            *slot = number;
         }
+    }
+
+    pub(crate) fn set(&mut self, object: ObjectId, shape: Shape) {
+        let number = self.number_of(shape);
+        let Some(slot) = self.of.get_mut(object as usize) else { return };
+        let short = u16::try_from(number).unwrap_or(FAR);
+        if short == FAR {
+            self.far.insert(object, number);
+        } else if *slot == FAR {
+            self.far.remove(&object);
+        }
+        *slot = short;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn more_shapes_than_16_bits_can_number() {
+        let count = 70_000;
+        let mut shapes = Shapes::unknown(count);
+        (0..count).for_each(|o| shapes.set(o, Shape::Closure(u64::from(o))));
+        assert!((0..count).all(|o| shapes.of(o) == Shape::Closure(u64::from(o))));
+        assert_eq!((shapes.len(), shapes.number(count)), (70_001, 0));
+        (0..count).rev().for_each(|o| shapes.set(o, Shape::Closure(u64::from(count - 1 - o))));
+        assert!((0..count).all(|o| shapes.of(o) == Shape::Closure(u64::from(count - 1 - o))));
     }
 }

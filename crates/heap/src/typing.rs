@@ -16,7 +16,7 @@ use crate::variables::Variables;
 use gobinary::layout::Layout;
 use gobinary::types::{Detail, MapSlots, PointerKind};
 use gobinary::{DebugInfo, TypeId, TypedPlace};
-use goruntime::{Fields, Found, Goroutines, ObjectId, PointerBits, Says, Span, Specials};
+use goruntime::{Fields, Goroutines, Located, ObjectId, PointerBits, Says, Span, Specials};
 use known::Library;
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::rc::Rc;
@@ -25,6 +25,12 @@ use std::rc::Rc;
 const WINDOW: u64 = 1 << 20;
 /// Most groups of one array that are followed.
 const MOST_REPEATS: u64 = 1 << 32;
+
+/// Share of the heap's bytes from which on a program with debug information has its code followed too.
+const MOST_UNTYPED: f64 = 0.002;
+
+/// Proposals between asking for what is known of an object and looking at it.
+const AHEAD: usize = 16;
 
 /// Objects that wait to be followed from which on they are sorted by address.
 const SORTED_FROM: usize = 256;
@@ -44,6 +50,9 @@ pub struct Typer<'a> {
     layout: &'a Layout,
     shapes: Shapes,
     queue: Vec<ObjectId>,
+    /// The last proposals, and how many there were.
+    proposals: [Option<(Located, Shape)>; AHEAD],
+    proposed: usize,
     /// Map types by the type of their groups or buckets.
     maps: FxHashMap<TypeId, TypeId>,
     /// Types of the standard library.
@@ -59,6 +68,7 @@ pub struct Typer<'a> {
     /// The type that a `reflect.Value` names its type by.
     descriptor: Option<TypeId>,
     code: Option<&'a CodeTypes>,
+    read_code: Option<&'a dyn Fn() -> &'a CodeTypes>,
     /// Values among the program's variables that were followed, and those that are to be.
     statics: FxHashSet<(u64, TypeId)>,
     static_queue: Vec<(u64, TypeId)>,
@@ -91,6 +101,8 @@ impl<'a> Typer<'a> {
             layout: heap.types.layout(),
             shapes: Shapes::unknown(heap.objects.count()),
             queue: Vec::new(),
+            proposals: [None; AHEAD],
+            proposed: 0,
             maps,
             library: Library::find(heap.types),
             data: Vec::new(),
@@ -101,6 +113,7 @@ impl<'a> Typer<'a> {
             captured: FxHashMap::default(),
             descriptor,
             code: None,
+            read_code: None,
             statics: FxHashSet::default(),
             static_queue: Vec::new(),
             hidden: FxHashMap::default(),
@@ -116,10 +129,10 @@ impl<'a> Typer<'a> {
         self
     }
 
-    /// Takes what the program's code tells as evidence too.
+    /// Takes what the program's code tells as evidence too; it is read when it is needed.
     #[must_use]
-    pub const fn with_code(mut self, code: &'a CodeTypes) -> Self {
-        self.code = Some(code);
+    pub fn with_code(mut self, read: &'a dyn Fn() -> &'a CodeTypes) -> Self {
+        self.read_code = Some(read);
         self
     }
 
@@ -144,7 +157,27 @@ impl<'a> Typer<'a> {
             self.typed_places(&variables.globals);
             self.spread();
         }
-        self.told_by_code();
+        if self.variables.is_none() {
+            self.told_by_code();
+        }
+        self.search();
+        if let Some(variables) = self.variables {
+            self.unsure = true;
+            self.typed_places(&variables.locals);
+            self.settle();
+            self.unsure = false;
+            self.spread();
+            // To follow all of a program's code takes seconds of its own.
+            if self.untyped_share() > MOST_UNTYPED {
+                self.told_by_code();
+                self.search();
+            }
+        }
+        self.shapes
+    }
+
+    /// Searches what is known so far for what follows from it.
+    fn search(&mut self) {
         self.spread();
         self.globals();
         self.spread();
@@ -153,13 +186,12 @@ impl<'a> Typer<'a> {
         self.spread();
         self.interfaces_in_unknown();
         self.spread();
-        if let Some(variables) = self.variables {
-            self.unsure = true;
-            self.typed_places(&variables.locals);
-            self.unsure = false;
-            self.spread();
-        }
-        self.shapes
+    }
+
+    /// Share of the bytes of all objects that have no type.
+    fn untyped_share(&self) -> f64 {
+        let stats = typing_stats(&self.heap, &self.shapes);
+        1.0 - stats.typed.1 as f64 / stats.all.1.max(1) as f64
     }
 
     /// Types that the runtime wrote: in front of objects, in spans of one object.
@@ -352,21 +384,40 @@ impl<'a> Typer<'a> {
 
     /// Offers a shape to what `address` points to the start of.
     fn propose(&mut self, address: u64, shape: Shape) {
-        let Some(found) = self.heap.objects.find(address) else {
+        let Some(found) = self.heap.objects.locate(address) else {
             if let Shape::Value(id) = shape {
                 self.static_value(address, id);
             }
             return;
         };
-        self.propose_found(found, shape);
+        // What is known of the object is far away in memory: it is asked for now and looked at a while later.
+        self.shapes.prefetch(found.object);
+        let at = self.proposed % AHEAD;
+        self.proposed += 1;
+        if let Some(slot) = self.proposals.get_mut(at)
+            && let Some((found, shape)) = slot.replace((found, shape))
+        {
+            self.propose_located(found, shape);
+        }
     }
 
-    fn propose_found(&mut self, found: Found, shape: Shape) {
-        let Some(span) = self.heap.objects.spans().get(found.span as usize) else { return };
-        let first = if span.pointers == PointerBits::Header { 8 } else { 0 };
+    /// Looks at all that was proposed.
+    fn settle(&mut self) {
+        for at in self.proposed..self.proposed + AHEAD {
+            if let Some((found, shape)) = self.proposals.get_mut(at % AHEAD).and_then(Option::take) {
+                self.propose_located(found, shape);
+            }
+        }
+    }
+
+    fn propose_located(&mut self, found: Located, shape: Shape) {
+        let known = self.shapes.of(found.object);
+        if known == shape {
+            return;
+        }
+        let first = if found.header { 8 } else { 0 };
         let Some(offset) = found.offset.checked_sub(first) else { return };
-        let noscan = span.pointers == PointerBits::NoScan;
-        let room = span.elem_size - first;
+        let (noscan, room) = (found.noscan, found.elem_size - first);
         let fits = match shape {
             Shape::Value(id) => {
                 let Some(t) = self.heap.types.get(id) else { return };
@@ -381,17 +432,30 @@ impl<'a> Typer<'a> {
             Shape::Channel(_) => offset == 0,
             _ => offset == 0 && !noscan,
         };
-        if fits {
-            self.set(found.object, shape);
+        // What has no pointers leads nowhere, but for the buckets of a map: they name the next one by its address.
+        let leads_on = !(noscan && matches!(shape, Shape::Value(_) | Shape::Array(_) | Shape::Text));
+        if fits && self.learn(found.object, shape) && leads_on {
+            self.queue.push(found.object);
         }
     }
 
     fn set(&mut self, object: ObjectId, shape: Shape) {
-        let known = self.shapes.of(object);
-        if shape.is_better(known, self.heap.types) && !(self.unsure && known != Shape::Unknown) {
-            self.shapes.set(object, shape);
+        if self.learn(object, shape) {
             self.queue.push(object);
         }
+    }
+
+    /// Takes over a shape if it is better than what is known of the object.
+    fn learn(&mut self, object: ObjectId, shape: Shape) -> bool {
+        let known = self.shapes.of(object);
+        let better = match known {
+            Shape::Unknown => shape != Shape::Unknown,
+            _ => known != shape && !self.unsure && shape.is_better(known, self.heap.types),
+        };
+        if better {
+            self.shapes.set(object, shape);
+        }
+        better
     }
 
     /// Follows typed pointers until nothing new is learnt. Ends: every step makes an object's shape better,
@@ -406,7 +470,11 @@ impl<'a> Typer<'a> {
 
     fn spread_objects(&mut self) {
         let mut batch = Vec::new();
-        while !self.queue.is_empty() {
+        loop {
+            self.settle();
+            if self.queue.is_empty() {
+                break;
+            }
             std::mem::swap(&mut batch, &mut self.queue);
             // Neighbours in memory follow each other: fewer cache misses, fewer reads of a frozen copy.
             if batch.len() > SORTED_FROM {

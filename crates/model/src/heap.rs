@@ -33,6 +33,9 @@ pub struct HeapOverview {
     pub coverage: HeapCoverage,
     /// What holds the memory, by what it retains: root groups and the largest single objects.
     pub holders: Vec<HeapHolder>,
+    /// The dominator tree, cut to the rows that say most; only where it was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tree: Option<HeapTree>,
     /// The roots by kind; only where they were asked for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub roots: Vec<HeapRoots>,
@@ -83,6 +86,29 @@ pub struct HeapCoverage {
     pub stack_bytes: u64,
     /// The layout of the nearest known Go release was used.
     pub layout_assumed: bool,
+    /// Bytes of objects that a root reaches and whose type is known.
+    #[serde(default)]
+    pub typed_reachable_bytes: u64,
+    /// Bytes of spans with objects.
+    #[serde(default)]
+    pub span_bytes: u64,
+    /// Slots in use that the spans' own counts have too many or too few.
+    #[serde(default)]
+    pub miscounted_objects: u64,
+    /// What the runtime itself counts; none where its counters were not found.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub runtime: Option<HeapRuntimeCounts>,
+}
+
+/// The runtime's own count of a heap, to hold what was found against.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct HeapRuntimeCounts {
+    /// Bytes of objects in use or unswept.
+    pub bytes: u64,
+    /// Bytes of spans with objects.
+    pub span_bytes: u64,
+    /// Bytes that the last collection marked.
+    pub marked_bytes: u64,
 }
 
 /// One step from a root to an object.
@@ -126,6 +152,46 @@ pub struct HeapHeld {
     pub objects: u64,
     /// What they retain together.
     pub retained_bytes: u64,
+}
+
+/// The dominator tree in few rows: objects of one type below the same row are one row, small ones are summed up.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct HeapTree {
+    /// Each after the row above it; the first is all that roots reach. Its own bytes and what the rows below it
+    /// retain add up to what a row retains, unless it has no rows below.
+    pub rows: Vec<HeapTreeRow>,
+}
+
+/// Objects of one type that the same row holds, or a root.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct HeapTreeRow {
+    /// Index of the row above; the first row names itself.
+    pub parent: u32,
+    /// As in [`HeapHolder::kind`]; the first row is `heap`, small ones together are `rest`.
+    pub kind: String,
+    /// How the row above leads here: `.users`, `[value]`, `.Name .Email`, as far as some of many objects tell. Empty
+    /// where it does so only through others, or in many ways.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub via: String,
+    /// The type, or what the root is called; empty for `heap` and `rest`.
+    pub name: String,
+    /// Address of the object, where it is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
+    /// Objects or roots. `heap`: objects that roots reach; `rest`: as above, whatever they are.
+    pub count: u64,
+    /// Objects of the same type below these (a list's further nodes) and the parts of a map, which belong to the row.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub inner: u64,
+    /// Bytes of the objects themselves, inner ones included; 0 for `rest`.
+    pub own_bytes: u64,
+    /// What would be free without them.
+    pub retained_bytes: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks by reference")]
+const fn is_zero(n: &u64) -> bool {
+    *n == 0
 }
 
 /// All objects of one type.

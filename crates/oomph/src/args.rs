@@ -315,6 +315,17 @@ pub(crate) enum TableFormat {
     Json,
 }
 
+/// Form of what is told of a heap.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum HeapFormat {
+    /// For the terminal
+    Text,
+    /// For scripts
+    Json,
+    /// One offline file with a treemap and all views
+    Html,
+}
+
 /// Form of a flame graph.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum FlameFormat {

@@ -52,7 +52,17 @@ fn a_leak_is_found_without_pprof() {
         assert_eq!((code, &live["verdict"]), (Some(1), &json!("leak")), "{}: {live:#}", go.release());
         let findings = live["findings"].as_array().unwrap();
         let found = findings.iter().find(|f| f["rule"] == "growing-allocation-site").unwrap();
-        assert_eq!(found["subject"], json!({"kind": "map", "mechanism": "map-insert"}), "{}", go.release());
+        let subject = &found["subject"];
+        assert_eq!(
+            (&subject["kind"], &subject["mechanism"]),
+            (&json!("map"), &json!("map-insert")),
+            "{}",
+            go.release()
+        );
+        // A snapshot was taken: it names the map and the way to it.
+        let typ = subject["type"].as_str().unwrap();
+        assert!(typ.starts_with("map[string]*"), "{}: {subject:#}", go.release());
+        assert!(subject["holder"].as_array().is_some_and(|h| h.len() > 1), "{}: {subject:#}", go.release());
         let at: Vec<_> = found["sites"].as_array().unwrap().iter().filter_map(|s| s["line"].as_u64()).collect();
         assert!(lines.iter().all(|l| at.contains(&u64::from(*l))), "{}: {at:?}", go.release());
         assert!(limits(&live).iter().any(|l| l.contains("the memory of the process")), "{live:#}");

@@ -45,6 +45,16 @@ fn head(out: &mut String, o: &HeapOverview, width: usize) {
         Bytes(c.stack_bytes),
     );
     wrap(&found, width, width).iter().for_each(|l| out.extend([l, "\n"]));
+    if let Some(r) = &c.runtime {
+        let _ = writeln!(
+            out,
+            "the runtime counts {} of objects in {} of spans; {} and {} were found",
+            Bytes(r.bytes),
+            Bytes(r.span_bytes),
+            Bytes(c.bytes.saturating_add(c.unswept_bytes)),
+            Bytes(c.span_bytes),
+        );
+    }
     if c.layout_assumed {
         out.push_str("this Go release is newer than the layouts known: the nearest one was used and checked\n");
     }

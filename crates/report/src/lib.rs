@@ -2,7 +2,8 @@
 //!
 //! Owns every form in which a [`model::Report`] reaches a person or a program: [`terminal`],
 //! [`json`] with its [`schema`], [`markdown`], and [`html`], one offline file with flame graphs,
-//! which also leave as [`flame_svg`] and [`speedscope`]. Refuses to judge: no number, verdict or
+//! which also leave as [`flame_svg`] and [`speedscope`]; and those of a [`model::HeapOverview`]:
+//! [`heap_overview`] and [`heap_html`]. Refuses to judge: no number, verdict or
 //! order here that the report does not hold, and nothing is read from or written to anywhere.
 //!
 //! Every string of a report may come from a hostile process (function names, file names, header
@@ -27,7 +28,7 @@ pub use flame::{Flame, FlameError, flame_svg, speedscope};
 pub use heap::heap_overview;
 pub use heap_diff::heap_diff;
 pub use heap_queries::{heap_holders, heap_retained};
-pub use html::html;
+pub use html::{heap_html, html};
 pub use json::{heap_schemas, json, schema};
 pub use markdown::markdown;
 pub use terminal::{TerminalOptions, terminal};

@@ -35,15 +35,15 @@ fn one(cx: &Context<'_>, heap: &Heap<'_>, rule: &str, c: &HeapContainer, fix: &F
     let mut case = Case::default();
     let used = c.own_bytes.saturating_sub(c.waste_bytes);
     let s = format!(
-        "{} of {} can be reached, the rest is kept with it",
+        "{} of {} are in a slice or string, the rest is kept with it",
         format_iec(used as f64),
         format_iec(c.own_bytes as f64)
     );
     case.number(1.5, heap.artifact, c.waste_bytes as f64, "bytes", s);
     let title = format!(
-        "{} keeps {} that the program cannot reach: {} of it is used",
+        "{} keeps {} for the {} of it that are used",
         named(c),
-        format_iec(c.waste_bytes as f64),
+        format_iec(c.own_bytes as f64),
         format_iec(used as f64)
     );
     let mut f = case.finding(rule, title, heap.severity(cx, c.waste_bytes), subject(subject_kind(&c.kind), c));
@@ -66,17 +66,18 @@ fn many(
     let largest = all.first().filter(|_| heap.matters(cx, waste))?;
     let mut case = Case::default();
     let s = format!(
-        "{} keep {}, of which {} can be reached",
+        "{} keep {}, of which {} are in a slice or string",
         plural(all.len() as u64, "object"),
         format_iec(own as f64),
         format_iec(own.saturating_sub(waste) as f64)
     );
     case.number(1.2, heap.artifact, waste as f64, "bytes", s);
     let title = format!(
-        "{} of type {} keep {} that the program cannot reach; the largest is held by {}",
+        "{} of type {} keep {} for the {} that are used; the largest is held by {}",
         plural(all.len() as u64, &largest.kind),
         largest.type_name,
-        format_iec(waste as f64),
+        format_iec(own as f64),
+        format_iec(own.saturating_sub(waste) as f64),
         super::way_text(&largest.holder)
     );
     let kind = Subject { address: None, ..subject(subject_kind(&largest.kind), largest) };

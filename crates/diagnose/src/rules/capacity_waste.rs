@@ -8,7 +8,8 @@
 //! ## How it decides
 //! The object graph adds up capacity that holds nothing, by type. It counts when there are at least a
 //! hundred of the type, and the waste is more than `heap-waste-bytes` and more than twice
-//! `heap-waste-share` of the live heap.
+//! `heap-waste-share` of the live heap. Types whose slices claim more room than all arrays of the type
+//! have are left out: they share their arrays (parts of one array each have room up to its end).
 //!
 //! ## What to do
 //! Make them with the size they will have, or trim what is kept for long (`slices.Clip`, a copy of the exact
@@ -36,12 +37,19 @@ fn check(cx: &Context<'_>) -> Check {
         .groups
         .iter()
         .filter(|g| g.count >= MANY && matches!(g.kind.as_str(), "map" | "slice" | "buffer"))
+        .filter(|g| !shares_arrays(&graph, g))
         .filter(|g| graph.matters(cx, g.waste_bytes) && graph.share(g.waste_bytes) >= least)
         .collect();
     groups.sort_by_key(|g| std::cmp::Reverse(g.waste_bytes));
     let looked = containers.groups.len() as u64;
     let found = groups.into_iter().take(MOST).map(|g| judge(cx, &graph, g)).collect();
     Check::of(found, format!("{} of containers looked at", plural(looked, "type")))
+}
+
+/// Whether the arrays of a type are smaller than what its slices have room for.
+fn shares_arrays(graph: &Heap<'_>, g: &HeapContainerGroup) -> bool {
+    let arrays: u64 = graph.overview.types.iter().filter(|t| t.name == g.type_name).map(|t| t.bytes).sum();
+    g.kind == "slice" && g.bytes > arrays.saturating_add(arrays / 8)
 }
 
 fn judge(cx: &Context<'_>, graph: &Heap<'_>, g: &HeapContainerGroup) -> (Verdict, Finding) {

@@ -2,11 +2,11 @@
 //!
 //! ## What it means
 //! A small slice keeps a large array: a slice of a slice shares its array, and the collector frees the array as a
-//! whole or not at all. What lies outside of all slices cannot be reached by the program any more.
+//! whole or not at all. What lies outside of all slices serves nobody.
 //!
 //! ## How it decides
-//! The object graph has all slices that lead into an array, and which part of it they cover together, their
-//! capacity included. It counts when the rest is more than `heap-waste-bytes` and `heap-waste-share` of the live
+//! The object graph has all slices that lead into an array, and which part of it they cover together by their
+//! length. It counts when the rest is more than `heap-waste-bytes` and `heap-waste-share` of the live
 //! heap, of one array or of all arrays of a type. Arrays that something else than a slice points to are left out.
 //!
 //! ## What to do
@@ -22,9 +22,10 @@ pub(super) const RULE: Rule = Rule { id: "pinned-array", source: include_str!("p
 
 fn check(cx: &Context<'_>) -> Check {
     let Some(graph) = cx.heap() else { return Check::no_evidence(heap::NO_GRAPH) };
-    let is_pinned = |n: &model::HeapNote| matches!(n, model::HeapNote::Subslice(_) | model::HeapNote::Tail);
-    let list: Vec<_> =
-        graph.containers("slice").filter(|c| c.notes.iter().any(is_pinned) && !heap::is_doubtful(c)).collect();
+    // An array whose head is used may be filled later: that is capacity.
+    let is_part = |n: &model::HeapNote| matches!(n, model::HeapNote::Subslice(_) | model::HeapNote::Tail);
+    let is_pinned = |c: &&model::HeapContainer| c.waste_bytes > 0 && c.notes.iter().any(is_part);
+    let list: Vec<_> = graph.containers("slice").filter(is_pinned).filter(|c| !heap::is_doubtful(c)).collect();
     let found = pinned::findings(cx, &graph, RULE.id, &list, &pinned_array_fix());
     Check::of(found, format!("{} of parts of arrays looked at", plural(list.len() as u64, "slice")))
 }

@@ -11,7 +11,9 @@
 //! `growth-bytes-per-s` and by more than `growth-share-of-live` of the heap. For it speak the entries
 //! gained, keys that look like identifiers (their shape hardly repeats, their bytes are random), and a map
 //! without a trace of deletions. Two points in time cannot tell a leak from a cache that fills up: the
-//! confidence stays at or below 0.62, a risk, unless a heap profile saw the growth as well.
+//! confidence stays at or below 0.62, a risk. Where three heap profiles or more show the line that
+//! allocates what the container holds, they tell the shape of the growth, and this rule leaves it to
+//! `growing-allocation-site`. Slots of deleted entries speak against it.
 //!
 //! ## What to do
 //! Give entries an end: delete them when they expire or when the request ends, or cap their number. See
@@ -42,7 +44,8 @@ fn check(cx: &Context<'_>) -> Check {
     let t = cx.thresholds;
     let least = graph.live() * t.growth_share_of_live;
     let all = heap::grown(cx);
-    let grown: Vec<_> = all.iter().filter(|g| g.bytes >= least && g.bytes_per_s() >= t.growth_bytes_per_s).collect();
+    let matters = |g: &&Grown<'_>| g.bytes >= least && g.bytes_per_s() >= t.growth_bytes_per_s;
+    let grown: Vec<_> = all.iter().filter(matters).filter(|g| !profiles_tell(cx, &graph, g)).collect();
     let mut found: Vec<(Verdict, Finding)> = Vec::new();
     for g in &grown {
         // Of containers inside each other the inner one is named: it comes with less beside it.
@@ -56,6 +59,16 @@ fn check(cx: &Context<'_>) -> Check {
         grown.len()
     );
     Check::of(found, detail)
+}
+
+/// Whether heap profiles show the shape of the growth: they have a line that allocates what it holds.
+fn profiles_tell(cx: &Context<'_>, graph: &Heap<'_>, g: &Grown<'_>) -> bool {
+    /// Profiles from which a shape shows.
+    const SHAPE: usize = 3;
+    let table = &cx.sites;
+    let shown = |f: &model::Frame| table.sites.iter().any(|s| table.frame(s.frame) == f);
+    let mut stacks = g.now.allocated.iter().filter_map(|a| graph.stack(a));
+    table.len() >= SHAPE && stacks.any(|s| s.iter().any(shown))
 }
 
 /// Whether `inner` is held by way of `outer` and grew about as much.
@@ -75,18 +88,20 @@ fn judge(graph: &Heap<'_>, g: &Grown<'_>) -> (Verdict, Finding) {
     case.number((1.0 + g.entries).ln().mul_add(0.2, 0.0).min(2.0), graph.artifact, g.entries, "entries", s);
     let s = format!("what it retains grew by {} ({})", format_iec(g.bytes), rate(g.bytes_per_s()));
     case.number(0.5, graph.artifact, g.bytes, "bytes", s);
+    let mut deleted = 0;
     for note in &c.notes {
         match note {
             HeapNote::Keys(keys) => weigh_keys(&mut case, graph.artifact, keys),
-            HeapNote::MapParts { tombstones, .. } if *tombstones > 0 => {
-                let s = format!("{tombstones} slots of deleted entries: something does delete");
-                case.number(-0.7, graph.artifact, *tombstones as f64, "slots", s);
-            }
+            HeapNote::MapParts { tombstones, .. } => deleted = *tombstones,
             _ => {}
         }
     }
     let s = "two object graphs cannot tell a leak from a cache that fills up".to_owned();
     case.at_most(MOST_SURE, graph.artifact, 2.0, "graphs", s);
+    if deleted > 0 {
+        let s = format!("{deleted} slots of deleted entries: something does delete");
+        case.number(-1.0, graph.artifact, deleted as f64, "slots", s);
+    }
     let title = format!(
         "{} grows {}: {} -> {}",
         heap::named(c),
@@ -94,7 +109,8 @@ fn judge(graph: &Heap<'_>, g: &Grown<'_>) -> (Verdict, Finding) {
         plural(was, "entry"),
         plural(c.entries, "entry")
     );
-    let mut f = case.finding(RULE.id, title, Severity::Medium, heap::subject(heap::subject_kind(&c.kind), c));
+    let severity = if case.confidence() >= 0.5 { Severity::Medium } else { Severity::Low };
+    let mut f = case.finding(RULE.id, title, severity, heap::subject(heap::subject_kind(&c.kind), c));
     heap::describe(graph, &mut f, c);
     f.size.growth_bytes_per_s = Some(round3(g.bytes_per_s()));
     f.fix = growth_fix(match c.kind.as_str() {

@@ -7,7 +7,8 @@ use super::op::{Address, Base, Op, Source, Step};
 use super::signature::{Callee, registers};
 use super::state::{State, Value};
 use crate::types::PointerKind;
-use std::collections::BTreeSet;
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 use std::ops::Range;
 
 /// Most steps of one function that are followed.
@@ -49,6 +50,34 @@ impl Private {
     }
 }
 
+/// Blocks that are to be followed, the first of them first.
+struct Blocks {
+    waiting: Vec<bool>,
+    order: BinaryHeap<Reverse<usize>>,
+}
+
+impl Blocks {
+    fn new(count: usize) -> Self {
+        Self { waiting: vec![false; count], order: BinaryHeap::new() }
+    }
+
+    fn insert(&mut self, block: usize) {
+        if let Some(waiting) = self.waiting.get_mut(block)
+            && !std::mem::replace(waiting, true)
+        {
+            self.order.push(Reverse(block));
+        }
+    }
+
+    fn pop_first(&mut self) -> Option<usize> {
+        let Reverse(block) = self.order.pop()?;
+        if let Some(waiting) = self.waiting.get_mut(block) {
+            *waiting = false;
+        }
+        Some(block)
+    }
+}
+
 /// One function.
 pub(super) struct Flow<'p, 't, 'm> {
     pub(super) program: &'p Program<'t, 'm>,
@@ -73,7 +102,7 @@ impl Flow<'_, '_, '_> {
         }
         let mut states: Vec<Option<State>> = vec![None; starts.len()];
         let block = |at: u64| starts.binary_search_by_key(&at, |&i| self.steps.get(i).map_or(0, |s| s.at)).ok();
-        let mut queue: BTreeSet<usize> = BTreeSet::new();
+        let mut queue = Blocks::new(starts.len());
         if let Some(first) = states.first_mut() {
             *first = Some(self.entry.clone());
             queue.insert(0);
@@ -101,7 +130,7 @@ impl Flow<'_, '_, '_> {
                     }
                 };
                 match changed {
-                    Some(true) => drop(queue.insert(to)),
+                    Some(true) => queue.insert(to),
                     Some(false) => {}
                     None => return false,
                 }
@@ -117,37 +146,31 @@ impl Flow<'_, '_, '_> {
 
     /// Indices of the steps that blocks begin with.
     fn leaders(&self) -> Option<Vec<usize>> {
-        let mut starts = BTreeSet::from([0]);
-        let mut add = |at: u64| {
-            if let Ok(i) = self.steps.binary_search_by_key(&at, |s| s.at) {
-                starts.insert(i);
-                true
-            } else {
-                false
-            }
-        };
-        for step in self.steps {
+        let mut starts = vec![false; self.steps.len().max(1)];
+        if let Some(first) = starts.first_mut() {
+            *first = true;
+        }
+        let mut begin = |i: usize| starts.get_mut(i).map(|s| *s = true).is_some();
+        let step_at = |at: u64| self.steps.binary_search_by_key(&at, |s| s.at).ok();
+        for (i, step) in self.steps.iter().enumerate() {
             match step.op {
                 Op::Jump(to) | Op::Branch(to) => {
                     // A jump to elsewhere leaves the function; one into an instruction is none of Go's.
-                    if self.code.contains(&to) && !add(to) {
+                    if self.code.contains(&to) && !step_at(to).is_some_and(&mut begin) {
                         return None;
                     }
-                    add(step.next);
+                    begin(i + 1);
                 }
-                Op::Table(_) => {
-                    add(step.next);
-                }
-                Op::End | Op::Return => drop(add(step.next)),
+                Op::Table(_) | Op::End | Op::Return => drop(begin(i + 1)),
                 _ => {}
             }
         }
         for (_, targets) in &self.tables {
-            if !targets.iter().all(|&t| add(t)) {
+            if !targets.iter().all(|&t| step_at(t).is_some_and(&mut begin)) {
                 return None;
             }
         }
-        Some(starts.into_iter().collect())
+        Some((0..starts.len()).filter(|&i| starts.get(i) == Some(&true)).collect())
     }
 
     /// Finds the words of the frame whose addresses are taken. Counts with the stack pointer of the

@@ -6,7 +6,7 @@
 //! where their ways part.
 
 use super::{Collector, ContainerFacts, ContainerKind, Note};
-use crate::graph::{Bits, Chain, ChainShape, Successors, linear_chains};
+use crate::graph::{Bits, Chain, ChainShape, Ranked, Successors, linear_chains};
 use crate::program::HeapGraph;
 use crate::shapes::Shape;
 use gobinary::TypeId;
@@ -30,7 +30,8 @@ const LIST_LEN: u64 = 40;
 
 /// What a shape is to a family of nodes.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Part {
+pub(crate) enum Part {
+    /// A node.
     Node,
     /// A slice or map between nodes.
     Between,
@@ -174,7 +175,7 @@ impl HeapGraph<'_> {
     }
 
     /// Family and part of each shape: a family is named by the type of its nodes.
-    fn families(&self) -> Vec<Option<(TypeId, Part)>> {
+    pub(crate) fn families(&self) -> Vec<Option<(TypeId, Part)>> {
         let types = &self.runtime.types;
         let mut nodes: FxHashMap<TypeId, ()> = FxHashMap::default();
         for number in 0..self.shapes.len() as u32 {
@@ -233,24 +234,34 @@ impl HeapGraph<'_> {
     fn trees_into(&self, collector: &mut Collector, in_chains: &Bits) {
         let families = self.families();
         let count = self.objects.count();
-        let mut root_of = vec![NONE; count as usize];
-        let mut depth = vec![0_u32; count as usize];
+        // Few objects are of a family: only they have a place in the arrays.
+        let mut members = Bits::new(count);
+        for object in (0..count).filter(|&o| families.get(self.shapes.number(o) as usize).is_some_and(Option::is_some))
+        {
+            members.insert(object);
+        }
+        let members = Ranked::of(&members);
+        let place = |object: u32| members.place(object).map(|p| p as usize);
+        let mut root_of = vec![NONE; members.count() as usize];
+        let mut depth = vec![0_u32; members.count() as usize];
         let mut trees: FxHashMap<ObjectId, Tree> = FxHashMap::default();
         let family_of = |v: u32| families.get(self.shapes.number(v) as usize).copied().flatten();
         for node in self.tree.nodes().filter(|&n| n < count) {
             let Some((family, part)) = family_of(node) else { continue };
             let above = self.tree.dominator(node).filter(|&d| d < count);
             let root = above
-                .and_then(|d| root_of.get(d as usize).copied())
+                .and_then(|d| root_of.get(place(d)?).copied())
                 .filter(|&r| r != NONE && family_of(r).is_some_and(|f| f.0 == family));
             let root = match root {
                 Some(root) => root,
                 None if part == Part::Node => node,
                 None => continue,
             };
-            let over = if root == node { 0 } else { above.and_then(|d| depth.get(d as usize)).copied().unwrap_or(0) };
+            let over = if root == node { 0 } else { above.and_then(|d| depth.get(place(d)?)).copied().unwrap_or(0) };
             let here = over.saturating_add(u32::from(part == Part::Node));
-            if let (Some(r), Some(d)) = (root_of.get_mut(node as usize), depth.get_mut(node as usize)) {
+            if let Some(at) = place(node)
+                && let (Some(r), Some(d)) = (root_of.get_mut(at), depth.get_mut(at))
+            {
                 (*r, *d) = (root, here);
             }
             let size = self.objects.size(node).unwrap_or(0);

@@ -17,6 +17,7 @@ mod values;
 mod walk;
 
 pub use keys::MAX_SHAPES;
+pub(crate) use links::Part;
 pub use maps::{MapFacts, map_facts};
 pub use model::{HeapKeys as KeySample, HeapNote as Note};
 pub use texts::{DuplicateText, Duplicates};
@@ -308,7 +309,10 @@ impl HeapGraph<'_> {
     pub fn containers(&self, names: &dyn Names, options: &ContainerOptions<'_>) -> Containers {
         let mut collector = Collector { most: options.most, ..Collector::default() };
         let places = names.debug().map(|d| d.global_places(&self.runtime.types)).unwrap_or_default();
-        let seen = walk::walk(self, options.globals, &places);
+        let texts = texts::Texts::default();
+        let seen = walk::walk(self, options.globals, &places, &texts);
+        // First of all: they take much memory.
+        let duplicates = texts::duplicates(self, texts, options);
         self.maps_into(&mut collector);
         self.slices_into(&mut collector, &seen);
         self.links_into(&mut collector);
@@ -317,7 +321,6 @@ impl HeapGraph<'_> {
         self.pools_into(&mut collector, &seen);
         self.values_into(&mut collector, &seen);
         self.timers_into(&mut collector, names);
-        let duplicates = texts::duplicates(self, seen.texts, options);
         let (mut list, groups) = collector.finish();
         self.sample_keys(&mut list, options);
         Containers { list, groups, duplicates }

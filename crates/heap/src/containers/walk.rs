@@ -1,7 +1,8 @@
 //! One pass over the typed values of a heap, in parallel: every slice and string header in them, and the
 //! places of values of the standard library's containers. Owns what is kept of them: sums by type, the
-//! extents of large objects, one record per string object.
+//! extents of large objects; of each string object its hash goes to [`Texts`].
 
+use super::texts::{TextWriter, Texts};
 use crate::graph::Successors;
 use crate::program::HeapGraph;
 use crate::shapes::Shape;
@@ -9,7 +10,7 @@ use gobinary::types::{Detail, Map, MapSlots, PointerKind};
 use gobinary::{Contents, RuntimeTypes, TypeId, TypedPlace};
 use goruntime::{Fields, ObjectId, PointerBits, Span};
 use rayon::prelude::*;
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHasher};
 use std::hash::Hasher as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -57,9 +58,6 @@ pub(super) struct Extent {
     pub sources: u32,
 }
 
-/// A string object: hash of its content, the object, its length (at most `u32::MAX`).
-pub(super) type TextRecord = (u64, ObjectId, u32);
-
 /// Values of the standard library that are containers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) enum Known {
@@ -93,7 +91,6 @@ pub(super) struct Seen {
     pub extents: FxHashMap<ObjectId, Extent>,
     pub slices: FxHashMap<TypeId, HeaderSum>,
     pub strings: HeaderSum,
-    pub texts: Vec<TextRecord>,
     pub places: Vec<Place>,
     /// Addresses of typed variables' headers.
     pub global_headers: Vec<u64>,
@@ -112,7 +109,6 @@ impl Seen {
             *a = sum(*a, b);
         }
         self.strings = sum(self.strings, other.strings);
-        self.texts.extend(other.texts);
         self.places.extend(other.places);
         self.global_headers.extend(other.global_headers);
         self
@@ -194,7 +190,7 @@ fn known_by_name(name: &str) -> Option<Known> {
 }
 
 /// Walks all typed objects that have pointers, and the typed variables.
-pub(super) fn walk(graph: &HeapGraph<'_>, globals: &[TypedGlobal], places: &[TypedPlace]) -> Seen {
+pub(super) fn walk(graph: &HeapGraph<'_>, globals: &[TypedGlobal], places: &[TypedPlace], texts: &Texts) -> Seen {
     let spans = graph.objects.spans();
     let mut tasks = Vec::new();
     let (mut first, mut bytes) = (0, 0);
@@ -209,7 +205,7 @@ pub(super) fn walk(graph: &HeapGraph<'_>, globals: &[TypedGlobal], places: &[Typ
     let mut seen = tasks
         .into_par_iter()
         .fold(
-            || Walker::new(graph, &met),
+            || Walker::new(graph, &met, texts),
             |mut walker, range| {
                 for i in range {
                     if let Some(span) = spans.get(i) {
@@ -221,7 +217,7 @@ pub(super) fn walk(graph: &HeapGraph<'_>, globals: &[TypedGlobal], places: &[Typ
         )
         .map(|walker| walker.seen)
         .reduce(Seen::default, Seen::join);
-    let mut walker = Walker::new(graph, &met);
+    let mut walker = Walker::new(graph, &met, texts);
     for global in globals {
         walker.global(*global);
     }
@@ -237,6 +233,7 @@ struct Walker<'a> {
     graph: &'a HeapGraph<'a>,
     /// String objects that were hashed, by any task.
     met: &'a [AtomicU64],
+    texts: TextWriter<'a>,
     seen: Seen,
     insides: Insides,
     data: Vec<u8>,
@@ -249,10 +246,11 @@ struct Walker<'a> {
 }
 
 impl<'a> Walker<'a> {
-    fn new(graph: &'a HeapGraph<'a>, met: &'a [AtomicU64]) -> Self {
+    fn new(graph: &'a HeapGraph<'a>, met: &'a [AtomicU64], texts: &'a Texts) -> Self {
         Self {
             graph,
             met,
+            texts: texts.writer(),
             seen: Seen::default(),
             insides: Insides::default(),
             data: Vec::new(),
@@ -431,7 +429,7 @@ impl<'a> Walker<'a> {
         if word.is_some_and(|w| w.fetch_or(bit, Ordering::Relaxed) & bit == 0)
             && let Some(hash) = self.hash(data, len)
         {
-            self.seen.texts.push((hash, found.object, u32::try_from(len).unwrap_or(u32::MAX)));
+            self.texts.add(hash, found.object, len);
         }
     }
 
@@ -450,7 +448,7 @@ impl<'a> Walker<'a> {
     }
 
     fn hash(&mut self, data: u64, len: u64) -> Option<u64> {
-        let mut hasher = std::hash::DefaultHasher::new();
+        let mut hasher = FxHasher::default();
         hasher.write_u64(len);
         let mut done = 0;
         while done < len {

@@ -10,6 +10,8 @@ use std::ops::{Deref, DerefMut};
 
 /// Below this many bytes the general allocator serves.
 const MAPPED_FROM: usize = 1 << 20;
+/// The same for what is soon gone again: the general allocator would keep it.
+const SHORT_LIVED_FROM: usize = 1 << 15;
 /// Mappings are multiples of a huge page, so that their last part lies on one too.
 const HUGE_PAGE: usize = 2 << 20;
 
@@ -38,6 +40,20 @@ impl<T: Pod + Zeroable> Array<T> {
             return Array { memory: Memory::Mapped(map, bytes) };
         }
         Array { memory: Memory::Heap(vec![T::zeroed(); len]) }
+    }
+
+    /// A copy that lives for a while only: its memory goes back to the system with it.
+    #[must_use]
+    pub(crate) fn short_lived(values: &[T]) -> Self {
+        let bytes = size_of_val(values);
+        if bytes >= SHORT_LIVED_FROM
+            && let Ok(map) = MmapMut::map_anon(bytes)
+        {
+            let mut array = Array { memory: Memory::Mapped(map, bytes) };
+            array.copy_from_slice(values);
+            return array;
+        }
+        Array { memory: Memory::Heap(values.to_vec()) }
     }
 }
 

@@ -61,6 +61,37 @@ impl Bits {
         }
     }
 
+    /// The numbers below `len` whose bit is set in `words`.
+    pub(crate) fn from_words(len: u32, words: impl Iterator<Item = u64>) -> Self {
+        let mut bits = Bits::new(len);
+        let tail = u64::MAX >> (len.wrapping_neg() % 64);
+        for (to, word) in bits.words.iter_mut().zip(words) {
+            *to = word;
+        }
+        if let Some(last) = bits.words.last_mut() {
+            *last &= tail;
+        }
+        bits
+    }
+
+    /// Adds all of a range, as far as it is in range.
+    pub fn insert_range(&mut self, range: std::ops::Range<u32>) {
+        let (mut at, end) = (range.start, range.end.min(self.len));
+        while at < end {
+            let n = (64 - at % 64).min(end - at);
+            if let Some(word) = self.words.get_mut((at >> 6) as usize) {
+                *word |= (u64::MAX >> (64 - n)) << (at & 63);
+            }
+            at += n;
+        }
+    }
+
+    /// The words, 64 numbers each, lowest first.
+    #[inline]
+    pub(crate) fn words(&self) -> &[u64] {
+        &self.words
+    }
+
     /// The words, 64 members each, lowest first: for loops that use the slice directly.
     #[inline]
     pub(crate) fn words_mut(&mut self) -> &mut [u64] {

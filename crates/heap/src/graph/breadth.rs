@@ -3,7 +3,7 @@
 //! Owns the search by levels. A level is a list, so what it will read can be asked for ahead. Refuses to keep a
 //! depth per node: who needs it gets each level as it is found.
 
-use super::{Array, Bits, Rooted, Successors};
+use super::{Array, Bits, DominatorTree, Rooted, Successors};
 use std::ops::ControlFlow;
 
 /// How far ahead in a level a node's own memory and its edges are asked for.
@@ -108,36 +108,45 @@ pub fn reachable<S: Successors>(graph: &Rooted<'_, S>) -> Bits {
     breadth_first(graph, &[graph.root()], None, |_, _| ControlFlow::Continue(()))
 }
 
-/// For each target the shortest path from the root (in edges), the root first and the target last; empty if
-/// it is not reachable. Of several shortest paths the one found first, which depends on the order of edges
-/// alone. Stops when all targets are found.
-#[must_use]
-pub fn shortest_paths<S: Successors>(graph: &Rooted<'_, S>, targets: &[u32]) -> Vec<Vec<u32>> {
-    let wanted: Bits = targets.iter().copied().filter(|t| *t < graph.node_count()).collect();
-    let mut missing = wanted.count();
-    let mut before: Array<u32> = Array::zeroed(graph.node_count() as usize);
-    let from = &mut *before;
-    let root = graph.root();
-    let marks = search(
-        graph,
-        &[root],
-        None,
-        |_, level| {
-            missing -= level.iter().filter(|n| wanted.get(**n)).count() as u32;
-            if missing == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-        },
-        |w, node| from[w as usize] = node,
-    );
-    let path = |target: u32| {
-        if !marks.get(target) {
-            return Vec::new();
-        }
-        let up = |&n: &u32| (n != root).then(|| from[n as usize]);
-        let mut path: Vec<u32> = std::iter::successors(Some(target), up).collect();
-        path.reverse();
-        path
-    };
-    targets.iter().map(|t| path(*t)).collect()
+impl DominatorTree {
+    /// For each target the shortest path from the root (in edges), the root first and the target last; empty if
+    /// it is not reachable. Of several shortest paths the one found first, which depends on the order of edges
+    /// alone. Stops when all targets are found.
+    #[must_use]
+    pub fn shortest_paths(&self, targets: &[u32]) -> Vec<Vec<u32>> {
+        let places = self.places();
+        // An object that hangs is found with what it hangs on.
+        let place_of = |target: u32| match self.number(target) {
+            Some(_) => places.place(target),
+            None => places.place(self.node(self.holder(target)?)),
+        };
+        let wanted: Bits = targets.iter().filter_map(|t| place_of(*t)).collect();
+        let mut missing = wanted.count();
+        let mut before: Array<u32> = Array::zeroed(places.node_count() as usize);
+        let from = &mut *before;
+        let start: &[u32] = if missing == 0 { &[] } else { &[places.root] };
+        search(
+            &places,
+            start,
+            None,
+            |_, level| {
+                missing -= level.iter().filter(|n| wanted.get(**n)).count() as u32;
+                if missing == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            },
+            |w, place| from[w as usize] = place,
+        );
+        let path = |target: u32| {
+            let Some(end) = place_of(target) else { return Vec::new() };
+            let up = |&p: &u32| (p != places.root).then(|| from[p as usize]);
+            let mut path: Vec<u32> = std::iter::successors(Some(end), up).filter_map(|p| places.node(p)).collect();
+            path.reverse();
+            if path.last() != Some(&target) {
+                path.push(target);
+            }
+            path
+        };
+        targets.iter().map(|t| path(*t)).collect()
+    }
 }
 
 /// How deep objects lie: pointers to follow, the one in the root included, so that what a root points to has depth 1.

@@ -12,7 +12,7 @@
 //!
 //! A chain is as long as links go on. Where lists share a tail the tail is a chain of its own.
 
-use super::{Array, Bits, Successors};
+use super::{Array, Bits, Ranked, Successors};
 
 /// A linear chain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,7 +44,7 @@ pub enum ChainShape {
 const MANY: u32 = u32::MAX;
 
 /// Finds the chains of at least `least` nodes (2 or more), longest first, then by start. Nodes not in
-/// `live` (if given) are passed over.
+/// `live` (if given) are passed over, and cost next to nothing.
 pub fn linear_chains(
     graph: &impl Successors,
     live: Option<&Bits>,
@@ -52,8 +52,14 @@ pub fn linear_chains(
     kind: impl Fn(u32) -> u32,
     size: impl Fn(u32) -> u64,
 ) -> Vec<Chain> {
-    let n = graph.node_count();
-    let near = neighbours(graph, live, &kind);
+    // From here on nodes are numbered among the live ones.
+    let live = match live {
+        Some(live) => Ranked::of(live),
+        None => Ranked::new(graph.node_count(), std::iter::repeat(u64::MAX)),
+    };
+    let n = live.count();
+    let node = |v: u32| live.member(v).unwrap_or(0);
+    let near = neighbours(graph, &live, &kind);
     let (mut once, mut again, mut done) = (Bits::new(n), Bits::new(n), Bits::new(n));
     for v in 0..n {
         if let Some(w) = single(&near, v)
@@ -65,11 +71,11 @@ pub fn linear_chains(
     let links = Links { near: &near, again: &again };
     let mut found = Vec::new();
     let mut walk = |start: u32, shape: ChainShape, done: &mut Bits| {
-        let mut chain = Chain { start, kind: 0, length: 0, bytes: 0, shape, closed: false };
+        let mut chain = Chain { start: node(start), kind: 0, length: 0, bytes: 0, shape, closed: false };
         let (mut at, mut last) = (Some(start), start);
         while let Some(v) = at.filter(|v| done.insert(*v)) {
             chain.length += 1;
-            chain.bytes = chain.bytes.saturating_add(size(v));
+            chain.bytes = chain.bytes.saturating_add(size(node(v)));
             at = links.next(v, shape, done);
             last = v;
         }
@@ -79,7 +85,7 @@ pub fn linear_chains(
                 ChainShape::Double => links.both(last).contains(&Some(start)),
             };
         if chain.length >= least.max(2) {
-            chain.kind = kind(start);
+            chain.kind = kind(chain.start);
             found.push(chain);
         }
     };
@@ -106,19 +112,14 @@ pub fn linear_chains(
     found
 }
 
-/// For each node up to two neighbours, each plus 1; twice [`MANY`] if there are more.
-fn neighbours(graph: &impl Successors, live: Option<&Bits>, kind: &impl Fn(u32) -> u32) -> Array<[u32; 2]> {
-    let n = graph.node_count();
-    let is_live = |v: u32| live.is_none_or(|l| l.get(v));
-    let mut array: Array<[u32; 2]> = Array::zeroed(n as usize);
-    for (v, near) in array.iter_mut().enumerate() {
-        let v = v as u32;
-        if !is_live(v) {
-            continue;
-        }
+/// For each live node up to two neighbours, each plus 1; twice [`MANY`] if there are more.
+fn neighbours(graph: &impl Successors, live: &Ranked, kind: &impl Fn(u32) -> u32) -> Array<[u32; 2]> {
+    let mut array: Array<[u32; 2]> = Array::zeroed(live.count() as usize);
+    for ((place, v), near) in (0u32..).zip(live.iter()).zip(array.iter_mut()) {
         let own = kind(v);
-        graph.for_each(v, &mut |w| {
-            if w == v || w >= n || near.contains(&(w + 1)) || near[1] == MANY || !is_live(w) || kind(w) != own {
+        graph.for_each(v, &mut |node| {
+            let Some(w) = live.place(node) else { return };
+            if w == place || near.contains(&(w + 1)) || near[1] == MANY || kind(node) != own {
                 return;
             }
             *near = match *near {

@@ -63,12 +63,6 @@ pub(super) fn depth_first(graph: &impl Successors, start: u32, mut other: impl F
             let (word, bit) = ((w >> 6) as usize, 1u64 << (w & 63));
             if marked[word] & bit != 0 {
                 other(number, w);
-            } else if graph.is_leaf(w) {
-                // Nothing lies below it: it is visited here and now.
-                marked[word] |= bit;
-                node_of[reached as usize] = w;
-                parents[reached as usize] = number;
-                reached += 1;
             } else {
                 graph.prefetch(w);
                 stack.push(w);

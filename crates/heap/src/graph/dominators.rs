@@ -23,14 +23,36 @@ const PIECE: usize = 1 << 16;
 /// The dominator tree, by preorder numbers of a depth-first search.
 #[derive(Debug)]
 pub(super) struct Dominators {
-    /// The node of each number.
+    /// The node of each number: in the graph that was searched, until [`Dominators::name_nodes`] gives it another name.
     pub node_of: Array<u32>,
-    /// The number of each node, where `node_of[number_of[node]] == node`; undefined for nodes not reached.
+    /// The number of each node of the graph that was searched; undefined for nodes not reached.
     pub number_of: Array<u32>,
     /// The immediate dominator's number, smaller than the number itself; 0 for the start.
     pub dominator: Array<u32>,
     /// How many numbers there are.
     pub reached: u32,
+}
+
+impl Dominators {
+    /// The number of a node of the graph that was searched, if it was reached. Only before nodes are renamed.
+    #[inline]
+    pub(super) fn number_of_place(&self, place: u32) -> Option<u32> {
+        let number = *self.number_of.get(place as usize)?;
+        (number < self.reached && self.node_of[number as usize] == place).then_some(number)
+    }
+
+    /// Gives nodes their final names: `names` calls back with each node of the graph that was searched and its name,
+    /// the start last.
+    pub(super) fn name_nodes(&mut self, names: impl FnOnce(&mut dyn FnMut(u32, u32))) {
+        let (number_of, node_of) = (&*self.number_of, &mut *self.node_of);
+        // What was not reached has number 0, the start's.
+        names(&mut |place, name| {
+            let Some(&number) = number_of.get(place as usize) else { return };
+            if node_of.get(number as usize) == Some(&place) {
+                node_of[number as usize] = name;
+            }
+        });
+    }
 }
 
 /// Finds the immediate dominators of all that is reachable from `start`.
@@ -46,13 +68,10 @@ pub(super) fn dominators(graph: &impl Successors, start: u32) -> Dominators {
     });
     let number_of = invert(&node_of, reached);
     let (joins, blocks) = sort_by_target(pieces, &number_of, &parent, reached);
-    drop(number_of);
     let mut dominator = parent;
     let mut paths = Array::zeroed(reached as usize);
     let semis = semidominators(&mut paths, &dominator, reached, blocks, joins.count());
     nearest_common_ancestors(&mut paths, &mut dominator, reached, &joins, semis);
-    drop(paths);
-    let number_of = invert(&node_of, reached);
     Dominators { node_of, number_of, dominator, reached }
 }
 

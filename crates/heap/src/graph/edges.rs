@@ -1,13 +1,20 @@
 //! Edges stored compactly, for graphs that are gone over more often than deriving the edges is worth.
 //!
-//! Owns one word per node: nothing, the only successor, or where the list of successors is. A node with at
-//! most one successor costs one access to memory. Refuses more than 2^31 words of lists.
+//! Owns which nodes have a place and the successors of each. A *hanging* node has no successors and at most one
+//! edge leads to it: it is under what points to it and under nothing else, so that no search needs to enter it.
+//! In a Go heap most objects hang (the bytes of a string that one struct holds). Hanging nodes have no place and
+//! cost a quarter of a byte; the others have a word each: nothing, the only successor, or where the list of
+//! successors is. Refuses more than 2^31 words of lists.
 
-use super::{Array, Bits, MAX_NODES, Successors};
+use super::ranked::Ranked;
+use super::{Array, Bits, MAX_NODES, Roots, Successors};
 use prefetch_index::prefetch_index;
+use rayon::prelude::*;
 use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-/// The word of a node holds the position of a list.
+/// The word of a node holds the position of a list; a successor is the last of its list.
 const LIST: u32 = 1 << 31;
 /// Successors asked for ahead; more are asked for when they are named.
 const TARGETS: usize = 4;
@@ -32,197 +39,52 @@ pub enum GraphError {
 /// The successors of every node, in the order in which they were given.
 #[derive(Debug)]
 pub struct Edges {
-    /// 0: no successor. Below [`LIST`]: the only successor, plus 1. Else a position in `lists`.
-    words: Array<u32>,
-    /// For each node with two or more successors their number, then the successors.
-    lists: Array<u32>,
-    /// Nodes without successors.
-    leaves: Bits,
+    /// Nodes that do not hang.
+    pub(super) placed: Ranked,
+    /// By place. 0: no successor. Below [`LIST`]: the only successor, plus 1. Else a position in `lists`.
+    pub(super) words: Array<u32>,
+    /// Lists of two or more successors behind each other, the last of each marked.
+    pub(super) lists: Array<u32>,
 }
 
 impl Edges {
-    /// Copies the edges of `graph`, on `threads` threads, each going twice over its share of the nodes. The
-    /// result does not depend on `threads`.
+    /// Copies the edges of `graph`, on as many threads as there are. References of `roots` count where it is asked
+    /// whether a node hangs. Successors out of range are left out.
     ///
     /// # Errors
     /// More nodes or edges than numbers of 31 bits can name.
-    pub fn copy_of(graph: &(impl Successors + Sync), threads: usize) -> Result<Self, GraphError> {
+    pub fn copy_of(graph: &(impl Successors + Sync), roots: &Roots) -> Result<Self, GraphError> {
         let n = graph.node_count();
         if n > MAX_NODES {
             return Err(GraphError::TooManyNodes { nodes: u64::from(n) });
         }
-        let shares = shares(n, threads);
-        let sizes: Vec<u64> = std::thread::scope(|scope| {
-            let running: Vec<_> = shares.iter().map(|s| scope.spawn(|| list_words(graph, s.clone()))).collect();
-            running.into_iter().map(|t| t.join().unwrap_or(u64::MAX)).collect()
+        let met = Met::new(n);
+        let share = n.div_ceil(64).max(1);
+        let shares: Vec<Range<u32>> =
+            (0..n).step_by(share as usize).map(|at| at..at.saturating_add(share).min(n)).collect();
+        let parts = shares.into_par_iter().map(|nodes| {
+            let (mut part, mut list) = (EdgesPart::default(), Vec::new());
+            for node in nodes {
+                list.clear();
+                graph.for_each(node, &mut |w| list.extend((w < n).then_some(w)));
+                if list.is_empty() {
+                    part.push_leaves(1);
+                } else {
+                    part.push(&list, &met);
+                }
+            }
+            part.finish()
         });
-        let total = sizes.iter().fold(0u64, |a, b| a.saturating_add(*b));
-        if total > u64::from(LIST) {
-            return Err(GraphError::TooManyEdges { words: total });
-        }
-        let mut edges =
-            Edges { words: Array::zeroed(n as usize), lists: Array::zeroed(total as usize), leaves: Bits::new(n) };
-        let (mut words, mut lists, mut base) = (&mut *edges.words, &mut *edges.lists, 0);
-        std::thread::scope(|scope| {
-            for (share, size) in shares.iter().zip(&sizes) {
-                let (mine, rest) = std::mem::take(&mut words).split_at_mut(share.len());
-                words = rest;
-                let (list, rest) = std::mem::take(&mut lists).split_at_mut(*size as usize);
-                lists = rest;
-                scope.spawn(move || fill(graph, share.clone(), mine, list, base));
-                base += *size as u32;
-            }
-        });
-        edges.find_leaves();
-        Ok(edges)
+        Self::join(parts.collect(), &met, roots)
     }
 
-    fn find_leaves(&mut self) {
-        for (bits, words) in self.leaves.words_mut().iter_mut().zip(self.words.chunks(64)) {
-            *bits = words.iter().rev().fold(0, |bits, word| bits << 1 | u64::from(*word == 0));
-        }
-    }
-
-    /// Calls `f` with the successors of `node`; none if it is out of range.
-    #[inline(always)]
-    fn with<R>(&self, node: u32, f: impl FnOnce(&[u32]) -> R) -> R {
-        let word = self.words.get(node as usize).copied().unwrap_or(0);
-        let only = [word.wrapping_sub(1)];
-        let list = if word < LIST {
-            &only[..usize::from(word != 0)]
-        } else {
-            let (lists, at) = (&*self.lists, (word - LIST) as usize);
-            &lists[at + 1..at + 1 + lists[at] as usize]
-        };
-        f(list)
-    }
-}
-
-impl Successors for Edges {
-    #[inline]
-    fn node_count(&self) -> u32 {
-        self.words.len() as u32
-    }
-
-    #[inline]
-    fn for_each(&self, node: u32, f: &mut impl FnMut(u32)) {
-        self.with(node, |list| list.iter().copied().for_each(f));
-    }
-
-    #[inline]
-    fn is_leaf(&self, node: u32) -> bool {
-        self.leaves.get(node)
-    }
-
-    #[inline]
-    fn prefetch(&self, node: u32) {
-        prefetch_index(&*self.words, node as usize);
-    }
-
-    #[inline]
-    fn prefetch_edges(&self, node: u32) {
-        if let Some(&word) = self.words.get(node as usize)
-            && word >= LIST
-        {
-            prefetch_index(&*self.lists, (word - LIST) as usize);
-        }
-    }
-
-    #[inline]
-    fn prefetch_targets(&self, node: u32) {
-        self.with(node, |list| list.iter().take(TARGETS).for_each(|w| self.prefetch(*w)));
-    }
-}
-
-fn shares(n: u32, threads: usize) -> Vec<Range<u32>> {
-    let share = n.div_ceil(u32::try_from(threads.clamp(1, 1024)).unwrap_or(1)).max(1);
-    (0..n).step_by(share as usize).map(|start| start..start.saturating_add(share).min(n)).collect()
-}
-
-/// Words that the lists of these nodes take.
-fn list_words(graph: &impl Successors, nodes: Range<u32>) -> u64 {
-    let n = graph.node_count();
-    nodes
-        .map(|node| {
-            let mut degree = 0u64;
-            graph.for_each(node, &mut |w| degree += u64::from(w < n));
-            if degree > 1 { degree + 1 } else { 0 }
-        })
-        .sum()
-}
-
-/// Second pass: `list` begins at position `base` of all lists.
-fn fill(graph: &impl Successors, nodes: Range<u32>, words: &mut [u32], list: &mut [u32], base: u32) {
-    let n = graph.node_count();
-    let mut at = 0usize;
-    for (node, word) in nodes.zip(words) {
-        let mut degree = 0usize;
-        let mut first = 0;
-        graph.for_each(node, &mut |w| {
-            if w >= n {
-                return;
-            }
-            degree += 1;
-            if degree == 1 {
-                first = w;
-            }
-            // With one successor this slot is used again by the next list; a graph that changed between
-            // the passes is cut short rather than written out of its share.
-            if let Some(slot) = list.get_mut(at + degree) {
-                *slot = w;
-            }
-        });
-        match degree {
-            0 => {}
-            1 => *word = first + 1,
-            _ if at + degree < list.len() => {
-                list[at] = degree as u32;
-                *word = LIST + base + at as u32;
-                at += degree + 1;
-            }
-            _ => {}
-        }
-    }
-}
-
-/// The edges of a run of nodes, put together node by node: a part of [`Edges`].
-#[derive(Debug, Default)]
-pub struct EdgesPart {
-    words: Vec<u32>,
-    lists: Vec<u32>,
-}
-
-impl EdgesPart {
-    /// Adds the next node. Successors are taken as they are, one list entry each.
-    #[inline]
-    pub fn push(&mut self, successors: &[u32]) {
-        let word = match successors {
-            [] => 0,
-            [one] => one.saturating_add(1) & (LIST - 1),
-            many => {
-                // Positions beyond 31 bits are refused when the parts are joined.
-                let at = self.lists.len() as u32;
-                self.lists.push(many.len() as u32);
-                self.lists.extend_from_slice(many);
-                LIST | at
-            }
-        };
-        self.words.push(word);
-    }
-
-    /// Adds `count` nodes without successors.
-    pub fn push_leaves(&mut self, count: usize) {
-        self.words.resize(self.words.len() + count, 0);
-    }
-}
-
-impl Edges {
-    /// Joins parts, the nodes of each behind those of the one before.
+    /// Joins parts, the nodes of each behind those of the one before. All their successors must have been told to
+    /// `met`.
     ///
     /// # Errors
     /// As [`Edges::copy_of`].
-    pub fn join(parts: Vec<EdgesPart>) -> Result<Self, GraphError> {
-        let nodes = parts.iter().map(|p| p.words.len() as u64).sum::<u64>();
+    pub fn join(parts: Vec<FinishedPart>, met: &Met, roots: &Roots) -> Result<Self, GraphError> {
+        let nodes = parts.iter().map(|p| u64::from(p.nodes)).sum::<u64>();
         let total = parts.iter().map(|p| p.lists.len() as u64).sum::<u64>();
         if nodes > u64::from(MAX_NODES) {
             return Err(GraphError::TooManyNodes { nodes });
@@ -230,18 +92,240 @@ impl Edges {
         if total > u64::from(LIST) {
             return Err(GraphError::TooManyEdges { words: total });
         }
-        let (words, lists) = (Array::zeroed(nodes as usize), Array::zeroed(total as usize));
-        let mut edges = Edges { words, lists, leaves: Bits::new(nodes as u32) };
-        let (mut node, mut list) = (0, 0);
+        roots.all_members().iter().for_each(|m| met.meet(*m));
+        let placed = placed(&parts, met, nodes as u32);
+        let mut edges =
+            Edges { words: Array::zeroed(placed.count() as usize), lists: Array::zeroed(total as usize), placed };
+        let (mut words, mut lists) = (&mut *edges.words, &mut *edges.lists);
+        let (mut first, mut base) = (0, 0);
+        let mut copies = Vec::with_capacity(parts.len());
         for part in parts {
-            for (to, from) in edges.words[node..].iter_mut().zip(&part.words) {
-                *to = if *from >= LIST { from + list as u32 } else { *from };
-            }
-            edges.lists[list..list + part.lists.len()].copy_from_slice(&part.lists);
-            node += part.words.len();
-            list += part.lists.len();
+            let places = edges.placed.before(first)..edges.placed.before(first + part.nodes);
+            let (mine, rest) = std::mem::take(&mut words).split_at_mut(places.len());
+            words = rest;
+            let (list, rest) = std::mem::take(&mut lists).split_at_mut(part.lists.len());
+            lists = rest;
+            let (nodes, len) = (part.nodes, part.lists.len() as u32);
+            copies.push((part, first, base, mine, list));
+            (first, base) = (first + nodes, base + len);
         }
-        edges.find_leaves();
+        let placed = &edges.placed;
+        copies.into_par_iter().for_each(|(part, first, base, words, list)| {
+            list.copy_from_slice(&part.lists);
+            let (start, mut from) = (placed.before(first), part.words.iter());
+            for run in &part.runs {
+                let at = (placed.before(first + run.start) - start) as usize;
+                for (to, word) in words.iter_mut().skip(at).zip(from.by_ref().take(run.len())) {
+                    *to = if *word >= LIST { word + base } else { *word };
+                }
+            }
+        });
         Ok(edges)
+    }
+
+    /// The nodes that have a place: all that do not hang.
+    #[must_use]
+    pub(super) fn placed(&self) -> &Ranked {
+        &self.placed
+    }
+
+    /// Calls `f` with the successors of the node at a place.
+    #[inline(always)]
+    pub(super) fn of_place(&self, place: u32, mut f: impl FnMut(u32)) {
+        let word = self.words.get(place as usize).copied().unwrap_or(0);
+        if word < LIST {
+            if word != 0 {
+                f(word - 1);
+            }
+            return;
+        }
+        for &w in self.lists.get((word - LIST) as usize..).unwrap_or_default() {
+            f(w & !LIST);
+            if w >= LIST {
+                break;
+            }
+        }
+    }
+
+    /// Asks for the word of a place.
+    #[inline]
+    pub(super) fn prefetch_place(&self, place: u32) {
+        prefetch_index(&*self.words, place as usize);
+    }
+
+    /// Asks for the list of the node at a place.
+    #[inline]
+    pub(super) fn prefetch_list(&self, place: u32) {
+        if let Some(&word) = self.words.get(place as usize)
+            && word >= LIST
+        {
+            prefetch_index(&*self.lists, (word - LIST) as usize);
+        }
+    }
+
+    /// Asks for the words of a few successors of the node at a place.
+    #[inline]
+    pub(super) fn prefetch_successors(&self, place: u32) {
+        let mut left = TARGETS;
+        self.of_place(place, |w| {
+            if left > 0
+                && let Some(place) = self.placed.place(w)
+            {
+                left -= 1;
+                self.prefetch_place(place);
+            }
+        });
+    }
+}
+
+impl Successors for Edges {
+    #[inline]
+    fn node_count(&self) -> u32 {
+        self.placed.bound()
+    }
+
+    #[inline]
+    fn for_each(&self, node: u32, f: &mut impl FnMut(u32)) {
+        if let Some(place) = self.placed.place(node) {
+            self.of_place(place, f);
+        }
+    }
+
+    #[inline]
+    fn prefetch(&self, node: u32) {
+        self.placed.prefetch(node);
+    }
+
+    #[inline]
+    fn prefetch_edges(&self, node: u32) {
+        if let Some(place) = self.placed.place(node) {
+            self.prefetch_place(place);
+        }
+    }
+}
+
+impl<S: Successors> Successors for Arc<S> {
+    #[inline]
+    fn node_count(&self) -> u32 {
+        (**self).node_count()
+    }
+    #[inline]
+    fn for_each(&self, node: u32, f: &mut impl FnMut(u32)) {
+        (**self).for_each(node, f);
+    }
+    #[inline]
+    fn prefetch(&self, node: u32) {
+        (**self).prefetch(node);
+    }
+    #[inline]
+    fn prefetch_edges(&self, node: u32) {
+        (**self).prefetch_edges(node);
+    }
+}
+
+/// Nodes with successors of their own, and those with several edges into them.
+fn placed(parts: &[FinishedPart], met: &Met, nodes: u32) -> Ranked {
+    let mut with_successors = Bits::new(nodes);
+    let mut first = 0;
+    for part in parts {
+        for run in &part.runs {
+            with_successors.insert_range(first + run.start..first + run.end);
+        }
+        first += part.nodes;
+    }
+    let again = met.again.iter().map(|w| w.load(Ordering::Relaxed));
+    Ranked::new(nodes, with_successors.words().iter().zip(again).map(|(a, b)| a | b))
+}
+
+/// Which nodes some edge leads to, and which several do. Filled by all threads at once.
+#[derive(Debug)]
+pub struct Met {
+    once: Vec<AtomicU64>,
+    again: Vec<AtomicU64>,
+}
+
+impl Met {
+    /// No edge leads to any of `nodes` nodes.
+    #[must_use]
+    pub fn new(nodes: u32) -> Self {
+        let zeros = || (0..nodes.div_ceil(64)).map(|_| AtomicU64::new(0)).collect();
+        Met { once: zeros(), again: zeros() }
+    }
+
+    /// An edge leads to `node`.
+    #[inline]
+    pub fn meet(&self, node: u32) {
+        let (at, bit) = ((node >> 6) as usize, 1u64 << (node & 63));
+        let Some(once) = self.once.get(at) else { return };
+        if once.load(Ordering::Relaxed) & bit == 0 && once.fetch_or(bit, Ordering::Relaxed) & bit == 0 {
+            return;
+        }
+        if let Some(again) = self.again.get(at)
+            && again.load(Ordering::Relaxed) & bit == 0
+        {
+            again.fetch_or(bit, Ordering::Relaxed);
+        }
+    }
+}
+
+/// The edges of a run of nodes, put together node by node: a part of [`Edges`]. May be used again when finished.
+#[derive(Debug, Default)]
+pub struct EdgesPart {
+    nodes: u32,
+    runs: Vec<Range<u32>>,
+    words: Vec<u32>,
+    lists: Vec<u32>,
+}
+
+/// A part in the memory that it needs and no more.
+#[derive(Debug)]
+pub struct FinishedPart {
+    nodes: u32,
+    /// Nodes that have words, from the part's first.
+    runs: Box<[Range<u32>]>,
+    words: Array<u32>,
+    lists: Array<u32>,
+}
+
+impl EdgesPart {
+    /// Adds the next node, which will have a place even without successors. Successors are taken as they are, one
+    /// list entry each.
+    #[inline]
+    pub fn push(&mut self, successors: &[u32], met: &Met) {
+        let word = match successors {
+            [] => 0,
+            [one] => one.saturating_add(1) & (LIST - 1),
+            [many @ .., last] => {
+                // Positions beyond 31 bits are refused when the parts are joined.
+                let at = self.lists.len() as u32;
+                self.lists.extend(many.iter().map(|w| w & !LIST));
+                self.lists.push(last | LIST);
+                LIST | at
+            }
+        };
+        successors.iter().for_each(|w| met.meet(*w));
+        self.words.push(word);
+        match self.runs.last_mut() {
+            Some(run) if run.end == self.nodes => run.end += 1,
+            _ => self.runs.push(self.nodes..self.nodes + 1),
+        }
+        self.nodes += 1;
+    }
+
+    /// Adds `count` nodes that have no successors.
+    pub fn push_leaves(&mut self, count: u32) {
+        self.nodes = self.nodes.saturating_add(count);
+    }
+
+    /// Gives what was added, and begins anew.
+    pub fn finish(&mut self) -> FinishedPart {
+        let part = FinishedPart {
+            nodes: self.nodes,
+            runs: self.runs.as_slice().into(),
+            words: Array::short_lived(&self.words),
+            lists: Array::short_lived(&self.lists),
+        };
+        (self.nodes, _) = (0, (self.runs.clear(), self.words.clear(), self.lists.clear()));
+        part
     }
 }

@@ -10,25 +10,26 @@
 //! `n..n+g` groups, and `n+g` is the one root above the groups. [`Roots`] says which objects a group holds,
 //! [`Rooted`] joins it with the objects' edges.
 //!
+//! Nodes that *hang* ([`Edges`]) have no successors and at most one edge into them. They are in none of the arrays
+//! below, which have an entry for each of the other nodes: in a Go heap, two of five objects.
+//!
 //! # Memory
-//! Bytes per node, `x` edges outside the depth-first tree per node, `j <= x` nodes with such an edge into
-//! them. The edges themselves (if stored: [`Edges`], 4.1 bytes per node, 4 per edge and 4 per node with two
-//! or more) are not counted.
+//! Bytes per node that does not hang, `x` edges outside the depth-first tree per node, `j <= x` nodes with such an
+//! edge into them. The edges themselves are not counted: 4 bytes per node, 4 per edge of nodes with two or more,
+//! 0.26 for each node, hanging or not.
 //!
 //! | phase | arrays | bytes per node |
 //! |---|---|---|
 //! | depth first | node of a number 4, parent 4, mark 1/8, other edges 8x, pending nodes (typically near 0) at most 16 | 8.1 + 8x |
 //! | sorting the other edges | node 4, parent 4, number of a node 4, joins 1/8, other edges twice 16x | 12.1 + 16x |
-//! | dominators | node 4, parent then dominator 4, ancestor and label 8, joins 1/8, semidominators 4j, other edges 8x | 16.1 + 4j + 8x |
-//! | retained sizes | node 4, number 4, dominator 4, size 4 (6 from 4 GiB on) | 16 or 18 |
-//! | kept ([`DominatorTree`]) | the same | 16 or 18 |
+//! | dominators | node 4, number of a node 4, parent then dominator 4, ancestor and label 8, joins 1/8, semidominators 4j, other edges 8x | 20.1 + 4j + 8x |
+//! | retained sizes | node 4, number 4, dominator 4, size 4 (6 from 4 GiB on) | 16 or 18, and 4.1 per node that hangs |
+//! | kept ([`DominatorTree`]) | the same | 16 or 18, and 4.1 per node that hangs |
 //! | on demand: [`DominatorTree::children_index`] | first position 4, child 4 | +8 |
-//! | on demand: [`DominatorTree::retained_by_kind`] | first child 4, next sibling 4 | +8 |
-//! | on demand: [`shortest_paths`] | predecessor 4, mark 1/8, two frontiers (at most 8 each) | +4.1 and the frontiers |
-//! | on demand: [`linear_chains`] | two neighbours 8, marks 3/8 | +8.4 |
-//!
-//! With an edge outside the tree for every fifth node the peak is about 19 bytes per node, with one for
-//! every node 28.
+//! | on demand: [`DominatorTree::largest_children`] | largest child 4 | +4 |
+//! | on demand: [`DominatorTree::retained_by_kind`] | place in the tree's preorder 4, number at a place 4, subtree's size 4 | +12 |
+//! | on demand: [`DominatorTree::shortest_paths`] | predecessor 4, mark 1/8, two frontiers (at most 8 each) | +4.1 and the frontiers |
+//! | on demand: [`linear_chains`] | two neighbours 8, marks 3/8, of the nodes asked for | +8.4 |
 
 mod array;
 mod bits;
@@ -37,20 +38,23 @@ mod chains;
 mod depth_first;
 mod dominators;
 mod edges;
+mod ranked;
 mod retained;
 mod roots;
 mod sets;
+mod stored;
 #[cfg(test)]
 mod tests;
 mod tree;
 
 pub use array::Array;
 pub use bits::Bits;
-pub use breadth::{Depths, Spanning, Start, breadth_first, depths, reachable, shortest_paths, spanning};
+pub use breadth::{Depths, Spanning, Start, breadth_first, depths, reachable, spanning};
 pub use chains::{Chain, ChainShape, linear_chains};
-pub use edges::{Edges, EdgesPart, GraphError};
+pub use edges::{Edges, EdgesPart, FinishedPart, GraphError, Met};
+pub use ranked::Ranked;
 pub use roots::{Rooted, Roots};
-pub use tree::{ChildrenIndex, DominatorTree};
+pub use tree::{ChildrenIndex, DominatorTree, LargestChildren, SizeOf};
 
 /// Most nodes a graph may have, groups and root included: one bit of a number is kept for marks.
 pub const MAX_NODES: u32 = (1 << 31) - 2;
@@ -69,14 +73,6 @@ pub trait Successors {
 
     /// Calls `f` with each successor of `node`.
     fn for_each(&self, node: u32, f: &mut impl FnMut(u32));
-
-    /// True only if the node has no successors and that is known without a look at its own memory (an object without
-    /// pointers). Saves most of the cost of such nodes; false is never wrong.
-    #[inline]
-    fn is_leaf(&self, node: u32) -> bool {
-        let _ = node;
-        false
-    }
 
     /// `for_each(node)` is likely soon: ask for the memory whose address follows from the number alone. Must not
     /// wait for memory.
@@ -108,10 +104,6 @@ impl<S: Successors> Successors for &S {
     #[inline]
     fn for_each(&self, node: u32, f: &mut impl FnMut(u32)) {
         (*self).for_each(node, f);
-    }
-    #[inline]
-    fn is_leaf(&self, node: u32) -> bool {
-        (*self).is_leaf(node)
     }
     #[inline]
     fn prefetch(&self, node: u32) {

@@ -16,24 +16,36 @@ pub(super) struct Sizes {
 const MAX: u64 = (1 << 48) - 1;
 
 impl Sizes {
-    /// `count` numbers of these sizes. Asks for each size once, or twice if they add up to 4 GiB or more.
-    pub(super) fn new(count: u32, size: impl Fn(u32) -> u64) -> Self {
+    /// `count` numbers of the sizes that `all` adds, each once. Called once, or twice if they add up to 4 GiB or
+    /// more.
+    pub(super) fn new(count: u32, mut all: impl FnMut(&mut dyn FnMut(u32, u64))) -> Self {
         let mut low: Array<u32> = Array::zeroed(count as usize);
         let mut total = 0u64;
-        for (i, low) in low.iter_mut().enumerate() {
-            let size = size(i as u32);
+        let lows = &mut *low;
+        all(&mut |i, size| {
             total = total.saturating_add(size);
-            *low = size as u32;
-        }
+            lows[i as usize] = size as u32;
+        });
         if total <= u64::from(u32::MAX) {
             return Sizes { low, high: None };
         }
         let mut high: Array<u16> = Array::zeroed(count as usize);
-        for (i, (low, high)) in low.iter_mut().zip(high.iter_mut()).enumerate() {
-            let size = size(i as u32).min(MAX);
-            (*low, *high) = (size as u32, (size >> 32) as u16);
-        }
+        let (lows, highs) = (&mut *low, &mut *high);
+        all(&mut |i, size| {
+            let size = size.min(MAX);
+            (lows[i as usize], highs[i as usize]) = (size as u32, (size >> 32) as u16);
+        });
         Sizes { low, high: Some(high) }
+    }
+
+    /// The sizes' lower 32 bits, and the others or nothing.
+    pub(super) fn parts(&self) -> (&[u32], &[u16]) {
+        (&self.low, self.high.as_deref().unwrap_or_default())
+    }
+
+    /// Of the same parts.
+    pub(super) fn of_parts(low: Array<u32>, high: Option<Array<u16>>) -> Self {
+        Sizes { low, high }
     }
 
     #[inline]

@@ -3,7 +3,7 @@
 //! Owns the numbering of the nodes that are not objects: one per root group (a global variable, a goroutine) and
 //! one above all. Refuses objects out of range by passing over them.
 
-use super::{GraphError, MAX_NODES, Successors};
+use super::{Edges, GraphError, MAX_NODES, Successors};
 
 /// Which objects each root group points to.
 #[derive(Debug, Clone)]
@@ -29,6 +29,12 @@ impl Roots {
     pub fn push(&mut self, objects: impl IntoIterator<Item = u32>) {
         self.members.extend(objects);
         self.ends.push(u32::try_from(self.members.len()).unwrap_or(u32::MAX));
+    }
+
+    /// The objects of all groups, group by group.
+    #[must_use]
+    pub fn all_members(&self) -> &[u32] {
+        &self.members
     }
 
     /// How many groups there are.
@@ -133,11 +139,6 @@ impl<S: Successors> Successors for Rooted<'_, S> {
     }
 
     #[inline]
-    fn is_leaf(&self, node: u32) -> bool {
-        node < self.count && self.objects.is_leaf(node)
-    }
-
-    #[inline]
     fn prefetch(&self, node: u32) {
         if node < self.count {
             self.objects.prefetch(node);
@@ -150,11 +151,119 @@ impl<S: Successors> Successors for Rooted<'_, S> {
             self.objects.prefetch_edges(node);
         }
     }
+}
+
+/// Objects that have a place, groups and the root as one graph in which all nodes are places: those of the objects,
+/// then the groups, then the root.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Places<'a> {
+    pub(super) edges: &'a Edges,
+    pub(super) roots: &'a Roots,
+    /// How many of the places are objects.
+    pub(super) objects: u32,
+    /// The root above all groups.
+    pub(super) root: u32,
+}
+
+impl<'a> Places<'a> {
+    /// Joins the edges between objects with the roots that they were made for.
+    ///
+    /// # Errors
+    /// As [`Rooted::new`].
+    pub(super) fn new(edges: &'a Edges, roots: &'a Roots) -> Result<Self, GraphError> {
+        Rooted::new(edges, roots)?;
+        let objects = edges.placed().count();
+        Ok(Places { edges, roots, objects, root: objects + roots.ends.len() as u32 })
+    }
+
+    /// The node at a place below `root`, or the root's.
+    pub(super) fn node(&self, place: u32) -> Option<u32> {
+        match place.checked_sub(self.objects) {
+            None => self.edges.placed().member(place),
+            Some(above) => (place <= self.root).then(|| self.edges.node_count() + above),
+        }
+    }
+
+    /// The place of a node; none if it hangs.
+    #[inline]
+    pub(super) fn place(&self, node: u32) -> Option<u32> {
+        match node.checked_sub(self.edges.node_count()) {
+            None => self.edges.placed().place(node),
+            Some(above) => self.objects.checked_add(above).filter(|p| *p <= self.root),
+        }
+    }
+
+    /// Calls `f` with the place and the number of each node, ascending.
+    pub(super) fn for_each_node(&self, mut f: impl FnMut(u32, u32)) {
+        for (place, node) in (0..).zip(self.edges.placed().iter()) {
+            f(place, node);
+        }
+        for place in self.objects..=self.root {
+            f(place, self.edges.node_count() + (place - self.objects));
+        }
+    }
+
+    /// Calls `f` with each object that hangs below a place, and how many objects that hang are before it.
+    #[inline]
+    pub(super) fn for_each_hanging(&self, place: u32, mut f: impl FnMut(u32, u32)) {
+        let (placed, count) = (self.edges.placed(), self.edges.node_count());
+        let mut hanging = |w: u32| {
+            if w < count
+                && let Err(before) = placed.place_or_before(w)
+            {
+                f(w, w.wrapping_sub(before));
+            }
+        };
+        if place < self.objects {
+            self.edges.of_place(place, hanging);
+        } else if place < self.root {
+            self.roots.members((place - self.objects) as usize).iter().copied().for_each(&mut hanging);
+        }
+    }
+
+    #[cold]
+    fn for_each_root(&self, place: u32, f: &mut dyn FnMut(u32)) {
+        if place == self.root {
+            (self.objects..self.root).for_each(f);
+        } else if place < self.root {
+            let members = self.roots.members((place - self.objects) as usize).iter();
+            members.filter_map(|m| self.edges.placed().place(*m)).for_each(f);
+        }
+    }
+}
+
+impl Successors for Places<'_> {
+    #[inline]
+    fn node_count(&self) -> u32 {
+        self.root + 1
+    }
 
     #[inline]
-    fn prefetch_targets(&self, node: u32) {
-        if node < self.count {
-            self.objects.prefetch_targets(node);
+    fn for_each(&self, place: u32, f: &mut impl FnMut(u32)) {
+        if place < self.objects {
+            let placed = self.edges.placed();
+            self.edges.of_place(place, |w| {
+                if let Some(w) = placed.place(w) {
+                    f(w);
+                }
+            });
+        } else {
+            self.for_each_root(place, f);
         }
+    }
+
+    #[inline]
+    fn prefetch(&self, place: u32) {
+        self.edges.prefetch_place(place);
+    }
+
+    #[inline]
+    fn prefetch_edges(&self, place: u32) {
+        self.edges.prefetch_list(place);
+    }
+
+    #[inline]
+    fn prefetch_targets(&self, place: u32) {
+        self.edges.prefetch_successors(place);
     }
 }

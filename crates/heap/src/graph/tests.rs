@@ -3,6 +3,7 @@
 use super::*;
 use proptest::prelude::*;
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 /// Successors as lists: the plainest graph there is.
 #[derive(Debug, Clone)]
@@ -44,6 +45,16 @@ struct Case {
 impl Case {
     fn graph(&self) -> Rooted<'_, Lists> {
         Rooted::new(&self.objects, &self.roots).expect("a small graph")
+    }
+
+    fn edges(&self) -> Arc<Edges> {
+        Arc::new(Edges::copy_of(&self.objects, &self.roots).expect("a small graph"))
+    }
+
+    fn tree(&self) -> DominatorTree {
+        let case = self.clone();
+        DominatorTree::new(self.edges(), Arc::new(self.roots.clone()), Arc::new(move |v| case.size(v)))
+            .expect("a small graph")
     }
 
     fn size(&self, node: u32) -> u64 {
@@ -114,7 +125,7 @@ proptest! {
     #[test]
     fn dominators_are_what_cuts_a_node_off(case in cases()) {
         let graph = case.graph();
-        let tree = DominatorTree::new(&graph, |v| case.size(v));
+        let tree = case.tree();
         let reach = case.distances(&[]);
         let n = graph.node_count();
         let cut: Vec<Vec<Option<u32>>> = (0..n).map(|d| case.distances(&[d])).collect();
@@ -144,18 +155,25 @@ proptest! {
     #[test]
     fn retained_is_what_a_node_takes_along(case in cases()) {
         let graph = case.graph();
-        let tree = DominatorTree::new(&graph, |v| case.size(v));
-        let index = tree.children_index();
+        let tree = case.tree();
+        let (index, ways) = (tree.children_index(), tree.largest_children());
         for v in 0..graph.node_count() {
             prop_assert_eq!(tree.retained(v), case.lost(&[v]), "node {}", v);
             let children = tree.children(v);
             prop_assert_eq!(index.of(v), children.clone());
             prop_assert_eq!(index.count(v), children.len());
-            prop_assert_eq!(index.largest(v), children.first().copied());
+            prop_assert_eq!(ways.of(v), children.first().copied());
             let dominated = (0..graph.node_count()).filter(|w| tree.dominator(*w) == Some(v)).count();
             prop_assert_eq!(children.len(), dominated);
             let sizes: Vec<u64> = children.iter().map(|c| tree.retained(*c)).collect();
             prop_assert!(sizes.is_sorted_by(|a, b| a >= b));
+        }
+        let parents: Vec<u32> = (0..graph.node_count()).step_by(2).collect();
+        let mut told = vec![Vec::new(); parents.len()];
+        tree.for_each_child(&parents, |i, child, retained| told[i].push((std::cmp::Reverse(retained), child)));
+        for (parent, mut told) in parents.into_iter().zip(told) {
+            told.sort_unstable();
+            prop_assert_eq!(told.into_iter().map(|c| c.1).collect::<Vec<u32>>(), tree.children(parent));
         }
         let mut all: Vec<u32> = tree.nodes().filter(|v| *v < graph.object_count()).collect();
         all.sort_by_key(|v| (std::cmp::Reverse(tree.retained(*v)), *v));
@@ -166,7 +184,7 @@ proptest! {
     #[test]
     fn sets_retain_what_goes_with_them(case in cases(), chosen in prop::collection::vec(0u32..62, 0..6)) {
         let graph = case.graph();
-        let tree = DominatorTree::new(&graph, |v| case.size(v));
+        let tree = case.tree();
         let chosen: Vec<u32> = chosen.into_iter().filter(|v| *v < graph.object_count()).collect();
         let set: Bits = chosen.iter().copied().collect();
         let exact = tree.retained_exactly(&graph, &set, |v| case.size(v));
@@ -176,7 +194,7 @@ proptest! {
         if chosen.len() == 1 {
             prop_assert_eq!(quick, exact);
         }
-        let kinds = tree.retained_by_kind(3, |v| case.kind(v), |_| {});
+        let kinds = tree.retained_by_kind(3, |v| case.kind(v));
         for (k, sum) in kinds.into_iter().enumerate() {
             let members: Bits = (0..graph.object_count()).filter(|v| case.kind(*v) == k as u32).collect();
             prop_assert_eq!(sum, tree.retained_by(&members));
@@ -187,7 +205,7 @@ proptest! {
     fn paths_are_shortest(case in cases(), targets in prop::collection::vec(0u32..66, 0..5)) {
         let graph = case.graph();
         let reach = case.distances(&[]);
-        for (target, path) in targets.iter().zip(shortest_paths(&graph, &targets)) {
+        for (target, path) in targets.iter().zip(case.tree().shortest_paths(&targets)) {
             let Some(distance) = reach.get(*target as usize).copied().flatten() else {
                 prop_assert!(path.is_empty());
                 continue;
@@ -218,8 +236,8 @@ proptest! {
     }
 
     #[test]
-    fn stored_edges_are_the_edges(case in cases(), threads in 1usize..5) {
-        let edges = Edges::copy_of(&case.objects, threads).expect("a small graph");
+    fn stored_edges_are_the_edges(case in cases()) {
+        let edges = case.edges();
         for v in 0..case.objects.node_count() {
             let (mut stored, mut given) = (Vec::new(), case.objects.0[v as usize].clone());
             edges.for_each(v, &mut |w| stored.push(w));
@@ -238,6 +256,15 @@ proptest! {
             prop_assert!(c.length >= 2 && c.kind == case.kind(c.start));
         }
     }
+}
+
+fn tree(
+    objects: &(impl Successors + Sync),
+    roots: &Roots,
+    size: impl Fn(u32) -> u64 + Send + Sync + 'static,
+) -> DominatorTree {
+    let edges = Edges::copy_of(objects, roots).expect("within bounds");
+    DominatorTree::new(Arc::new(edges), Arc::new(roots.clone()), Arc::new(size)).expect("within bounds")
 }
 
 fn roots_at(objects: &[u32]) -> Roots {
@@ -260,14 +287,14 @@ fn a_chain_of_a_million() {
     });
     let roots = roots_at(&[0]);
     let graph = Rooted::new(&objects, &roots).expect("within bounds");
-    let tree = DominatorTree::new(&graph, |v| u64::from(v < MILLION) * 16);
+    let tree = tree(&objects, &roots, |v| u64::from(v < MILLION) * 16);
     assert_eq!(tree.retained(0), 16_000_000);
     assert_eq!(tree.retained(MILLION - 1), 16);
     assert_eq!(tree.path_to_root(MILLION - 1).count(), MILLION as usize + 2);
-    assert_eq!(shortest_paths(&graph, &[MILLION - 1])[0].len(), MILLION as usize + 2);
-    assert_eq!(tree.children_index().accumulation_path(graph.root(), 0.7).len(), MILLION as usize);
+    assert_eq!(tree.shortest_paths(&[MILLION - 1])[0].len(), MILLION as usize + 2);
+    assert_eq!(tree.largest_children().accumulation_path(graph.root(), 0.7).len(), MILLION as usize);
     assert_eq!(depths(&graph, 1, |_| 16, |_| 0).deepest, [MILLION]);
-    assert_eq!(tree.retained_by_kind(1, |v| v / MILLION, |_| {}), [16_000_000]);
+    assert_eq!(tree.retained_by_kind(1, |v| v / MILLION), [16_000_000]);
 }
 
 #[test]
@@ -279,11 +306,11 @@ fn an_array_of_a_million() {
     });
     let roots = roots_at(&[MILLION]);
     let graph = Rooted::new(&objects, &roots).expect("within bounds");
-    let tree = DominatorTree::new(&graph, |_| 1);
+    let tree = tree(&objects, &roots, |_| 1);
     assert_eq!((tree.retained(MILLION), tree.retained(5)), (u64::from(MILLION) + 1, 1));
     let index = tree.children_index();
     assert_eq!(index.count(MILLION), MILLION as usize);
-    assert_eq!(index.accumulation_path(graph.root(), 0.7), [graph.root(), MILLION + 1, MILLION]);
+    assert_eq!(tree.largest_children().accumulation_path(graph.root(), 0.7), [graph.root(), MILLION + 1, MILLION]);
     assert_eq!(index.suspects(0.2, |v| v <= MILLION), [MILLION]);
 }
 
@@ -305,7 +332,7 @@ fn a_list_whose_values_an_index_holds_too() {
         });
         let roots = roots_at(&if list_first { [2 * m, 0] } else { [0, 2 * m] });
         let graph = Rooted::new(&objects, &roots).expect("within bounds");
-        let tree = DominatorTree::new(&graph, |v| u64::from(v <= 2 * m) * 8);
+        let tree = tree(&objects, &roots, move |v| u64::from(v <= 2 * m) * 8);
         assert_eq!(tree.retained(0), u64::from(m) * 8);
         assert_eq!(tree.retained(2 * m), 8);
         assert_eq!(tree.dominator(2 * m - 1), graph.group_node(0));
@@ -330,7 +357,7 @@ fn a_ladder_of_a_million() {
     roots.push((0..n).filter(|v| v % 3 == 2));
     roots.push([0]);
     let graph = Rooted::new(&objects, &roots).expect("within bounds");
-    let tree = DominatorTree::new(&graph, |_| 1);
+    let tree = tree(&objects, &roots, |_| 1);
     for i in 1..n / 3 {
         assert_eq!(tree.dominator(3 * i), Some(3 * i - 3));
         assert_eq!(tree.dominator(3 * i + 2), Some(graph.root()));
@@ -347,7 +374,7 @@ fn a_binary_tree_with_parent_pointers() {
     });
     let roots = roots_at(&[0]);
     let graph = Rooted::new(&objects, &roots).expect("within bounds");
-    let tree = DominatorTree::new(&graph, |v| u64::from(v < n));
+    let tree = tree(&objects, &roots, move |v| u64::from(v < n));
     for v in 1..n {
         assert_eq!(tree.dominator(v), Some((v - 1) / 2));
     }
@@ -361,8 +388,7 @@ fn a_dense_graph_keeps_the_stack_small() {
     // 2,000 nodes each pointing to all others: 4 million edges, all but 2,000 of them outside the tree.
     let objects = rule(2000, |v, f| (1..2000).for_each(|i| f((v + i) % 2000)));
     let roots = roots_at(&[7]);
-    let graph = Rooted::new(&objects, &roots).expect("within bounds");
-    let tree = DominatorTree::new(&graph, |_| 1);
+    let tree = tree(&objects, &roots, |_| 1);
     assert!((0..2000).all(|v| v == 7 || tree.dominator(v) == Some(7)));
 }
 
@@ -418,11 +444,10 @@ fn no_roots_reach_nothing() {
     let objects = Lists(vec![vec![0], vec![]]);
     let roots = Roots::new();
     let graph = Rooted::new(&objects, &roots).expect("within bounds");
-    let tree = DominatorTree::new(&graph, |_| 8);
+    let tree = tree(&objects, &roots, |_| 8);
     assert_eq!((tree.total(), tree.reached(), tree.unreachable_objects()), (0, 1, 2));
     assert_eq!(tree.largest(3, |_| true), [graph.root()]);
     assert!(tree.children(0).is_empty() && tree.dominator(0).is_none());
     let nothing = Lists(Vec::new());
-    let graph = Rooted::new(&nothing, &roots).expect("within bounds");
-    assert_eq!(DominatorTree::new(&graph, |_| 8).reached(), 1);
+    assert_eq!(self::tree(&nothing, &roots, |_| 8).reached(), 1);
 }

@@ -2,7 +2,7 @@
 
 use super::pattern::Pattern;
 use super::places::{Follow, PlaceId, Places};
-use crate::graph::{Bits, GraphError, Rooted, shortest_paths};
+use crate::graph::{Bits, GraphError, Rooted};
 use crate::paths::Names;
 use crate::program::HeapGraph;
 use crate::roots::RootGroup;
@@ -62,7 +62,7 @@ impl HeapGraph<'_> {
         let found = self.objects.find(address).ok_or_else(|| self.nothing_at(names, address))?;
         let graph = Rooted::new(&self.edges, &self.roots.roots)?;
         let object = found.object;
-        let shortest = shortest_paths(&graph, &[object]).pop().unwrap_or_default();
+        let shortest = self.tree.shortest_paths(&[object]).pop().unwrap_or_default();
         let mut dominators: Vec<u32> = self.tree.path_to_root(object).collect();
         dominators.reverse();
         Ok(HeapObject {

@@ -15,6 +15,7 @@ const MOST_STATICS: usize = 1 << 20;
 impl Typer<'_> {
     /// What the program's code tells of sampled objects, variables, frames and closures.
     pub(super) fn told_by_code(&mut self) {
+        self.code = self.read_code.map(|read| read());
         let Some(code) = self.code else { return };
         self.hidden = hidden_fields(self.heap.types, code);
         for &(at, id) in &code.facts.values {

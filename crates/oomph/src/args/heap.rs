@@ -1,6 +1,6 @@
 //! The command line of `oomph heap`.
 
-use super::{TableFormat, duration};
+use super::{HeapFormat, duration};
 use clap::{ArgGroup, Args, Subcommand, ValueEnum};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -9,6 +9,7 @@ const EXAMPLES: &str = "Examples:
   oomph heap 4711                     a running process; it stands still for milliseconds
   oomph heap 4711 --snapshot none     without stopping it
   oomph heap core.4711 --exe ./server
+  oomph heap 4711 -f html -o heap.html    treemap, holders, containers, depth
   oomph heap prometheus -f json -o monday.json
   oomph heap holders 4711 'map[string]*main.Session'
   oomph heap diff --for 30s 4711
@@ -154,12 +155,15 @@ pub(crate) struct HeapOptions {
     /// Show keys and strings as they are, not only what they look like
     #[arg(long)]
     pub(crate) show_keys: bool,
-    /// Rows of each table; 0 for all
-    #[arg(long, short = 'n', default_value_t = 12)]
-    pub(crate) rows: usize,
+    /// Neither read nor write the index beside a core file, with which the next command answers at once
+    #[arg(long)]
+    pub(crate) no_index: bool,
+    /// Rows of each table; 0 for all [default: 12, as HTML 60]
+    #[arg(long, short = 'n')]
+    pub(crate) rows: Option<usize>,
     /// Form of the answer
-    #[arg(long, short, value_enum, default_value_t = TableFormat::Text)]
-    pub(crate) format: TableFormat,
+    #[arg(long, short, value_enum, default_value_t = HeapFormat::Text)]
+    pub(crate) format: HeapFormat,
     /// Write the answer here instead of standard output
     #[arg(long, short, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
@@ -171,7 +175,12 @@ pub(crate) struct HeapOptions {
 impl HeapOptions {
     /// Rows of each table.
     pub(crate) const fn rows(&self) -> usize {
-        if self.rows == 0 { usize::MAX } else { self.rows }
+        match (self.rows, self.format) {
+            (Some(0), _) => usize::MAX,
+            (Some(rows), _) => rows,
+            (None, HeapFormat::Html) => 60,
+            (None, _) => 12,
+        }
     }
 }
 

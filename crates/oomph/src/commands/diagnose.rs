@@ -84,7 +84,10 @@ fn finish(
         }
         Format::Json => report::json(&report),
         Format::Markdown => report::markdown(&report),
-        Format::Html => report::html(&report, &flames()),
+        Format::Html => {
+            let graph = facts.samples.iter().rev().find_map(|s| s.graph.as_ref());
+            report::html(&report, &flames(), graph.map(|g| &*g.value))
+        }
     };
     output::write(o.output.as_deref(), text.as_bytes())?;
     if let Some(path) = o.output.as_ref().filter(|p| *p != Path::new("-")) {

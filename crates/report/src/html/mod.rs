@@ -8,12 +8,14 @@
 mod chart;
 mod finding;
 mod flames;
+mod heap;
 mod ledger;
 mod recipe;
 mod tail;
 
 use crate::{Flame, clean, fmt};
-use model::{Report, Verdict};
+pub use heap::heap_html;
+use model::{HeapOverview, Report, Verdict};
 use std::fmt::Write as _;
 
 /// No file is larger, in bytes.
@@ -24,45 +26,88 @@ const NAME: usize = 400;
 const SENTENCE: usize = 800;
 
 const STYLE: &str = include_str!("style.css");
-const SCRIPT: &str = include_str!("script.js");
+/// What all scripts use.
+const COMMON: &str = include_str!("common.js");
+const FLAME: &str = include_str!("flame.js");
 const CSP: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:; \
                    base-uri 'none'; form-action 'none'";
 
 /// The report as one HTML file below 2 MB. `flames` become tabs of one interactive flame graph, in
-/// the order given; without JavaScript they remain as tables of functions.
+/// the order given; without JavaScript they remain as tables of functions. `heap` is the object graph
+/// of the same program, where it was read: its views follow the findings.
 #[must_use]
-pub fn html(report: &Report, flames: &[Flame]) -> String {
+pub fn html(report: &Report, flames: &[Flame], heap: Option<&HeapOverview>) -> String {
     let mut main = String::new();
     finding::section(&mut main, report);
     if let Some(l) = &report.ledger {
         ledger::section(&mut main, l);
     }
     chart::section(&mut main, report);
+    let mut scripts = Scripts::default();
+    if let Some(heap) = heap {
+        scripts.heap = heap::embedded(&mut main, heap);
+    }
     let mut end = String::new();
     tail::sections(&mut end, report);
-    let head = head(report);
-    let fixed = head.len() + main.len() + end.len() + SCRIPT.len() + 2_000;
+    let head = head(report, heap.is_some());
+    let fixed = head.len() + main.len() + end.len() + scripts.len() + FLAME.len() + 2_000;
     let flames = flames::section(flames, MAX_FILE.saturating_sub(fixed));
+    scripts.flames = flames.data;
     let mut out = head;
     out.push_str("<main id=\"main\">\n");
     out.push_str(&main);
     out.push_str(&flames.markup);
     out.push_str(&end);
     out.push_str("</main>\n");
+    finish(&mut out, &report.oomph, &report.schema, &scripts);
+    out
+}
+
+/// Data of the scripts of a page, as JSON; a script without data is left out.
+#[derive(Default)]
+struct Scripts {
+    flames: Option<String>,
+    heap: Option<String>,
+}
+
+impl Scripts {
+    /// Bytes that the data takes, and the script of a heap.
+    fn len(&self) -> usize {
+        let of = |data: &Option<String>| data.as_ref().map_or(0, String::len);
+        COMMON.len() + heap::SCRIPT.len() + of(&self.flames) + of(&self.heap)
+    }
+}
+
+/// All up to the body's first element.
+fn start(title: &str, style: &str) -> String {
+    format!(
+        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta http-equiv=\"Content-Security-Policy\" content=\"{CSP}\">\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+         <meta name=\"color-scheme\" content=\"light dark\">\n<title>{title}</title>\n<style>{STYLE}{style}</style>\n</head>\n<body>\n"
+    )
+}
+
+/// The footer, the scripts, and the end of the page.
+fn finish(out: &mut String, oomph: &str, schema: &str, scripts: &Scripts) {
     let _ = writeln!(
         out,
         "<footer><p>Made by oomph {}, schema <code>{}</code>. This file is complete: it loads nothing.</p></footer>",
-        name(&report.oomph),
-        name(&report.schema)
+        name(oomph),
+        name(schema)
     );
-    if let Some(data) = flames.data {
-        let _ = write!(
-            out,
-            "<script type=\"application/json\" id=\"flame-data\">{data}</script>\n<script>{SCRIPT}</script>\n"
-        );
+    let all = [("flame-data", &scripts.flames, FLAME), ("heap-data", &scripts.heap, heap::SCRIPT)];
+    let mut code = String::new();
+    for (id, data, script) in all {
+        if let Some(data) = data {
+            let _ = writeln!(out, "<script type=\"application/json\" id=\"{id}\">{data}</script>");
+            code.push_str(script);
+        }
+    }
+    if !code.is_empty() {
+        let _ = writeln!(out, "<script>{COMMON}{code}</script>");
     }
     out.push_str("</body>\n</html>\n");
-    out
 }
 
 /// A name, escaped and capped.
@@ -112,15 +157,10 @@ const fn verdict_class(v: Verdict) -> &'static str {
     }
 }
 
-fn head(r: &Report) -> String {
+fn head(r: &Report, heap: bool) -> String {
     let word = fmt::verdict(r.verdict);
-    let mut out = format!(
-        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta http-equiv=\"Content-Security-Policy\" content=\"{CSP}\">\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <meta name=\"color-scheme\" content=\"light dark\">\n<title>{word}: {} (oomph)</title>\n<style>{STYLE}</style>\n</head>\n<body>\n",
-        name(&r.target.name)
-    );
+    let title = format!("{word}: {} (oomph)", name(&r.target.name));
+    let mut out = start(&title, if heap { heap::STYLE } else { "" });
     out.push_str("<a class=\"skip\" href=\"#main\">Skip to the findings</a>\n");
     let _ = writeln!(out, "<header class=\"verdict {}\">", verdict_class(r.verdict));
     let lead = r.findings.first().filter(|_| !matches!(r.verdict, Verdict::Healthy | Verdict::InsufficientEvidence));
@@ -154,6 +194,11 @@ fn facts(out: &mut String, r: &Report) {
         _ => t.samples.to_string(),
     };
     rows.push(("Samples", samples));
+    definitions(out, &rows);
+}
+
+/// Names with what they stand for, side by side; the latter is markup.
+fn definitions(out: &mut String, rows: &[(&str, String)]) {
     out.push_str("<dl class=\"facts\">");
     for (k, v) in rows {
         let _ = write!(out, "<div><dt>{k}</dt><dd>{v}</dd></div>");

@@ -2,6 +2,9 @@
 //! churning encoder, a healthy one, and one with a single sample.
 #![allow(dead_code, reason = "each test file uses its own part")]
 
+pub(crate) mod heap;
+pub(crate) mod page;
+
 use model::*;
 
 pub(crate) const HEAP1: &str = "profiles/heap-1.pb.gz";

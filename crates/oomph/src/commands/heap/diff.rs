@@ -27,7 +27,7 @@ pub(super) fn run(a: &HeapDiffArgs) -> Result<Outcome, Failure> {
     let diff = heap::diff(&before, &after, a.options.rows()).map_err(|e| {
         Failure::new(e.to_string()).hint("documents to compare come from oomph heap TARGET -f json -o FILE")
     })?;
-    open::print(&diff, &a.options, |width| report::heap_diff(&diff, width))?;
+    open::print(&diff, &a.options, None, |width| report::heap_diff(&diff, width))?;
     Ok(Outcome::Fine)
 }
 

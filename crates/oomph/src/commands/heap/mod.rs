@@ -4,7 +4,7 @@ mod diff;
 mod export;
 mod open;
 
-use crate::args::{ContainerOrder, Heap, HeapContainersArgs, HeapOptions, HeapQuestion, HeapTarget, TableFormat};
+use crate::args::{ContainerOrder, Heap, HeapContainersArgs, HeapFormat, HeapOptions, HeapQuestion, HeapTarget};
 use crate::progress::Reporter;
 use crate::{Failure, Outcome};
 use bundle::ProgramHeap;
@@ -39,11 +39,14 @@ pub(super) fn run(a: &Heap) -> Result<Outcome, Failure> {
     }
 }
 
-/// The overview: people get what matters first, documents all of it.
+/// The overview: people get what matters first, documents and pages all of it.
 fn whole<'a>(t: &HeapTarget, all: &Wanted<'a>) -> Wanted<'a> {
     match t.options.format {
-        TableFormat::Json => Wanted { containers: containers(&t.options), ..*all },
-        TableFormat::Text => Wanted { containers: None, depth: false, roots: false, census: false, ..*all },
+        HeapFormat::Json => Wanted { containers: containers(&t.options), ..*all },
+        // What is compared is for programs.
+        HeapFormat::Html => Wanted { containers: containers(&t.options), census: false, ..*all },
+        // A terminal has no room for the tree.
+        HeapFormat::Text => Wanted { containers: None, depth: false, roots: false, census: false, tree: 0, ..*all },
     }
 }
 
@@ -66,8 +69,13 @@ const fn sort(c: &HeapContainersArgs) -> ContainerSort {
 fn overview(t: &HeapTarget, wanted: &Wanted<'_>) -> Result<Outcome, Failure> {
     let reporter = Reporter::new(t.options.quiet);
     let memory = open::open(&t.target, &t.options, &reporter)?;
-    let overview = open::read(&memory, &reporter, |heap| Ok(heap.overview(&memory, wanted)?))?;
-    open::print(&overview, &t.options, |width| report::heap_overview(&overview, width))?;
+    let mut overview = open::read(&memory, &reporter, |heap| Ok(heap.overview(&memory, wanted)?))?;
+    if let Some(containers) = overview.containers.as_mut().filter(|_| !wanted.types && !wanted.duplicates_only) {
+        // Strings with the same content have a question of their own.
+        containers.duplicates.largest.clear();
+    }
+    let html = || report::heap_html(&overview);
+    open::print(&overview, &t.options, Some(&html), |width| report::heap_overview(&overview, width))?;
     Ok(Outcome::Fine)
 }
 
@@ -97,7 +105,7 @@ fn holders(t: &HeapTarget, what: &str) -> Result<Outcome, Failure> {
         Ok(answer)
     };
     let answer = open::read(&memory, &reporter, read)?;
-    open::print(&answer, &t.options, |width| report::heap_holders(&answer, width))?;
+    open::print(&answer, &t.options, None, |width| report::heap_holders(&answer, width))?;
     Ok(Outcome::Fine)
 }
 
@@ -117,7 +125,7 @@ fn retained(t: &HeapTarget, text: &str) -> Result<Outcome, Failure> {
         })
     };
     let answer = open::read(&memory, &reporter, read)?;
-    open::print(&answer, &t.options, |width| report::heap_retained(&answer, width))?;
+    open::print(&answer, &t.options, None, |width| report::heap_retained(&answer, width))?;
     Ok(Outcome::Fine)
 }
 

@@ -1,6 +1,6 @@
 //! Whose heap is read: a process or a core file, named on the command line.
 
-use crate::args::{HeapOptions, SnapshotMode};
+use crate::args::{HeapFormat, HeapOptions, SnapshotMode};
 use crate::commands::live;
 use crate::progress::Reporter;
 use crate::target_arg::{self, TargetArg};
@@ -9,6 +9,9 @@ use bundle::{ProgramError, ProgramHeap, ProgramMemory};
 use std::path::Path;
 use target::Process;
 use target::memory::Snapshot;
+
+/// Columns of text that is written to a file.
+const WIDTH_OF_FILES: usize = 120;
 
 /// Opens the memory of `target`.
 pub(super) fn open(target: &str, o: &HeapOptions, reporter: &Reporter) -> Result<ProgramMemory, Failure> {
@@ -30,7 +33,8 @@ pub(super) fn open(target: &str, o: &HeapOptions, reporter: &Reporter) -> Result
 
 /// A core file.
 pub(super) fn core(file: &Path, o: &HeapOptions) -> Result<ProgramMemory, Failure> {
-    ProgramMemory::core(file, o.exe.as_deref()).map_err(failure)
+    let memory = ProgramMemory::core(file, o.exe.as_deref()).map_err(failure)?;
+    Ok(if o.no_index { memory } else { memory.with_index() })
 }
 
 /// A process.
@@ -56,6 +60,9 @@ pub(super) fn read<T>(
 ) -> Result<T, Failure> {
     let answered = |heap: &ProgramHeap<'_>| {
         reporter.say("answering");
+        if let Some(index) = heap.index {
+            output::note(&format!("index: {index}"));
+        }
         then(heap)
     };
     let answer = memory.graph(&mut |step| reporter.say(step.text()), answered);
@@ -74,16 +81,21 @@ fn failure(e: ProgramError) -> Failure {
 pub(super) fn print<T: serde::Serialize>(
     document: &T,
     o: &HeapOptions,
+    html: Option<&dyn Fn() -> String>,
     text: impl FnOnce(usize) -> String,
 ) -> Result<(), Failure> {
     let to = o.output.as_deref();
-    match o.format {
-        crate::args::TableFormat::Text => {
+    match (o.format, html) {
+        (HeapFormat::Text, _) => {
             // A file is not as wide as the terminal happens to be.
-            let width = if to.is_some() { 160 } else { output::width() };
+            let width = if to.is_some() { WIDTH_OF_FILES } else { output::width() };
             output::write(to, text(width).as_bytes())
         }
-        crate::args::TableFormat::Json => {
+        (HeapFormat::Html, Some(html)) => output::write(to, html().as_bytes()),
+        (HeapFormat::Html, None) => {
+            Err(Failure::new("this answer has no page").hint("oomph heap TARGET -f html shows all of a heap"))
+        }
+        (HeapFormat::Json, _) => {
             let mut text = serde_json::to_string_pretty(document)?;
             text.push('\n');
             output::write(to, report::visible_json(&text).as_bytes())

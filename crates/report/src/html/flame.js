@@ -1,4 +1,3 @@
-'use strict';
 (function () {
   var app = document.getElementById('flame-app');
   var data = document.getElementById('flame-data');
@@ -7,20 +6,9 @@
   try { flames = JSON.parse(data.textContent).filter(function (f) { return !f.empty; }); } catch (e) { return; }
   if (!flames.length) return;
 
-  function el(tag, cls, text) {
-    var e = document.createElement(tag);
-    if (cls) e.className = cls;
-    if (text !== undefined) e.textContent = text;
-    return e;
-  }
-  function iec(v) {
-    var u = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB', 'EiB'], i = 0, a = Math.abs(v), s = v < 0 ? '\u2212' : '';
-    while (a >= 1023.95 && i < u.length - 1) { a /= 1024; i++; }
-    return s + (i ? a.toFixed(1) : a.toFixed(0)) + ' ' + u[i];
-  }
+  var el = oomph.el, iec = oomph.iec, pct = oomph.pct;
   function amount(f, v) { return f.unit === 'bytes' ? iec(v) : Math.round(v).toLocaleString('en-US') + (f.unit && f.unit !== 'count' ? ' ' + f.unit : ''); }
   function signed(f, v) { return (v > 0 ? '+' : '') + amount(f, v); }
-  function pct(x) { return x > 0 && x < 0.0005 ? '< 0.1 %' : (x * 100).toFixed(1) + ' %'; }
   function shorten(n) {
     var end = n.indexOf('['), head = end < 0 ? n : n.slice(0, end), i = head.lastIndexOf('/');
     return i < 0 ? n : n.slice(i + 1);
@@ -61,7 +49,7 @@
 
   var ROW = 20, current = 0, term = '', focused = 0, cells = [];
   var box = el('div', 'flame'), tabs = el('div', 'tabs'), tools = el('div', 'tools'), note = el('p', 'note');
-  var canvas = el('div', 'canvas'), where = el('p', 'where'), scale = el('div', 'scale'), tip = el('div', 'tip');
+  var canvas = el('div', 'canvas'), where = el('p', 'where'), scale = el('div', 'scale');
   var search = el('input'), hits = el('span', 'hits'), reset = el('button', '', 'Reset zoom');
   tabs.setAttribute('role', 'tablist');
   tabs.setAttribute('aria-label', 'Flame graph');
@@ -70,10 +58,9 @@
   hits.setAttribute('role', 'status');
   reset.type = 'button';
   canvas.setAttribute('role', 'tree'); canvas.id = 'flame-canvas';
-  tip.hidden = true;
   tools.append(search, reset, hits, el('span', 'help', 'Click or Enter zooms, Esc goes back, arrows move'));
   box.append(tabs, tools, note, canvas, where, scale);
-  app.append(box); document.body.append(tip); app.hidden = false;
+  app.append(box); app.hidden = false;
 
   flames.forEach(function (f, i) {
     var b = el('button', '', f.name);
@@ -181,7 +168,7 @@
     var d = e.target.closest ? e.target.closest('[data-i]') : null;
     return d ? +d.dataset.i : -1;
   }
-  function zoom(i) { flames[current].zoom = i; focused = i; tip.hidden = true; draw(); }
+  function zoom(i) { flames[current].zoom = i; focused = i; oomph.untip(); draw(); }
   function focus(i) {
     if (i < 0 || !cells[i]) return;
     if (cells[focused]) cells[focused].tabIndex = -1;
@@ -202,15 +189,11 @@
   };
   canvas.onmousemove = function (e) {
     var i = target(e), f = flames[current];
-    tip.hidden = i < 0;
-    if (i < 0) return;
+    if (i < 0) { oomph.untip(); return; }
     status(i);
-    tip.textContent = f.names[f.f[i]] + '\n' + describe(f, i);
-    var x = Math.min(e.clientX + 14, innerWidth - tip.offsetWidth - 8), y = e.clientY + 18;
-    if (y + tip.offsetHeight > innerHeight - 8) y = e.clientY - tip.offsetHeight - 12;
-    tip.style.left = Math.max(4, x) + 'px'; tip.style.top = Math.max(4, y) + 'px';
+    oomph.tip(e, f.names[f.f[i]] + '\n' + describe(f, i));
   };
-  canvas.onmouseleave = function () { tip.hidden = true; status(focused); };
+  canvas.onmouseleave = function () { oomph.untip(); status(focused); };
   canvas.onkeydown = function (e) {
     var f = flames[current], i = target(e);
     if (i < 0 || e.ctrlKey || e.metaKey || e.altKey) return;
