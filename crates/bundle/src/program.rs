@@ -3,11 +3,12 @@
 //! caller's. Writes nothing.
 
 use crate::heap_index::IndexFile;
+use crate::write::now;
 use gobinary::layout::{Arch, Layout, NoLayout};
 use gobinary::{BinaryError, Cached, DebugInfo, Functions, GoBinary, Memory, ModuleTables};
 use heap::graph::GraphError;
 use heap::{HeapError, HeapGraph, IndexError, ProgramNames, Runtime, Step, Wanted};
-use model::{Bytes, HeapOverview};
+use model::{Bytes, HeapHead, HeapOverview, HeapProcess, UnixMillis};
 use std::path::{Path, PathBuf};
 use target::memory::{Copied, CoreFile, CoreOptions, LiveMemory, MemoryError, Pause, Snapshot};
 use target::memory::{SnapshotOptions, SnapshotPlan, ThreadRegisters};
@@ -62,6 +63,10 @@ pub struct ProgramHeap<'a> {
     pub names: &'a ProgramNames<'a>,
     /// Go's version as the build information has it.
     pub version: &'a str,
+    /// Path of the program's own module.
+    pub main_module: Option<&'a str>,
+    /// Which program it is.
+    pub process: HeapProcess,
     /// What the core file or the debug information lacks.
     pub notes: &'a [String],
     /// What came of the index ([`ProgramMemory::with_index`]), for a person.
@@ -79,9 +84,30 @@ impl ProgramHeap<'_> {
         overview.target.clone_from(&memory.target);
         self.version.clone_into(&mut overview.go_version);
         memory.source.clone_into(&mut overview.source);
-        overview.pause_ms = memory.pause.map(|p| p.total.as_secs_f64() * 1e3);
+        overview.process = Some(self.process.clone());
+        overview.taken_at = memory.taken_at;
+        overview.pause_ms = memory.pause_ms();
         overview.limits.extend(self.notes.iter().cloned());
         Ok(overview)
+    }
+
+    /// What a document of this schema says of the program and of how it was read.
+    #[must_use]
+    pub fn head(&self, memory: &ProgramMemory, schema: &str) -> HeapHead {
+        let coverage = self.graph.coverage();
+        let mut limits = self.graph.limits(&coverage);
+        limits.extend(self.notes.iter().cloned());
+        HeapHead {
+            schema: schema.to_owned(),
+            oomph: env!("CARGO_PKG_VERSION").to_owned(),
+            target: memory.target.clone(),
+            go_version: self.version.to_owned(),
+            source: memory.source.to_owned(),
+            pause_ms: memory.pause_ms(),
+            process: Some(self.process.clone()),
+            heap_bytes: coverage.bytes,
+            limits,
+        }
     }
 }
 
@@ -94,6 +120,10 @@ pub struct ProgramMemory {
     pub pause: Option<Pause>,
     /// What was read: a name and pid, the path of a core file.
     pub target: String,
+    /// When a process's memory was opened.
+    pub taken_at: Option<UnixMillis>,
+    pid: Option<u32>,
+    start_ticks: Option<u64>,
     /// What the core file lacks.
     notes: Vec<String>,
     /// The bytes do not change while they are read.
@@ -115,6 +145,7 @@ impl ProgramMemory {
         let options = CoreOptions { executable: exe.map(Path::to_owned), ..CoreOptions::default() };
         let core = CoreFile::open_with(path, &options)?;
         let exe = core.executable_bytes().map(<[u8]>::to_vec);
+        let pid = core.process().map(|p| p.pid);
         Ok(Self {
             exe: exe.ok_or_else(|| ProgramError::NoExecutable(path.to_owned()))?,
             notes: core.gaps().iter().map(ToString::to_string).collect(),
@@ -123,6 +154,9 @@ impl ProgramMemory {
             source: "a core file",
             pause: None,
             target: path.display().to_string(),
+            taken_at: None,
+            pid,
+            start_ticks: None,
             frozen: true,
             core: Some(path.to_owned()),
             indexed: false,
@@ -186,12 +220,20 @@ impl ProgramMemory {
             frozen: pause.is_some(),
             pause,
             target,
+            taken_at: Some(now()),
+            pid: Some(process.pid()),
+            start_ticks: Some(process.start_ticks()),
             notes: Vec::new(),
             exe,
             arch: None,
             core: None,
             indexed: false,
         }
+    }
+
+    /// How long the program stood still, in milliseconds.
+    fn pause_ms(&self) -> Option<f64> {
+        self.pause.map(|p| p.total.as_secs_f64() * 1e3)
     }
 
     /// Reads the heap and hands it to `then`. `step` is told what is being done.
@@ -204,7 +246,8 @@ impl ProgramMemory {
         then: impl FnOnce(&ProgramHeap<'_>) -> T,
     ) -> Result<T, ProgramError> {
         let binary = GoBinary::parse(&self.exe)?;
-        let version = binary.build_info()?.go_version_text;
+        let build = binary.build_info()?;
+        let version = build.go_version_text;
         let arch = self.arch.or_else(|| binary.arch()).ok_or(ProgramError::Processor)?;
         step(Step::Anchors);
         // What runs on while it is read must not be remembered.
@@ -229,8 +272,16 @@ impl ProgramMemory {
             Some(file) => by_index(&file, &runtime, &names, step)?,
             None => (HeapGraph::read(&runtime, &names, &names.functions, step)?, None),
         };
-        let index = index.as_deref();
-        Ok(then(&ProgramHeap { graph: &graph, names: &names, version: &version, notes: &notes, index }))
+        let process = HeapProcess { pid: self.pid, start_ticks: self.start_ticks, build_id: binary.go_build_id() };
+        Ok(then(&ProgramHeap {
+            graph: &graph,
+            names: &names,
+            version: &version,
+            main_module: build.main.as_ref().map(|m| m.path.as_str()),
+            process,
+            notes: &notes,
+            index: index.as_deref(),
+        }))
     }
 }
 

@@ -1,27 +1,91 @@
 //! Containers as plain data for the overview: single ones with their holders, sums, equal strings.
 
 use crate::allocated::Sampled;
-use crate::containers::{ContainerOptions, Containers};
+use crate::containers::{ContainerFacts, ContainerKind, Containers};
 use crate::graph::GraphError;
+use crate::overview::Wanted;
 use crate::paths::Names;
 use crate::program::HeapGraph;
 use crate::roots::RootGroup;
-use model::{HeapContainer, HeapContainerGroup, HeapContainers, HeapDuplicate, HeapDuplicates, HeapStep};
+use model::{
+    HeapAllocated, HeapContainer, HeapContainerGroup, HeapContainers, HeapDuplicate, HeapDuplicates, HeapStep,
+};
+use std::cmp::Reverse;
+
+/// What containers are sorted by, the largest first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ContainerSort {
+    /// The larger of what they retain and waste.
+    #[default]
+    Largest,
+    /// What would be free without them.
+    Retained,
+    /// Bytes that hold nothing the program can reach by them.
+    Waste,
+    /// Bytes that hold nothing, of those with slots for entries.
+    Ghost,
+    /// Entries.
+    Entries,
+    /// Bytes of their own structure.
+    Own,
+}
+
+impl ContainerSort {
+    fn key(self, f: &ContainerFacts) -> u64 {
+        match self {
+            Self::Largest => f.waste.max(f.retained),
+            Self::Retained => f.retained,
+            Self::Waste => f.waste,
+            Self::Ghost if f.capacity == 0 => 0,
+            Self::Ghost => f.waste,
+            Self::Entries => f.entries,
+            Self::Own => f.own_bytes,
+        }
+    }
+}
+
+impl ContainerFacts {
+    /// As plain data, with the way to it and who allocated what it retains.
+    pub(crate) fn into_row(self, holder: Vec<HeapStep>, allocated: Vec<HeapAllocated>) -> HeapContainer {
+        HeapContainer {
+            kind: self.kind.name().to_owned(),
+            notes: self.notes,
+            address: format!("{:#x}", self.address),
+            entries: self.entries,
+            capacity: self.capacity,
+            own_bytes: self.own_bytes,
+            content_bytes: self.content_bytes,
+            retained_bytes: self.retained,
+            waste_bytes: self.waste,
+            type_name: self.type_name,
+            holder,
+            allocated,
+        }
+    }
+}
 
 impl HeapGraph<'_> {
-    /// The containers as plain data, at most `rows` of each kind and `rows` sums.
+    /// What was found as plain data, as far as it is wanted: at most so many rows of each kind and sums.
     ///
     /// # Errors
     /// [`GraphError`] when there are too many roots.
     pub(crate) fn container_rows(
         &self,
         names: &dyn Names,
-        rows: usize,
-        options: &ContainerOptions,
+        wanted: &Wanted,
+        found: Containers,
         sampled: &mut Sampled<'_, '_>,
     ) -> Result<HeapContainers, GraphError> {
-        let Containers { mut list, mut groups, duplicates } = self.containers(names, options);
-        list.sort_by_key(|f| (std::cmp::Reverse(f.waste.max(f.retained)), f.address));
+        let Containers { mut list, mut groups, duplicates } = found;
+        let rows = wanted.rows;
+        if wanted.duplicates_only {
+            list.clear();
+            groups.clear();
+        }
+        let is_meant = |kind: ContainerKind| wanted.kind.is_none_or(|k| k == kind);
+        list.retain(|f| is_meant(f.kind));
+        groups.retain(|g| is_meant(g.kind));
+        list.sort_by_key(|f| (Reverse(wanted.sort.key(f)), f.address));
         let mut seen = std::collections::BTreeMap::new();
         list.retain(|f| {
             let n = seen.entry(f.kind).or_insert(0_usize);
@@ -45,20 +109,7 @@ impl HeapGraph<'_> {
                 None => self.variable_at(f.address, names),
             };
             let allocated = f.object.and_then(|_| allocated.next()).unwrap_or_default();
-            HeapContainer {
-                kind: f.kind.name().to_owned(),
-                notes: f.notes,
-                address: format!("{:#x}", f.address),
-                entries: f.entries,
-                capacity: f.capacity,
-                own_bytes: f.own_bytes,
-                content_bytes: f.content_bytes,
-                retained_bytes: f.retained,
-                waste_bytes: f.waste,
-                type_name: f.type_name,
-                holder,
-                allocated,
-            }
+            f.into_row(holder, allocated)
         });
         let containers = containers.collect();
         let groups = groups.into_iter().map(|g| HeapContainerGroup {

@@ -1,17 +1,19 @@
 //! The overview of a heap as plain data: who holds how much, which types, which maps, which goroutines.
 
 use crate::allocated::Sampled;
-use crate::containers::{ContainerOptions, map_facts};
+use crate::container_rows::ContainerSort;
+use crate::containers::{ContainerKind, ContainerOptions, map_facts};
 use crate::graph::{GraphError, Rooted};
 use crate::paths::Names;
 use crate::program::HeapGraph;
+use crate::queries::MOST_IN_CENSUS;
 use crate::roots::RootGroup;
 use crate::shapes::Shape;
 use crate::typing::typing_stats;
 use goruntime::{Goroutine, Status};
 use model::{
-    HEAP_SCHEMA, HeapCoverage, HeapGoroutines, HeapHeld, HeapHolder, HeapMap, HeapOverview, HeapRuntimeCounts,
-    HeapStep, HeapType,
+    HEAP_SCHEMA, HeapCensus, HeapContainers, HeapCoverage, HeapGoroutines, HeapHeld, HeapHolder, HeapMap, HeapOverview,
+    HeapRuntimeCounts, HeapStep,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -45,10 +47,20 @@ pub struct Wanted {
     pub maps: bool,
     /// Containers of all kinds.
     pub containers: Option<ContainerOptions>,
+    /// What containers are sorted by.
+    pub sort: ContainerSort,
+    /// Containers of this kind alone.
+    pub kind: Option<ContainerKind>,
+    /// Of the containers nothing but strings with the same content.
+    pub duplicates_only: bool,
     /// How deep objects lie.
     pub depth: bool,
     /// Goroutines.
     pub goroutines: bool,
+    /// The roots by kind.
+    pub roots: bool,
+    /// What is compared with another instant.
+    pub census: bool,
 }
 
 impl Wanted {
@@ -63,8 +75,13 @@ impl Wanted {
             types: true,
             maps: true,
             containers: Some(containers),
+            sort: ContainerSort::Largest,
+            kind: None,
+            duplicates_only: false,
             depth: true,
             goroutines: true,
+            roots: true,
+            census: true,
         }
     }
 }
@@ -78,7 +95,7 @@ impl HeapGraph<'_> {
         let rows = wanted.rows;
         let mut sampled = Sampled::of(self);
         let holders = if wanted.holders { self.holders(names, &mut sampled, rows)? } else { Vec::new() };
-        let containers = wanted.containers.map(|o| self.container_rows(names, rows, &o, &mut sampled)).transpose()?;
+        let (containers, census) = self.container_parts(names, wanted, &mut sampled)?;
         let goroutines = if wanted.goroutines { self.goroutine_groups(names, &mut sampled, rows)? } else { Vec::new() };
         let coverage = self.coverage();
         Ok(HeapOverview {
@@ -87,19 +104,43 @@ impl HeapGraph<'_> {
             target: String::new(),
             go_version: format!("go1.{}", self.runtime.layout().minor),
             source: String::new(),
+            process: None,
             taken_at: None,
             pause_ms: None,
             coverage,
             holders,
             tree: if wanted.tree > 0 { Some(self.retained_tree(names, wanted.tree)?) } else { None },
+            roots: if wanted.roots { self.roots_by_kind(names, rows)? } else { Vec::new() },
             types: if wanted.types { self.types(names, rows) } else { Vec::new() },
             maps: if wanted.maps { self.maps(names, rows)? } else { Vec::new() },
             containers,
             depth: wanted.depth.then(|| self.depths(names, rows)).transpose()?,
             goroutines,
+            census,
             stacks: sampled.into_stacks(),
             limits: self.limits(&coverage),
         })
+    }
+
+    /// What is wanted of the containers: they are found once.
+    fn container_parts(
+        &self,
+        names: &dyn Names,
+        wanted: &Wanted,
+        sampled: &mut Sampled<'_, '_>,
+    ) -> Result<(Option<HeapContainers>, Option<HeapCensus>), GraphError> {
+        if wanted.containers.is_none() && !wanted.census {
+            return Ok((None, None));
+        }
+        let mut options = wanted.containers.unwrap_or_default();
+        if wanted.census || wanted.sort != ContainerSort::Largest {
+            options.most = options.most.max(MOST_IN_CENSUS);
+        }
+        let found = self.containers(names, &options);
+        let census =
+            wanted.census.then(|| self.census(names, self.types(names, usize::MAX), &found.list)).transpose()?;
+        let told = wanted.containers.map(|_| self.container_rows(names, wanted, found, sampled)).transpose()?;
+        Ok((told, census))
     }
 
     /// How much was understood.
@@ -136,7 +177,9 @@ impl HeapGraph<'_> {
         spans.map(|(i, s)| s.elem_size * self.objects.of_span(i as u32).filter(|o| counts(o.0)).count() as u64).sum()
     }
 
-    fn limits(&self, c: &HeapCoverage) -> Vec<String> {
+    /// What could not be read, and what that hides; `c` is the coverage of this heap.
+    #[must_use]
+    pub fn limits(&self, c: &HeapCoverage) -> Vec<String> {
         let mut limits = Vec::new();
         let found = c.bytes.saturating_add(c.unswept_bytes);
         if let Some(r) = c.runtime.filter(|r| r.bytes.abs_diff(found) > r.bytes / 1000 + MOVES) {
@@ -190,7 +233,7 @@ impl HeapGraph<'_> {
             top.into_iter().zip(allocated).zip(paths).zip(&last).map(|(((node, allocated), mut path), last)| {
                 let group = graph.group_of(node).and_then(|g| self.roots.groups.get(g)).copied();
                 let (name, kind) = match group {
-                    Some(group) => (self.root_name(group, names), kind_of(group)),
+                    Some(group) => (self.root_name(group, names), group.kind()),
                     None => (self.type_name(node, names), "object"),
                 };
                 path.truncate(MOST_STEPS);
@@ -250,7 +293,7 @@ impl HeapGraph<'_> {
                 HeapStep {
                     via,
                     type_name: self.type_name(node, names),
-                    address: format!("{:#x}", self.objects.address(node).unwrap_or(0)),
+                    address: format!("{:#x}", self.value_address(node)),
                 }
             })
             .collect()
@@ -284,47 +327,6 @@ impl HeapGraph<'_> {
                 steps
             })
             .collect())
-    }
-
-    fn types(&self, names: &dyn Names, rows: usize) -> Vec<HeapType> {
-        // Objects without a type are told apart by their size.
-        let mut sums = vec![(0_u64, 0_u64); self.shapes.len()];
-        let mut untyped: BTreeMap<u64, u64> = BTreeMap::new();
-        for (i, span) in self.objects.spans().iter().enumerate() {
-            for object in self.objects.first_of_span(i as u32)..self.objects.first_of_span(i as u32 + 1) {
-                let number = self.shapes.number(object);
-                if number == 0 {
-                    *untyped.entry(span.elem_size).or_default() += 1;
-                } else if let Some(sum) = sums.get_mut(number as usize) {
-                    *sum = (sum.0 + 1, sum.1 + span.elem_size);
-                }
-            }
-        }
-        let count = self.shapes.len();
-        let objects = self.objects.count();
-        let kind = |node: u32| if node < objects { self.shapes.number(node) } else { u32::MAX };
-        let retained = self.tree.retained_by_kind(count, kind);
-        // One type may have several shapes: a map's header, tables and groups go by its name.
-        let mut rows_by_name: BTreeMap<String, HeapType> = BTreeMap::new();
-        for (number, &(objects, bytes)) in sums.iter().enumerate().filter(|(_, s)| s.0 > 0) {
-            let shape = self.shapes.get(number as u32);
-            let name = shape.name(&self.runtime.types, |code| names.function(code));
-            let row =
-                rows_by_name.entry(name.clone()).or_insert(HeapType { name, objects: 0, bytes: 0, retained_bytes: 0 });
-            row.objects += objects;
-            row.bytes += bytes;
-            row.retained_bytes += retained.get(number).copied().unwrap_or(0);
-        }
-        let mut list: Vec<HeapType> = rows_by_name.into_values().collect();
-        list.extend(untyped.into_iter().map(|(size, objects)| HeapType {
-            name: format!("untyped, {size} bytes"),
-            objects,
-            bytes: size * objects,
-            retained_bytes: 0,
-        }));
-        list.sort_by(|a, b| b.bytes.cmp(&a.bytes).then_with(|| a.name.cmp(&b.name)));
-        list.truncate(rows);
-        list
     }
 
     fn maps(&self, names: &dyn Names, rows: usize) -> Result<Vec<HeapMap>, GraphError> {
@@ -394,16 +396,6 @@ impl HeapGraph<'_> {
         let groups: Vec<Vec<u32>> = list.iter().map(|(_, nodes)| nodes.clone()).collect();
         let allocated = sampled.below_groups(&groups, names);
         Ok(list.into_iter().zip(allocated).map(|((g, _), allocated)| HeapGoroutines { allocated, ..g }).collect())
-    }
-}
-
-pub(crate) const fn kind_of(group: RootGroup) -> &'static str {
-    match group {
-        RootGroup::Global { .. } => "global",
-        RootGroup::Goroutine { .. } => "goroutine",
-        RootGroup::Finalizers | RootGroup::FinalizerQueue => "finalizer",
-        RootGroup::Cleanups => "cleanup",
-        RootGroup::WeakHandles => "weak",
     }
 }
 

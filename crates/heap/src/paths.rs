@@ -55,8 +55,9 @@ impl Names for ProgramNames<'_> {
     }
 
     fn variable(&self, address: u64) -> Option<(String, u64)> {
-        if let Some(found) = self.debug.as_ref().and_then(|d| d.variable(address)) {
-            return Some(found);
+        if let Some((name, rest)) = self.debug.as_ref().and_then(|d| d.variable(address)) {
+            // Debug information names every word but the second one of an interface: its value.
+            return Some((name, if rest == 8 { 0 } else { rest }));
         }
         let (name, offset) = self.variables.at(address.wrapping_sub(self.bias))?;
         Some((name.to_owned(), offset))
@@ -113,6 +114,12 @@ impl HeapGraph<'_> {
     #[must_use]
     pub fn goroutine_function(&self, g: &Goroutine, names: &dyn Names) -> Option<String> {
         self.wrapped.get(&g.start).cloned().or_else(|| names.function(g.start))
+    }
+
+    /// Where an object's value begins: behind the type that the runtime writes in front of larger ones.
+    #[must_use]
+    pub fn value_address(&self, object: u32) -> u64 {
+        self.objects.address(object).map_or(0, |a| a + u64::from(self.first_byte(object)))
     }
 
     /// `bss+0x1f40` where there are no symbols.
@@ -198,7 +205,7 @@ impl HeapGraph<'_> {
 }
 
 /// `.users`, `.list[3].next`: the field of a type at an offset.
-fn field_name(types: &RuntimeTypes<'_>, id: TypeId, offset: u64) -> String {
+pub(crate) fn field_name(types: &RuntimeTypes<'_>, id: TypeId, offset: u64) -> String {
     let mut name = String::new();
     let (mut id, mut offset) = (id, offset);
     for _ in 0..MOST_DEEP {
@@ -226,9 +233,18 @@ fn field_name(types: &RuntimeTypes<'_>, id: TypeId, offset: u64) -> String {
 
 /// Whether the word of a group or bucket belongs to a key or a value.
 fn slot_name(types: &RuntimeTypes<'_>, map: TypeId, at: u64) -> String {
+    match types.get(map).map(|t| &t.detail) {
+        Some(Detail::Map(_)) if is_key(types, map, at) => "[key]".to_owned(),
+        Some(Detail::Map(_)) => "[value]".to_owned(),
+        _ => String::new(),
+    }
+}
+
+/// Whether the word of a group or bucket at this offset belongs to a key.
+pub(crate) fn is_key(types: &RuntimeTypes<'_>, map: TypeId, at: u64) -> bool {
     use gobinary::types::MapSlots;
-    let Some(Detail::Map(m)) = types.get(map).map(|t| &t.detail) else { return String::new() };
-    let is_key = match m.slots {
+    let Some(Detail::Map(m)) = types.get(map).map(|t| &t.detail) else { return false };
+    match m.slots {
         MapSlots::Buckets { bucket_size, key_size, .. } => {
             at % u64::from(bucket_size.max(1)) < 8 + 8 * u64::from(key_size)
         }
@@ -242,6 +258,5 @@ fn slot_name(types: &RuntimeTypes<'_>, map: TypeId, at: u64) -> String {
                 (key, _) => key.is_some(),
             }
         }
-    };
-    if is_key { "[key]".to_owned() } else { "[value]".to_owned() }
+    }
 }

@@ -8,6 +8,7 @@ use gobinary::{Memory, RuntimeTypes};
 use goruntime::{HeapAnchor, Objects, PointerBits, Span};
 use rayon::prelude::*;
 use rustc_hash::FxHashMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// Bytes of spans that one task reads.
@@ -61,19 +62,9 @@ impl HeapView<'_> {
     /// # Errors
     /// [`GraphError`] when there are more than 2^31.
     pub fn edges(&self, roots: &Roots) -> Result<(Edges, ScanGaps), GraphError> {
-        let spans = self.objects.spans();
-        let mut tasks = Vec::new();
-        let mut first = 0;
-        let mut bytes = 0;
-        for (i, span) in spans.iter().enumerate() {
-            bytes += span.bytes;
-            if bytes >= TASK_BYTES || i + 1 == spans.len() {
-                tasks.push(first..i + 1);
-                (first, bytes) = (i + 1, 0);
-            }
-        }
         let met = Met::new(self.objects.count());
-        let parts: Vec<(FinishedPart, ScanGaps)> = tasks
+        let parts: Vec<(FinishedPart, ScanGaps)> = self
+            .tasks()
             .into_par_iter()
             .map_init(
                 || (Scanner::new(*self), EdgesPart::default()),
@@ -88,6 +79,21 @@ impl HeapView<'_> {
             .collect();
         let gaps = parts.iter().fold(ScanGaps::default(), |sum, p| sum.add(p.1));
         Ok((Edges::join(parts.into_iter().map(|p| p.0).collect(), &met, roots)?, gaps))
+    }
+
+    /// Runs of spans of about the same number of bytes, for parallel passes.
+    pub(crate) fn tasks(&self) -> Vec<Range<usize>> {
+        let spans = self.objects.spans();
+        let mut tasks = Vec::new();
+        let (mut first, mut bytes) = (0, 0);
+        for (i, span) in spans.iter().enumerate() {
+            bytes += span.bytes;
+            if bytes >= TASK_BYTES || i + 1 == spans.len() {
+                tasks.push(first..i + 1);
+                (first, bytes) = (i + 1, 0);
+            }
+        }
+        tasks
     }
 }
 

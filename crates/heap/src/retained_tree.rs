@@ -4,7 +4,6 @@
 
 use crate::containers::Part;
 use crate::graph::{ChildrenIndex, Edges, GraphError, Rooted};
-use crate::overview::kind_of;
 use crate::paths::Names;
 use crate::program::HeapGraph;
 use crate::roots::RootGroup;
@@ -306,9 +305,9 @@ impl Builder<'_, '_> {
         let (kind, name) = match (root, group.key) {
             (Some(root), Key::Goroutines(start)) if !one => {
                 let name = self.names.function(start).unwrap_or_else(|| format!("{start:#x}"));
-                (kind_of(root), name)
+                (root.kind(), name)
             }
-            (Some(root), _) => (kind_of(root), self.heap.root_name(root, self.names)),
+            (Some(root), _) => (root.kind(), self.heap.root_name(root, self.names)),
             (None, _) => ("object", self.heap.type_name(first, self.names)),
         };
         let address = match root {

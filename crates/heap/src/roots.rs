@@ -38,6 +38,20 @@ pub enum RootGroup {
     WeakHandles,
 }
 
+impl RootGroup {
+    /// Its kind in tables and JSON: `global`, `goroutine`, `finalizer`, `cleanup`, `weak`.
+    #[must_use]
+    pub const fn kind(self) -> &'static str {
+        match self {
+            Self::Global { .. } => "global",
+            Self::Goroutine { .. } => "goroutine",
+            Self::Finalizers | Self::FinalizerQueue => "finalizer",
+            Self::Cleanups => "cleanup",
+            Self::WeakHandles => "weak",
+        }
+    }
+}
+
 /// The roots with what each group stands for; group `i` is `groups[i]`.
 #[derive(Debug, Default)]
 pub struct RootSet {

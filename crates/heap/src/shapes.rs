@@ -45,6 +45,25 @@ pub enum Shape {
     WeakHandle,
 }
 
+impl Shape {
+    /// The Go type that it is, or whose map or channel it belongs to.
+    #[must_use]
+    pub const fn go_type(self) -> Option<TypeId> {
+        match self {
+            Self::Value(id)
+            | Self::Array(id)
+            | Self::MapHeader(id)
+            | Self::MapDirectory(id)
+            | Self::MapTable(id)
+            | Self::MapGroups(id)
+            | Self::MapBuckets(id)
+            | Self::MapExtra(id)
+            | Self::Channel(id) => Some(id),
+            _ => None,
+        }
+    }
+}
+
 /// Bytes that a shape explains of an object of `len` bytes: what decides between two of them.
 impl Shape {
     /// Size of one value of it, as far as the type tells.
@@ -134,6 +153,12 @@ impl Shape {
             Self::WeakHandle => "weak handle".to_owned(),
         }
     }
+}
+
+/// The name of a map by that of one of its parts ([`Shape::name`]); other names as they are.
+pub(crate) fn whole_name(name: &str) -> &str {
+    let parts = [" directory", " table", " groups", " buckets", " extra"];
+    parts.iter().find_map(|p| name.strip_suffix(p)).unwrap_or(name)
 }
 
 /// In place of a number that has more than 16 bits.

@@ -1,6 +1,6 @@
 //! What `oomph heap` says (`oomph.heap/1`): plain data, sizes in bytes.
 
-use crate::{Frame, UnixMillis};
+use crate::{Frame, HeapCensus, HeapProcess, HeapRoots, UnixMillis};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -20,6 +20,9 @@ pub struct HeapOverview {
     pub go_version: String,
     /// How the memory was read: `snapshot`, `stopped`, `running`, `core`.
     pub source: String,
+    /// Which program it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub process: Option<HeapProcess>,
     /// When its memory was read or copied.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub taken_at: Option<UnixMillis>,
@@ -33,6 +36,9 @@ pub struct HeapOverview {
     /// The dominator tree, cut to the rows that say most; only where it was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tree: Option<HeapTree>,
+    /// The roots by kind; only where they were asked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub roots: Vec<HeapRoots>,
     /// Types, by bytes.
     pub types: Vec<HeapType>,
     /// Maps, by retained bytes.
@@ -45,6 +51,9 @@ pub struct HeapOverview {
     pub depth: Option<HeapDepth>,
     /// Goroutines, by what their stacks hold alone.
     pub goroutines: Vec<HeapGoroutines>,
+    /// What is compared with another instant; only where it was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub census: Option<HeapCensus>,
     /// Allocation stacks, innermost first, that [`HeapAllocated`] names.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub stacks: Vec<Vec<Frame>>,
@@ -426,6 +435,12 @@ pub struct HeapDepth {
     pub bytes: Vec<u64>,
     /// The same by type, those that lie deepest first.
     pub types: Vec<HeapDepthRow>,
+    /// What the collector takes for marking all of it, in milliseconds of CPU time: an estimate.
+    #[serde(default)]
+    pub mark_cpu_ms: f64,
+    /// Lists, trees and chains of contexts, the longest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub chains: Vec<HeapContainer>,
 }
 
 /// How deep the objects of one type lie.

@@ -12,6 +12,9 @@ mod frame;
 mod gap;
 mod goversion;
 mod heap;
+mod heap_census;
+mod heap_diff;
+mod heap_queries;
 mod ledger;
 mod memstats;
 mod process;
@@ -29,6 +32,12 @@ pub use heap::{
     HEAP_SCHEMA, HeapAllocated, HeapContainer, HeapContainerGroup, HeapContainers, HeapCoverage, HeapDepth,
     HeapDepthRow, HeapDuplicate, HeapDuplicates, HeapGoroutines, HeapHeld, HeapHolder, HeapKeys, HeapMap, HeapNote,
     HeapOverview, HeapRuntimeCounts, HeapStep, HeapTree, HeapTreeRow, HeapType,
+};
+pub use heap_census::{HeapCensus, HeapPlace, HeapPlaced, HeapPlacedOne, HeapProcess};
+pub use heap_diff::{HEAP_DIFF_SCHEMA, HeapDiff, HeapGrowth, HeapGrowthOf, HeapSide};
+pub use heap_queries::{
+    HEAP_HOLDERS_SCHEMA, HEAP_RETAINED_SCHEMA, HeapHead, HeapHolders, HeapMatched, HeapObject, HeapPath, HeapPathStep,
+    HeapRetained, HeapRoot, HeapRoots, HeapTypeHolder, HeapTypeHolders,
 };
 pub use ledger::{Ledger, LedgerRow, LedgerTerm};
 pub use memstats::{MemStats, MemStatsSource};

@@ -1,5 +1,12 @@
 //! The command line: one definition for parser, help and examples.
 
+mod heap;
+
+pub(crate) use heap::{
+    ContainerOrder, Heap, HeapContainersArgs, HeapDiffArgs, HeapExportArgs, HeapOptions, HeapQuestion, HeapTarget,
+    HeapView, SnapshotMode, TreeOrder,
+};
+
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -35,7 +42,7 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Pprof(Box<PprofCommand>),
     /// Read the object graph of a process or core file: who holds what
-    Heap(Heap),
+    Heap(Box<Heap>),
     /// Explain a rule: what it means, how it decides, what to do
     #[command(after_help = "Examples:
   oomph explain                        all rules
@@ -177,79 +184,6 @@ Exit codes: 0 intact, 1 damaged or incomplete, 2 no bundle.")]
         #[arg(long)]
         json: bool,
     },
-}
-
-/// What of a heap is shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum HeapView {
-    /// Holders, maps, types, goroutines
-    Overview,
-    /// Containers of all kinds: entries, capacity, waste
-    Containers,
-    /// Types
-    Types,
-    /// Who holds the memory
-    Holders,
-    /// Goroutines by function and state
-    Goroutines,
-    /// Strings with the same content
-    Strings,
-    /// How deep objects lie
-    Chains,
-}
-
-/// How the memory of a running process is read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum SnapshotMode {
-    /// Stop it for milliseconds, have it copy itself (copy-on-write), read the frozen copy
-    Fork,
-    /// Stop it while its memory is copied
-    Stop,
-    /// Do not stop it; what changes meanwhile may be seen half-way
-    None,
-}
-
-#[derive(Debug, Args)]
-#[command(after_help = "Examples:
-  oomph heap 4711                     a running process; it stands still for milliseconds
-  oomph heap 4711 --snapshot none     without stopping it
-  oomph heap core.4711 --exe ./server
-  oomph heap prometheus -f json
-  oomph heap 4711 -f html -o heap.html    treemap, holders, containers, depth
-  oomph heap 4711 --show containers --kind slice
-  oomph heap 4711 --show strings --show-keys
-
-Exit codes: 0 read, 2 could not be read.")]
-pub(crate) struct Heap {
-    /// Pid or program name on this host, or a core file
-    pub(crate) target: String,
-    /// How the memory of a process is read
-    #[arg(long, value_enum, default_value_t = SnapshotMode::Fork)]
-    pub(crate) snapshot: SnapshotMode,
-    /// What is shown
-    #[arg(long, value_enum, default_value_t = HeapView::Overview)]
-    pub(crate) show: HeapView,
-    /// Only containers of this kind: map, slice, string, list, tree, chan, sync.Map, sync.Pool, ...
-    #[arg(long, value_name = "KIND")]
-    pub(crate) kind: Option<String>,
-    /// Show keys and strings as they are, not only what they look like
-    #[arg(long)]
-    pub(crate) show_keys: bool,
-    /// Executable of a core file [default: where the core file says]
-    #[arg(long, value_name = "FILE")]
-    pub(crate) exe: Option<PathBuf>,
-    /// Rows of each table; 0 for all [default: 12, as HTML 60]
-    #[arg(long, short = 'n')]
-    pub(crate) rows: Option<usize>,
-    /// Form of the answer
-    #[arg(long, short, value_enum, default_value_t = HeapFormat::Text)]
-    pub(crate) format: HeapFormat,
-    /// Write it to a file
-    #[arg(long, short, value_name = "FILE")]
-    pub(crate) output: Option<PathBuf>,
-    /// Draw no progress, print no notes on standard error
-    #[arg(long, short)]
-    pub(crate) quiet: bool,
 }
 
 /// Which samples and which value.

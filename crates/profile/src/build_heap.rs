@@ -23,9 +23,9 @@ pub struct BuiltLine<'a> {
     pub start_line: u32,
 }
 
-/// A location of a [`HeapBuilder`].
+/// A location of a [`HeapBuilder`] or [`crate::StackBuilder`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct BuiltLocation(u32);
+pub struct BuiltLocation(pub(crate) u32);
 
 /// A mapping of a [`HeapBuilder`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -9,6 +9,7 @@
 //! they were given, salvage what is readable and say what is missing ([`model::Gap`]).
 
 mod build_heap;
+mod build_stacks;
 mod collapse;
 mod columns;
 mod container;
@@ -36,6 +37,7 @@ mod units;
 mod wire;
 
 pub use build_heap::{BuiltLine, BuiltLocation, BuiltMapping, HeapBuilder};
+pub use build_stacks::StackBuilder;
 pub use dump_text::{DumpFrame, DumpGoroutine, DumpStack, write_goroutine};
 pub use error::ProfileError;
 pub use filter::Filter;

@@ -2,8 +2,10 @@
 //! how much of the heap was understood. Refuses to choose what is shown: rows come as they are.
 
 use crate::heap_notes::phrases;
+use crate::heap_queries::{self, WIDTHS, share};
+use crate::wrap::wrap;
 use crate::{clean, fmt};
-use model::{Bytes, HeapContainers, HeapDepth, HeapOverview, HeapStep};
+use model::{Bytes, HeapContainers, HeapDepth, HeapNote, HeapOverview, HeapStep};
 use std::fmt::Write as _;
 
 /// Fewest steps of a way to a holder that is shown.
@@ -13,9 +15,10 @@ const LEAST_WAY: usize = 2;
 #[must_use]
 pub fn heap_overview(o: &HeapOverview, width: usize) -> String {
     let mut out = String::new();
-    let width = width.clamp(60, 200);
-    head(&mut out, o);
+    let width = width.clamp(WIDTHS.0, WIDTHS.1);
+    head(&mut out, o, width);
     holders(&mut out, o, width);
+    heap_queries::roots(&mut out, &o.roots, o.coverage.bytes, width);
     maps(&mut out, o, width);
     if let Some(c) = &o.containers {
         containers(&mut out, c, width);
@@ -25,22 +28,14 @@ pub fn heap_overview(o: &HeapOverview, width: usize) -> String {
         depth(&mut out, d, o.coverage.bytes, width);
     }
     goroutines(&mut out, o, width);
-    if !o.limits.is_empty() {
-        out.push_str("\nNot seen\n");
-        for limit in &o.limits {
-            let _ = writeln!(out, "  {}", clean::line(limit));
-        }
-    }
+    heap_queries::limits(&mut out, &o.limits, width);
     out
 }
 
-fn head(out: &mut String, o: &HeapOverview) {
+fn head(out: &mut String, o: &HeapOverview, width: usize) {
     let c = &o.coverage;
-    let pause = o.pause_ms.map_or_else(String::new, |ms| format!(", it stood still for {ms:.1} ms"));
-    let _ = writeln!(out, "{}, {}, read from {}{pause}", clean::line(&o.target), clean::line(&o.go_version), o.source);
-    let share = |part: u64, of: u64| if of == 0 { 0.0 } else { part as f64 / of as f64 };
-    let _ = writeln!(
-        out,
+    heap_queries::head(out, &o.into());
+    let found = format!(
         "{} in {} objects, {} of the bytes typed; unreachable {}, unswept {}, stacks {}",
         Bytes(c.bytes),
         fmt::count(c.objects),
@@ -49,6 +44,7 @@ fn head(out: &mut String, o: &HeapOverview) {
         Bytes(c.unswept_bytes),
         Bytes(c.stack_bytes),
     );
+    wrap(&found, width, width).iter().for_each(|l| out.extend([l, "\n"]));
     if let Some(r) = &c.runtime {
         let _ = writeln!(
             out,
@@ -103,15 +99,15 @@ fn maps(out: &mut String, o: &HeapOverview, width: usize) {
     }
     let _ = writeln!(out, "\n{:>11} {:>11} {:>11} {:>11}  Maps", "retained", "entries", "slots", "ghost");
     for m in &o.maps {
-        let _ = writeln!(
+        let _ = write!(
             out,
-            "{:>11} {:>11} {:>11} {:>11}  {}",
+            "{:>11} {:>11} {:>11} {:>11}  ",
             Bytes(m.retained_bytes).to_string(),
             fmt::count(m.entries),
             fmt::count(m.slots),
             Bytes(m.ghost_bytes).to_string(),
-            cut(&m.type_name, width.saturating_sub(50).max(20))
         );
+        name(out, &m.type_name, 49, width);
         let way = way(&m.holder);
         let _ = writeln!(out, "{:15}{}", "", cut(&way, width - 16));
     }
@@ -129,16 +125,16 @@ fn containers(out: &mut String, c: &HeapContainers, width: usize) {
             kind = &row.kind;
         }
         let capacity = if row.capacity == 0 { "-".to_owned() } else { fmt::count(row.capacity) };
-        let _ = writeln!(
+        let _ = write!(
             out,
-            "{:>11} {:>11} {:>11} {:>11} {:>11}  {}",
+            "{:>11} {:>11} {:>11} {:>11} {:>11}  ",
             Bytes(row.retained_bytes).to_string(),
             fmt::count(row.entries),
             capacity,
             Bytes(row.own_bytes).to_string(),
             Bytes(row.waste_bytes).to_string(),
-            cut(&row.type_name, width.saturating_sub(62).max(20))
         );
+        name(out, &row.type_name, 61, width);
         let notes = phrases(&row.notes);
         if !notes.is_empty() {
             let _ = writeln!(out, "{:15}{}", "", cut(&notes, width - 16));
@@ -151,21 +147,21 @@ fn containers(out: &mut String, c: &HeapContainers, width: usize) {
         let head = ["bytes", "waste", "count", "entries", "capacity"];
         let _ = writeln!(
             out,
-            "\n{:>11} {:>11} {:>11} {:>11} {:>11}  All containers of a kind and type",
+            "\n{:>11} {:>11} {:>11} {:>11} {:>11}  All of a kind",
             head[0], head[1], head[2], head[3], head[4]
         );
     }
     for g in &c.groups {
-        let _ = writeln!(
+        let _ = write!(
             out,
-            "{:>11} {:>11} {:>11} {:>11} {:>11}  {}",
+            "{:>11} {:>11} {:>11} {:>11} {:>11}  ",
             Bytes(g.bytes).to_string(),
             Bytes(g.waste_bytes).to_string(),
             fmt::count(g.count),
             fmt::count(g.entries),
             fmt::count(g.capacity),
-            cut(&format!("{} {}", g.kind, g.type_name), width.saturating_sub(62).max(20))
         );
+        name(out, &format!("{} {}", g.kind, g.type_name), 61, width);
     }
     duplicates(out, c, width);
 }
@@ -198,7 +194,7 @@ fn duplicates(out: &mut String, c: &HeapContainers, width: usize) {
 fn depth(out: &mut String, d: &HeapDepth, total: u64, width: usize) {
     let _ = writeln!(
         out,
-        "\nDepth: the deepest object is {} pointers from a root; {} levels have few objects each, {:.1} ms to follow",
+        "\nDepth: the deepest object is {} pointers from a root\n{} levels have few objects each: {:.1} ms to follow one after the other",
         fmt::count(d.deepest),
         fmt::count(d.chained_levels),
         d.serial_ms
@@ -219,6 +215,33 @@ fn depth(out: &mut String, d: &HeapDepth, total: u64, width: usize) {
     for row in &d.types {
         let name = cut(&row.type_name, width.saturating_sub(15 + columns));
         let _ = writeln!(out, "{:>11}  {}  {name}", fmt::count(u64::from(row.deepest)), cells(&row.bytes));
+    }
+    chains(out, d, width);
+}
+
+/// The longest lists and trees.
+fn chains(out: &mut String, d: &HeapDepth, width: usize) {
+    if d.mark_cpu_ms > 0.0 {
+        let _ = writeln!(out, "\nMarking all objects takes about {:.0} ms of CPU in each collection", d.mark_cpu_ms);
+    }
+    if d.chains.is_empty() {
+        return;
+    }
+    let _ = writeln!(out, "\n{:>11} {:>11} {:>11} {:>11}  Longest chains", "retained", "nodes", "depth", "own bytes");
+    for c in &d.chains {
+        let depth = c.notes.iter().find_map(|n| if let HeapNote::Depth(d) = n { Some(*d) } else { None });
+        let _ = write!(
+            out,
+            "{:>11} {:>11} {:>11} {:>11}  ",
+            Bytes(c.retained_bytes).to_string(),
+            fmt::count(c.entries),
+            fmt::count(depth.unwrap_or(0)),
+            Bytes(c.own_bytes).to_string(),
+        );
+        name(out, &format!("{} {}", c.kind, c.type_name), 49, width);
+        if c.holder.len() >= LEAST_WAY {
+            let _ = writeln!(out, "{:15}{}", "", cut(&way(&c.holder), width - 16));
+        }
     }
 }
 
@@ -257,8 +280,18 @@ fn goroutines(out: &mut String, o: &HeapOverview, width: usize) {
     }
 }
 
+/// Ends a row of a table with a name: behind the numbers, which take `used` columns, or on a line of its own.
+pub(crate) fn name(out: &mut String, text: &str, used: usize, width: usize) {
+    let room = width.saturating_sub(used);
+    if clean::line(text).chars().count() <= room {
+        let _ = writeln!(out, "{}", clean::line(text));
+    } else {
+        let _ = writeln!(out, "\n{:15}{}", "", cut(text, width - 16));
+    }
+}
+
 /// One line of at most `width` characters, the middle left out.
-fn cut(text: &str, width: usize) -> String {
+pub(crate) fn cut(text: &str, width: usize) -> String {
     let text = clean::line(text);
     let chars: Vec<char> = text.chars().collect();
     if chars.len() <= width || width < 8 {

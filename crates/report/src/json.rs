@@ -28,9 +28,55 @@ pub fn json(report: &Report) -> String {
 /// a trailing newline. Published as `docs/schema/report-1.schema.json`.
 #[must_use]
 pub fn schema() -> String {
-    let mut schema = schemars::schema_for!(Report);
-    schema.insert("$id".to_owned(), Value::from(SCHEMA_ID));
-    schema.insert("title".to_owned(), Value::from("oomph report, version 1"));
+    text(schemars::schema_for!(Report), model::REPORT_SCHEMA, SCHEMA_ID, "oomph report, version 1")
+}
+
+/// The schemas of what `oomph heap` prints as JSON, with the names of the files in `docs/schema/` that publish them.
+#[must_use]
+pub fn heap_schemas() -> Vec<(&'static str, String)> {
+    vec![
+        (
+            "heap-1.schema.json",
+            text(
+                schemars::schema_for!(model::HeapOverview),
+                model::HEAP_SCHEMA,
+                "urn:oomph:schema:heap:1",
+                "oomph heap and its parts: types, containers, roots, goroutines, chains, duplicates; version 1",
+            ),
+        ),
+        (
+            "heap-holders-1.schema.json",
+            text(
+                schemars::schema_for!(model::HeapHolders),
+                model::HEAP_HOLDERS_SCHEMA,
+                "urn:oomph:schema:heap-holders:1",
+                "oomph heap holders, version 1",
+            ),
+        ),
+        (
+            "heap-retained-1.schema.json",
+            text(
+                schemars::schema_for!(model::HeapRetained),
+                model::HEAP_RETAINED_SCHEMA,
+                "urn:oomph:schema:heap-retained:1",
+                "oomph heap retained, version 1",
+            ),
+        ),
+        (
+            "heap-diff-1.schema.json",
+            text(
+                schemars::schema_for!(model::HeapDiff),
+                model::HEAP_DIFF_SCHEMA,
+                "urn:oomph:schema:heap-diff:1",
+                "oomph heap diff, version 1",
+            ),
+        ),
+    ]
+}
+
+fn text(mut schema: schemars::Schema, constant: &str, id: &str, title: &str) -> String {
+    schema.insert("$id".to_owned(), Value::from(id));
+    schema.insert("title".to_owned(), Value::from(title));
     let mut value = schema.to_value();
     if let Some(defs) = value.get_mut("$defs").and_then(Value::as_object_mut) {
         for (name, def) in defs.iter_mut() {
@@ -39,8 +85,8 @@ pub fn schema() -> String {
             }
         }
     }
-    if let Some(constant) = value.pointer_mut("/properties/schema").and_then(Value::as_object_mut) {
-        constant.insert("const".to_owned(), Value::from(model::REPORT_SCHEMA));
+    if let Some(of) = value.pointer_mut("/properties/schema").and_then(Value::as_object_mut) {
+        of.insert("const".to_owned(), Value::from(constant));
     }
     let mut text = serde_json::to_string_pretty(&value).unwrap_or_default();
     text.push('\n');

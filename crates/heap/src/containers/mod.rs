@@ -64,6 +64,29 @@ pub enum ContainerKind {
 }
 
 impl ContainerKind {
+    /// All kinds.
+    pub const ALL: [Self; 13] = [
+        Self::Map,
+        Self::Slice,
+        Self::Text,
+        Self::List,
+        Self::Tree,
+        Self::Channel,
+        Self::SyncMap,
+        Self::SyncPool,
+        Self::Buffer,
+        Self::BigInt,
+        Self::Context,
+        Self::Timer,
+        Self::Http,
+    ];
+
+    /// The kind of this name, letter case aside.
+    #[must_use]
+    pub fn by_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|k| k.name().eq_ignore_ascii_case(name))
+    }
+
     /// Its name in tables and JSON.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -295,6 +318,13 @@ impl HeapGraph<'_> {
                 facts.notes.extend(sampled.and_then(|k| keys::describe(&k, options)).map(Note::Keys));
             }
         }
+    }
+
+    /// Lists, trees and chains of contexts alone.
+    pub(crate) fn linked(&self, most: usize) -> Vec<ContainerFacts> {
+        let mut collector = Collector { most, ..Collector::default() };
+        self.links_into(&mut collector);
+        collector.finish().0
     }
 
     /// Finds and measures the containers. Goes over the typed objects a few times, in parallel where it reads

@@ -50,6 +50,17 @@ impl Bits {
         self.words.iter().map(|w| w.count_ones()).sum()
     }
 
+    /// Adds the members of another set, as far as they are in range.
+    pub fn insert_all(&mut self, other: &Self) {
+        let words = self.words.len();
+        for (i, (to, from)) in self.words.iter_mut().zip(other.words.iter()).enumerate() {
+            // Bits behind the bound are never set.
+            let kept =
+                if i + 1 == words && !self.len.is_multiple_of(64) { (1 << (self.len % 64)) - 1 } else { u64::MAX };
+            *to |= from & kept;
+        }
+    }
+
     /// The numbers below `len` whose bit is set in `words`.
     pub(crate) fn from_words(len: u32, words: impl Iterator<Item = u64>) -> Self {
         let mut bits = Bits::new(len);

@@ -59,6 +59,49 @@ fn search(
     marks
 }
 
+/// A tree over the nodes reached: who leads to each, by the fewest edges.
+#[derive(Debug)]
+pub struct Spanning {
+    /// The nodes reached, each after the one above it.
+    pub order: Vec<u32>,
+    /// The node above each node; undefined for nodes not in `order` and for those that the search began with.
+    pub above: Array<u32>,
+}
+
+/// Where a search begins, and what it leaves for those that follow.
+#[derive(Debug)]
+pub struct Start {
+    /// Its first nodes.
+    pub nodes: Vec<u32>,
+    /// Nodes that it does not enter.
+    pub without: Option<Bits>,
+}
+
+/// Searches from the first start until nothing more is found, then from the second what is left, and so on: a node
+/// belongs to the first that reaches it.
+#[must_use]
+pub fn spanning(graph: &impl Successors, starts: Vec<Start>) -> Spanning {
+    let mut order = Vec::new();
+    let mut above: Array<u32> = Array::zeroed(graph.node_count() as usize);
+    let mut done = Bits::new(graph.node_count());
+    let to = &mut *above;
+    for Start { nodes, without } in starts {
+        let more = |_: u32, level: &[u32]| {
+            order.extend_from_slice(level);
+            ControlFlow::Continue(())
+        };
+        let marks = match without {
+            Some(mut without) => {
+                without.insert_all(&done);
+                search(graph, &nodes, Some(&without), more, |w, node| to[w as usize] = node)
+            }
+            None => search(graph, &nodes, Some(&done), more, |w, node| to[w as usize] = node),
+        };
+        done.insert_all(&marks);
+    }
+    Spanning { order, above }
+}
+
 /// What is reachable from the root, groups and root included.
 #[must_use]
 pub fn reachable<S: Successors>(graph: &Rooted<'_, S>) -> Bits {

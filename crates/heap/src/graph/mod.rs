@@ -49,7 +49,7 @@ mod tree;
 
 pub use array::Array;
 pub use bits::Bits;
-pub use breadth::{Depths, breadth_first, depths, reachable};
+pub use breadth::{Depths, Spanning, Start, breadth_first, depths, reachable, spanning};
 pub use chains::{Chain, ChainShape, linear_chains};
 pub use edges::{Edges, EdgesPart, FinishedPart, GraphError, Met};
 pub use ranked::Ranked;

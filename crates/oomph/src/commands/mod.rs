@@ -17,7 +17,7 @@ pub(crate) fn run(cli: Cli) -> Result<Outcome, Failure> {
     let quiet = match &cli.command {
         Command::Diagnose(a) => a.collect.quiet,
         Command::Capture(a) => a.collect.quiet,
-        Command::Heap(a) => a.quiet,
+        Command::Heap(a) => a.options().quiet,
         _ => false,
     };
     if quiet {

@@ -61,6 +61,7 @@ pub(crate) fn overview() -> HeapOverview {
         target: "shop (pid 4711)".into(),
         go_version: "go1.26.8".into(),
         source: "a snapshot".into(),
+        process: None,
         taken_at: Some(UnixMillis(1_795_237_548_000)),
         pause_ms: Some(7.66),
         coverage: HeapCoverage {
@@ -86,6 +87,7 @@ pub(crate) fn overview() -> HeapOverview {
             allocated: vec![HeapAllocated { stack: 0, sampled: 66, bytes: 33 * MIB }],
         }],
         tree: Some(tree()),
+        roots: Vec::new(),
         types: vec![
             HeapType {
                 name: "example.com/shop/session.Session".into(),
@@ -110,7 +112,10 @@ pub(crate) fn overview() -> HeapOverview {
                 },
                 HeapDepthRow { type_name: "[]uint8".into(), deepest: 6, bytes: vec![12 * MIB, 0, 0, 10 * MIB] },
             ],
+            mark_cpu_ms: 0.0,
+            chains: Vec::new(),
         }),
+        census: None,
         goroutines: vec![HeapGoroutines {
             function: "main.worker".into(),
             state: "chan receive".into(),
