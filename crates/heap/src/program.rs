@@ -12,9 +12,8 @@ use crate::variables::Variables;
 use crate::wrappers::wrapped;
 use gobinary::layout::{Layout, NoLayout};
 use gobinary::{BinaryError, Functions, Memory, ModuleData, RuntimeTypes, TypedPlace, find_modules};
-use goruntime::{
-    Buckets, Goroutines, HeapAnchor, Objects, QueuedFinalizer, RuntimeCounts, RuntimeError, Spans, Specials,
-};
+use goruntime::{Buckets, Goroutines, HeapAnchor, Objects, QueuedFinalizer, RuntimeCounts};
+use goruntime::{RuntimeError, Spans, Specials};
 use rustc_hash::FxHashMap;
 use std::cell::OnceCell;
 use std::ops::Range;
@@ -115,9 +114,9 @@ pub(crate) struct Found {
     pub(crate) objects: Arc<Objects>,
     specials: Specials,
     queued: Vec<QueuedFinalizer>,
-    wrapped: FxHashMap<u64, String>,
     pub(crate) roots: RootSet,
     manual_bytes: u64,
+    wrapped: FxHashMap<u64, String>,
 }
 
 impl Found {
@@ -133,9 +132,11 @@ impl Found {
         let none = Goroutines { list: Vec::new(), dead: 0, dead_stack_bytes: 0, distrusted: 0 };
         let goroutines = runtime.goroutines.as_ref().unwrap_or(&none);
         let view = HeapView { memory, types: &runtime.types, anchor: &runtime.anchor, objects: &objects };
+        let data = runtime.types.modules().first().map_or(0..0, data_of);
+        let queued = goruntime::queued_finalizers(memory, layout, &data, &objects);
         let roots = RootSet::read(&view, goroutines, &specials, &queued, functions);
         let wrapped = wrapped(memory, layout.arch, goroutines, functions);
-        Ok(Self { objects, specials, queued, wrapped, roots, manual_bytes })
+        Ok(Self { objects, specials, queued, roots, manual_bytes, wrapped })
     }
 
     fn view<'a>(&'a self, runtime: &'a Runtime<'_>) -> HeapView<'a> {
@@ -157,7 +158,7 @@ impl Found {
         tree: DominatorTree,
         gaps: ScanGaps,
     ) -> HeapGraph<'r> {
-        let Self { objects, specials, queued, wrapped, roots, manual_bytes } = self;
+        let Self { objects, specials, queued, roots, manual_bytes, wrapped } = self;
         let Typed { shapes, places } = typed;
         HeapGraph {
             runtime,
@@ -239,7 +240,7 @@ impl<'r> HeapGraph<'r> {
             if let (Some(debug), Some(variables)) = (names.debug(), &variables) {
                 typer = typer.with_debug(debug, variables);
             }
-            let typed = typer.run(goroutines, specials, queued);
+            let typed = typer.run(goroutines, specials, &found.queued);
             step(Step::Dominators);
             (typed, tree.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
         });

@@ -60,19 +60,6 @@ impl Shape {
         }
     }
 
-    /// A number below 64 that differs between most shapes.
-    #[inline]
-    fn few_bits(self) -> usize {
-        let bits = match self {
-            Self::Value(id) => id.0,
-            Self::Array(id) => id.0 ^ 0x20,
-            Self::MapGroups(id) | Self::MapBuckets(id) => id.0 ^ 0x30,
-            Self::Text => 0x3f,
-            _ => 0x3e,
-        };
-        (bits & 63) as usize
-    }
-
     /// The Go type that it is of.
     pub(crate) const fn typ(self) -> Option<TypeId> {
         match self {
@@ -87,6 +74,19 @@ impl Shape {
             | Self::Channel(id) => Some(id),
             _ => None,
         }
+    }
+
+    /// A number below 64 that differs between most shapes.
+    #[inline]
+    fn few_bits(self) -> usize {
+        let bits = match self {
+            Self::Value(id) => id.0,
+            Self::Array(id) => id.0 ^ 0x20,
+            Self::MapGroups(id) | Self::MapBuckets(id) => id.0 ^ 0x30,
+            Self::Text => 0x3f,
+            _ => 0x3e,
+        };
+        (bits & 63) as usize
     }
 
     /// Whether `self` says more than `other`.

@@ -182,9 +182,13 @@ impl<'a> Typer<'a> {
             // To follow all of a program's code takes seconds of its own.
             if self.untyped_share() > MOST_UNTYPED {
                 self.told_by_code();
+                // What pools keep may be known by the code alone.
+                self.hidden.clear();
+                self.typed_places(&variables.globals);
                 self.search();
             }
         }
+        self.texts_in_unknown();
         let places = match self.variables {
             Some(variables) => variables.globals.clone(),
             None => self.places_by_code(),
@@ -202,8 +206,6 @@ impl<'a> Typer<'a> {
         self.spread();
         self.interfaces_in_unknown();
         self.spread();
-        self.texts_in_unknown();
-        self.settle();
     }
 
     /// Share of the bytes of all objects that have no type.
@@ -274,6 +276,16 @@ impl<'a> Typer<'a> {
         }
     }
 
+    fn is_generic(&self, shape: Shape) -> bool {
+        let Some(id) = shape.typ() else { return false };
+        if let Some(&known) = self.generic.borrow().get(&id) {
+            return known;
+        }
+        let generic = self.heap.types.is_generic(id);
+        self.generic.borrow_mut().insert(id, generic);
+        generic
+    }
+
     /// Takes over a shape if it is better than what is known of the object.
     fn learn(&mut self, object: ObjectId, shape: Shape) -> bool {
         let known = self.shapes.of(object);
@@ -288,16 +300,6 @@ impl<'a> Typer<'a> {
             self.shapes.set(object, shape);
         }
         better
-    }
-
-    fn is_generic(&self, shape: Shape) -> bool {
-        let Some(id) = shape.typ() else { return false };
-        if let Some(&known) = self.generic.borrow().get(&id) {
-            return known;
-        }
-        let generic = self.heap.types.is_generic(id);
-        self.generic.borrow_mut().insert(id, generic);
-        generic
     }
 
     /// Follows typed pointers until nothing new is learnt. Ends: every step makes an object's shape better,

@@ -96,10 +96,10 @@ impl<'r> HeapGraph<'r> {
         let count = found.objects.count();
         let edges = Arc::new(Edges::load(count, &mut input)?);
         let shapes = Shapes::load(&runtime.types, count, &mut input)?;
-        let places = places::load(&runtime.types, &mut input)?;
+        let typed = Typed { shapes, places: places::load(&runtime.types, &mut input)? };
         let roots = Arc::clone(&found.roots.roots);
         let tree = DominatorTree::load(Arc::clone(&edges), roots, found.size_of(), &mut input)?;
         input.finish()?;
-        Ok(found.graph(runtime, Typed { shapes, places }, edges, tree, gaps))
+        Ok(found.graph(runtime, typed, edges, tree, gaps))
     }
 }

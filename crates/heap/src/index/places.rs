@@ -1,24 +1,26 @@
-//! Typed variables in an index: types by the addresses of their descriptors.
+//! Variables whose types are known, in an index: types by the addresses of their descriptors.
 
 use super::{IndexError, IndexReader, IndexWriter};
 use gobinary::types::PointerKind;
 use gobinary::{Contents, RuntimeTypes, TypeId, TypedPlace};
 
 /// Most variables.
-const MOST_PLACES: usize = 1 << 24;
+const MOST_PLACES: usize = 1 << 26;
 
+/// Writes them.
 pub(super) fn save(places: &[TypedPlace], types: &RuntimeTypes<'_>, out: &mut IndexWriter<'_>) -> std::io::Result<()> {
-    let rows: Vec<[u64; 4]> = places.iter().take(MOST_PLACES).map(|p| encode(*p, types)).collect();
+    let rows: Vec<[u64; 4]> = places.iter().map(|p| encode(p, types)).collect();
     out.section(&rows)
 }
 
+/// Reads them back; none of an unknown type.
 pub(super) fn load(types: &RuntimeTypes<'_>, input: &mut IndexReader<'_>) -> Result<Vec<TypedPlace>, IndexError> {
     let rows = input.array_to::<[u64; 4]>(MOST_PLACES)?;
     let places: Option<Vec<TypedPlace>> = rows.iter().map(|r| decode(*r, types)).collect();
-    places.ok_or(IndexError::Other("its variables are not those of the program"))
+    places.ok_or(IndexError::Other("its types are not those of the program"))
 }
 
-fn encode(place: TypedPlace, types: &RuntimeTypes<'_>) -> [u64; 4] {
+fn encode(place: &TypedPlace, types: &RuntimeTypes<'_>) -> [u64; 4] {
     let at = |id: TypeId| types.address(id).unwrap_or(0);
     let (what, typ, count) = match place.contents {
         Contents::Values { typ, count } => (0, at(typ), count),
@@ -38,8 +40,7 @@ fn encode(place: TypedPlace, types: &RuntimeTypes<'_>) -> [u64; 4] {
 }
 
 fn decode([address, what, at, count]: [u64; 4], types: &RuntimeTypes<'_>) -> Option<TypedPlace> {
-    // Some kinds stand for a type that is not known.
-    let id = || if at == 0 { Some(TypeId::NONE) } else { Some(types.id(at)).filter(|id| types.get(*id).is_some()) };
+    let id = || Some(types.id(at)).filter(|id| *id != TypeId::NONE && types.get(*id).is_some());
     let contents = match what {
         0 => Contents::Values { typ: id()?, count },
         1 => Contents::Pointer(PointerKind::Ptr(id()?)),

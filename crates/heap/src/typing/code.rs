@@ -15,7 +15,7 @@ impl Typer<'_> {
     pub(super) fn told_by_code(&mut self) {
         self.code = self.read_code.map(|read| read());
         let Some(code) = self.code else { return };
-        // The type may be known to the code alone: it is made in one place only.
+        // Made in one place only: the type may be known to the code alone.
         let mut made = code.facts.sites.values().filter_map(|kind| match kind {
             PointerKind::Slice(id) => Some(*id),
             _ => None,

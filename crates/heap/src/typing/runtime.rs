@@ -140,8 +140,8 @@ impl Typer<'_> {
             let linked = next == 0 || self.heap.memory.u64(next.saturating_add(u64::from(s.prev))) == Ok(at);
             self.propose(at, Shape::WaitRecord);
             if let (Some(elem), Some(value)) = (sent, value) {
-                match self.heap.objects.locate(value) {
-                    Some(found) => self.propose_located(found, Shape::Value(elem)),
+                match self.heap.objects.find(value) {
+                    Some(_) => self.propose(value, Shape::Value(elem)),
                     None => self.values_at(value, elem, 1),
                 }
             }

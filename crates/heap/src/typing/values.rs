@@ -69,7 +69,8 @@ impl Typer<'_> {
                 self.reflect_value(f.u64(at - 8), word, f.u64(at + 8));
             }
             // Type and data, each an `unsafe.Pointer`: the queues of `sync.Pool` (`eface`, `src/sync/poolqueue.go`).
-            if slot.kind == PointerKind::Unsafe && before == slot.word.checked_sub(1).map(|w| (w, slot.kind)) {
+            let adjacent = slot.word.checked_sub(1).is_some_and(|w| before == Some((w, slot.kind)));
+            if slot.kind == PointerKind::Unsafe && adjacent {
                 let typ = f.u64(at - 8);
                 if types.looks_like_type(typ) {
                     self.interface(types.id(typ), word);
