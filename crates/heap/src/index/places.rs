@@ -17,7 +17,7 @@ pub(super) fn save(places: &[TypedPlace], types: &RuntimeTypes<'_>, out: &mut In
 pub(super) fn load(types: &RuntimeTypes<'_>, input: &mut IndexReader<'_>) -> Result<Vec<TypedPlace>, IndexError> {
     let rows = input.array_to::<[u64; 4]>(MOST_PLACES)?;
     let places: Option<Vec<TypedPlace>> = rows.iter().map(|r| decode(*r, types)).collect();
-    places.ok_or(IndexError::Other("its types are not those of the program"))
+    places.ok_or(IndexError::Other("its variables are not those of the program"))
 }
 
 fn encode(place: &TypedPlace, types: &RuntimeTypes<'_>) -> [u64; 4] {
@@ -40,7 +40,8 @@ fn encode(place: &TypedPlace, types: &RuntimeTypes<'_>) -> [u64; 4] {
 }
 
 fn decode([address, what, at, count]: [u64; 4], types: &RuntimeTypes<'_>) -> Option<TypedPlace> {
-    let id = || Some(types.id(at)).filter(|id| *id != TypeId::NONE && types.get(*id).is_some());
+    // Some kinds have no type: the debug information names none that the program describes.
+    let id = || Some(types.id(at)).filter(|id| *id != TypeId::NONE || at == 0);
     let contents = match what {
         0 => Contents::Values { typ: id()?, count },
         1 => Contents::Pointer(PointerKind::Ptr(id()?)),
