@@ -291,7 +291,7 @@ impl HeapGraph<'_> {
         let mut sums = vec![(0_u64, 0_u64); self.shapes.len()];
         let mut untyped: BTreeMap<u64, u64> = BTreeMap::new();
         for (i, span) in self.objects.spans().iter().enumerate() {
-            for (object, _) in self.objects.of_span(i as u32) {
+            for object in self.objects.first_of_span(i as u32)..self.objects.first_of_span(i as u32 + 1) {
                 let number = self.shapes.number(object);
                 if number == 0 {
                     *untyped.entry(span.elem_size).or_default() += 1;

@@ -197,9 +197,9 @@ pub struct HeapGraph<'r> {
     pub gaps: ScanGaps,
     /// Bytes of spans that the runtime manages by hand.
     pub manual_bytes: u64,
-    /// Variables of the program whose types are known.
+    /// Variables whose types are known.
     pub(crate) places: Vec<TypedPlace>,
-    /// What the wrappers call in which goroutines start.
+    /// What the wrappers call in which goroutines start, by the wrappers' addresses.
     pub(crate) wrapped: FxHashMap<u64, String>,
 }
 

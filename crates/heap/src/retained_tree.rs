@@ -62,6 +62,8 @@ struct Group {
     key: Key,
     members: Vec<u32>,
     retained: u64,
+    /// Nothing is below any of them.
+    bare: bool,
 }
 
 /// What is below the nodes of a row.
@@ -141,8 +143,13 @@ impl Builder<'_, '_> {
             let room = (self.most - rows.len() - 1).min(if row == 0 { MOST_TOP } else { MOST_BELOW });
             let (shown, rest) = self.choose(groups, room);
             for group in shown {
-                let told = self.tell(row, &group);
+                let mut told = self.tell(row, &group);
                 let number = u32::try_from(rows.len()).unwrap_or(u32::MAX);
+                if group.bare {
+                    told.own_bytes = group.retained;
+                    rows.push(told);
+                    continue;
+                }
                 rows.push(told);
                 pending.push(Pending {
                     retained: group.retained,
@@ -174,17 +181,19 @@ impl Builder<'_, '_> {
         while let Some(node) = members.get(at).copied().or_else(|| inner.pop()) {
             at = at.saturating_add(1);
             let aside = matches!(like, Some(Like::Map(_))) && self.is_aside(node);
-            self.index.for_each(node, |child, retained| {
+            self.index.for_each(node, |child, retained, bare| {
                 if aside || like.is_some_and(|like| self.is_like(child, like)) {
                     below.inner += 1;
-                    inner.push(child);
+                    if !bare {
+                        inner.push(child);
+                    }
                     return;
                 }
                 let key = self.key(child);
                 let i = match last {
                     Some((same, i)) if same == key => i,
                     _ => *found.entry(key).or_insert_with(|| {
-                        below.groups.push(Group { key, members: Vec::new(), retained: 0 });
+                        below.groups.push(Group { key, members: Vec::new(), retained: 0, bare: true });
                         below.groups.len() - 1
                     }),
                 };
@@ -193,6 +202,7 @@ impl Builder<'_, '_> {
                 if let Some(group) = below.groups.get_mut(i) {
                     group.members.push(child);
                     group.retained = group.retained.saturating_add(retained);
+                    group.bare &= bare;
                 }
             });
         }
@@ -270,14 +280,14 @@ impl Builder<'_, '_> {
         let large = (all / APART).max(self.least);
         let mut list = Vec::new();
         for mut group in groups {
-            let Group { key, members, retained } = &mut group;
+            let Group { key, members, retained, bare } = &mut group;
             if members.len() > 1 && *retained >= large {
                 members.retain(|&node| {
                     let own = self.heap.tree.retained(node);
                     let apart = own >= large;
                     if apart {
                         *retained = retained.saturating_sub(own);
-                        list.push(Group { key: *key, members: vec![node], retained: own });
+                        list.push(Group { key: *key, members: vec![node], retained: own, bare: *bare });
                     }
                     !apart
                 });

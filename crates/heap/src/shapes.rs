@@ -212,6 +212,12 @@ impl Shapes {
         }
     }
 
+    /// How many objects of a range have a shape.
+    pub(crate) fn known_in(&self, objects: std::ops::Range<ObjectId>) -> u64 {
+        let numbers = self.of.get(objects.start as usize..objects.end as usize).unwrap_or_default();
+        numbers.iter().filter(|n| **n != 0).count() as u64
+    }
+
     /// Asks for what [`Shapes::number`] reads.
     #[inline]
     pub(crate) fn prefetch(&self, object: ObjectId) {

@@ -243,8 +243,7 @@ impl<'a> Typer<'a> {
     }
 
     fn propose_located(&mut self, found: Located, shape: Shape) {
-        let known = self.shapes.of(found.object);
-        if known == shape {
+        if self.shapes.of(found.object) == shape {
             return;
         }
         let first = if found.header { 8 } else { 0 };
@@ -380,12 +379,10 @@ impl<'a> Typer<'a> {
 pub fn typing_stats(heap: &HeapView<'_>, shapes: &Shapes) -> TypingStats {
     let mut stats = TypingStats::default();
     for (i, span) in heap.objects.spans().iter().enumerate() {
-        for (object, _) in heap.objects.of_span(i as u32) {
-            stats.all = (stats.all.0 + 1, stats.all.1 + span.elem_size);
-            if shapes.number(object) != 0 {
-                stats.typed = (stats.typed.0 + 1, stats.typed.1 + span.elem_size);
-            }
-        }
+        let objects = heap.objects.first_of_span(i as u32)..heap.objects.first_of_span(i as u32 + 1);
+        let (all, typed) = (u64::from(objects.end - objects.start), shapes.known_in(objects));
+        stats.all = (stats.all.0 + all, stats.all.1 + all * span.elem_size);
+        stats.typed = (stats.typed.0 + typed, stats.typed.1 + typed * span.elem_size);
     }
     stats
 }

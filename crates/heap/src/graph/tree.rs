@@ -408,11 +408,12 @@ impl ChildrenIndex<'_> {
         &self.children[at(number)..at(number + 1)]
     }
 
-    /// Calls `f` with the nodes whose immediate dominator is `node` and what they retain, in no order.
-    pub fn for_each(&self, node: u32, mut f: impl FnMut(u32, u64)) {
+    /// Calls `f` with the nodes whose immediate dominator is `node`, what they retain, and whether they hang: then
+    /// nothing is below them. In no order.
+    pub fn for_each(&self, node: u32, mut f: impl FnMut(u32, u64, bool)) {
         let numbers = self.tree.number(node).map_or(&[][..], |i| self.numbers(i));
-        numbers.iter().for_each(|&i| f(self.tree.node(i), self.tree.retained.get(i)));
-        self.tree.for_each_hanging_on(node, |w| f(w, (self.tree.size)(w)));
+        numbers.iter().for_each(|&i| f(self.tree.node(i), self.tree.retained.get(i), false));
+        self.tree.for_each_hanging_on(node, |w| f(w, (self.tree.size)(w), true));
     }
 
     /// How many nodes have `node` as their immediate dominator.

@@ -9,6 +9,8 @@ pub(crate) use programs::{Parked, ProcMemory, toolchains};
 use gobinary::layout::{Arch, Layout};
 use gobinary::{Cached, DebugInfo, GoBinary, Memory, ModuleTables};
 use heap::{HeapGraph, ProgramNames, Runtime};
+use lab::{HeapBuild, HeapProgram, HeapRunning, Toolchain};
+use std::path::Path;
 
 /// Reads the heap of a program that stands still and gives it to `check`, with the Go release.
 pub(crate) fn with_heap(memory: &dyn Memory, exe: &[u8], check: impl FnOnce(&str, &HeapGraph<'_>, &ProgramNames<'_>)) {
@@ -27,4 +29,30 @@ pub(crate) fn with_heap(memory: &dyn Memory, exe: &[u8], check: impl FnOnce(&str
     let names = ProgramNames { functions, variables: elf.variables(), debug, bias };
     let graph = HeapGraph::read(&runtime, &names, &names.functions, &mut |_| {}).unwrap();
     check(&version, &graph, &names);
+}
+
+/// The oldest and the newest of the releases on this machine; with `OOMPH_ALL_GO` all.
+pub(crate) fn some_toolchains() -> Vec<Toolchain> {
+    let mut all = toolchains();
+    all.sort_by(|a, b| a.version().cmp(b.version()));
+    if std::env::var_os("OOMPH_ALL_GO").is_none() && all.len() > 2 {
+        all.drain(1..all.len() - 1);
+    }
+    all
+}
+
+/// Builds and starts a program of the laboratory, reads its heap and shows it.
+pub(crate) fn read_heap(
+    go: &Toolchain,
+    out: &Path,
+    program: &str,
+    how: &HeapBuild,
+    look: impl FnOnce(&HeapGraph<'_>, &ProgramNames<'_>, &HeapRunning),
+) {
+    let program = HeapProgram::by_name(program).unwrap();
+    let binary = program.build(go, out, how).unwrap();
+    let running = program.start(&binary, &[]).unwrap();
+    let memory = ProcMemory::open(running.pid());
+    let exe = std::fs::read(&binary).unwrap();
+    with_heap(&memory, &exe, |_, graph, names| look(graph, names, &running));
 }
