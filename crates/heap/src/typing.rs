@@ -81,6 +81,8 @@ pub struct Typer<'a> {
     debug: Option<&'a DebugInfo<'a>>,
     /// What closures capture, by their code.
     captured: FxHashMap<u64, Rc<[TypedPlace]>>,
+    /// There are closures of which the debug information does not tell what they captured.
+    captures_unknown: bool,
     /// The type that a `reflect.Value` names its type by.
     descriptor: Option<TypeId>,
     code: Option<&'a CodeTypes>,
@@ -131,6 +133,7 @@ impl<'a> Typer<'a> {
             unsure: false,
             debug: None,
             captured: FxHashMap::default(),
+            captures_unknown: false,
             descriptor,
             code: None,
             read_code: None,
@@ -180,7 +183,7 @@ impl<'a> Typer<'a> {
             self.unsure = false;
             self.spread();
             // To follow all of a program's code takes seconds of its own.
-            if self.untyped_share() > MOST_UNTYPED {
+            if self.captures_unknown || self.untyped_share() > MOST_UNTYPED {
                 self.told_by_code();
                 // What pools keep may be known by the code alone.
                 self.hidden.clear();

@@ -55,7 +55,9 @@ fn maps_have_their_parts_in_one_row() {
             let mut compared = 0;
             for c in running.truth().containers.iter().filter(|c| c.kind == "map" && c.address != 0) {
                 let (Some(map), Some(row)) = (&c.map, at(&tree, c.address)) else { continue };
-                assert_eq!(row.own_bytes, map.bytes, "{} {}: {row:?}", go.release(), c.name);
+                // A classic map that grows may keep buckets that it no longer uses.
+                let kept = if c.retained_approx { row.own_bytes >= map.bytes } else { row.own_bytes == map.bytes };
+                assert!(kept, "{} {}: {} of {row:?}", go.release(), c.name, map.bytes);
                 if c.retained_bytes != 0 && !c.retained_approx {
                     let off = row.retained_bytes.abs_diff(c.retained_bytes);
                     assert!(off <= c.retained_bytes / 100, "{} {}: {row:?}", go.release(), c.name);

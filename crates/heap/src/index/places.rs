@@ -9,8 +9,9 @@ const MOST_PLACES: usize = 1 << 26;
 
 /// Writes them.
 pub(super) fn save(places: &[TypedPlace], types: &RuntimeTypes<'_>, out: &mut IndexWriter<'_>) -> std::io::Result<()> {
-    let rows: Vec<[u64; 4]> = places.iter().map(|p| encode(p, types)).collect();
-    out.section(&rows)
+    // What has a damaged type says nothing.
+    let rows = places.iter().map(|p| encode(p, types)).filter(|r| decode(*r, types).is_some());
+    out.section(&rows.collect::<Vec<[u64; 4]>>())
 }
 
 /// Reads them back; none of an unknown type.

@@ -87,10 +87,12 @@ impl Typer<'_> {
             }
             for (object, slot) in objects.of_span(i as u32) {
                 let at = span.start + u64::from(slot) * span.elem_size;
-                if let Ok(first) = self.heap.memory.u64(at)
-                    && let Some(&typ) = code.facts.closures.get(&first)
-                    && self.exact.is_value(Found { object, span: i as u32, slot, offset: 0 }, typ)
-                {
+                let Ok(first) = self.heap.memory.u64(at) else { continue };
+                let Some(&typ) = code.facts.closures.get(&first) else { continue };
+                if self.shapes.of(object) == Shape::Closure(first) {
+                    // Known before, but not what it captured.
+                    self.queue.push(object);
+                } else if self.exact.is_value(Found { object, span: i as u32, slot, offset: 0 }, typ) {
                     self.set(object, Shape::Closure(first));
                 }
             }

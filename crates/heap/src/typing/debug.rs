@@ -57,6 +57,8 @@ impl Typer<'_> {
             if let Some(&typ) = self.code.and_then(|c| c.facts.closures.get(&code)) {
                 self.values(found, typ, false);
             }
+            // What closures capture is in the debug information from Go 1.23 on.
+            self.captures_unknown |= self.layout.minor < 23 && len > 8;
             return;
         }
         for place in places.iter().filter(|p| p.address < len) {
