@@ -82,7 +82,8 @@ def dump(binary, gib, directory):
     """Starts the program, waits until its heap stands, has it dump core."""
     os.makedirs(directory)
     child = subprocess.Popen(["bash", "-c", 'ulimit -c unlimited; exec "$@"', "-", binary, "-bare", "-gib", str(gib)],
-                             cwd=directory, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+                             cwd=directory, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                             stderr=subprocess.DEVNULL, text=True,
                              env={**os.environ, "GOTRACEBACK": "crash"})
     for line in child.stdout:
         if line.strip() == "READY":

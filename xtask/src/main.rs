@@ -4,6 +4,7 @@
 
 mod docs;
 mod fuzz;
+mod heap_matrix;
 mod layouts;
 mod matrix;
 mod soak;
@@ -49,6 +50,8 @@ enum Command {
     Dist,
     /// Compare the layouts of Go's runtime with programs that Go toolchains build
     Layouts(layouts::Args),
+    /// Read the heap of every program of lab/heap with several Go versions in several forms, and compare
+    HeapMatrix(heap_matrix::Args),
     /// Diagnose every specimen with several Go versions, several times
     Matrix(matrix::Args),
     /// Take snapshots of a program under load, thousands of them, and kill the tracer at random moments
@@ -65,6 +68,7 @@ fn main() -> ExitCode {
         Command::Docs { check } => docs::run(check),
         Command::Dist => tools::dist(),
         Command::Layouts(args) => layouts::run(&args),
+        Command::HeapMatrix(args) => heap_matrix::run(&args),
         Command::Matrix(args) => matrix::run(&args),
         Command::Soak(args) => soak::run(&args),
     };

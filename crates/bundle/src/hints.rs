@@ -4,8 +4,10 @@
 //! A heap profile hides the runtime function that allocated. The user's leaf frame ends at a CALL
 //! whose target the executable names (`runtime.mapassign_faststr`).
 
+use gobinary::code::call_target;
+use gobinary::layout::Arch;
 use gobinary::{GoBinary, Pclntab};
-use profile::{Arch, MechanismHints, Profile, call_target};
+use profile::{MechanismHints, Profile};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
 
@@ -168,12 +170,7 @@ impl<'a> Code<'a> {
     fn open(exe: &'a [u8], maps: &[model::Mapping]) -> Option<Self> {
         let binary = GoBinary::parse(exe).ok()?;
         let table = binary.pclntab().ok()?;
-        // e_machine of the ELF header.
-        let arch = match exe.get(18..20)? {
-            [62, 0] => Arch::Amd64,
-            [183, 0] => Arch::Arm64,
-            _ => return None,
-        };
+        let arch = binary.arch()?;
         let bias = if binary.is_position_independent() {
             // The kernel maps the executable before everything else it names.
             let first = maps.iter().find(|m| m.inode != 0)?;

@@ -73,7 +73,7 @@ impl ProgramHeap<'_> {
     ///
     /// # Errors
     /// [`GraphError`] when there are too many roots.
-    pub fn overview(&self, memory: &ProgramMemory, wanted: &Wanted<'_>) -> Result<HeapOverview, GraphError> {
+    pub fn overview(&self, memory: &ProgramMemory, wanted: &Wanted) -> Result<HeapOverview, GraphError> {
         let mut overview = self.graph.overview(self.names, wanted)?;
         env!("CARGO_PKG_VERSION").clone_into(&mut overview.oomph);
         overview.target.clone_from(&memory.target);

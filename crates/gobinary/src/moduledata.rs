@@ -12,6 +12,8 @@ const CHUNK: usize = 1 << 20;
 const MOST_SCANNED: u64 = 16 << 30;
 /// Farthest that the module data lies from the function table: code addresses data by 32-bit distances.
 const MOST_DISTANCE: u64 = 4 << 30;
+/// Longest section of a module: code addresses all of them by 32-bit distances.
+const MOST_SECTION: u64 = 4 << 30;
 /// Most modules that are followed: the executable and its plugins.
 const MOST_MODULES: usize = 256;
 /// Most places that look like a function table and are tried.
@@ -205,17 +207,21 @@ pub fn read_module(memory: &dyn Memory, layout: &Layout, address: u64) -> Option
 /// What is true of every module: the table's count, the order of its sections, types that are there.
 fn holds(memory: &dyn Memory, m: &ModuleData) -> bool {
     let functions = m.pclntab.checked_add(8).and_then(|a| memory.u64(a).ok());
-    let ordered = |list: &[u64]| list.windows(2).all(|w| w[0] <= w[1]);
+    let section = |start: u64, end: u64| end.checked_sub(start).is_some_and(|len| len <= MOST_SECTION);
     is_table(memory, m.pclntab)
         && functions.is_some_and(|n| n.checked_add(1) == Some(m.ftab.len))
         && m.text < m.etext
+        && section(m.text, m.etext)
         && m.minpc < m.maxpc
-        && ordered(&[m.noptrdata, m.enoptrdata])
-        && ordered(&[m.data, m.edata])
-        && ordered(&[m.bss, m.ebss])
-        && ordered(&[m.noptrbss, m.enoptrbss])
+        && section(m.minpc, m.maxpc)
+        && section(m.noptrdata, m.enoptrdata)
+        && section(m.data, m.edata)
+        && section(m.bss, m.ebss)
+        && section(m.noptrbss, m.enoptrbss)
         && m.types < m.etypes
-        && m.etypes - m.types <= 1 << 32
+        && section(m.types, m.etypes)
+        // Searched as one: the linker lays them behind each other.
+        && section(m.noptrdata, m.enoptrbss)
         && memory.u64(m.types).is_ok()
 }
 

@@ -3,6 +3,7 @@
 
 use crate::GoBinary;
 use object::{Object, ObjectSymbol, SymbolKind};
+use std::cmp::Reverse;
 
 /// Most symbols that are taken; the largest real programs have some 500,000.
 const MOST: usize = 4 << 20;
@@ -46,7 +47,8 @@ impl<'a> GoBinary<'a> {
             .filter(|s| s.kind() == SymbolKind::Data && s.address() != 0)
             .filter_map(|s| Some((s.address(), s.size(), s.name().ok()?)))
             .collect();
-        list.sort_unstable();
+        // Marks of the linker (`runtime.bss`) stand where variables begin: they have no size.
+        list.sort_unstable_by_key(|v| (v.0, Reverse(v.1), v.2));
         list.dedup_by_key(|v| v.0);
         Variables { list }
     }

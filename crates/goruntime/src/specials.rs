@@ -43,6 +43,8 @@ pub enum Says {
         func: u64,
         /// Its argument, a root as well (1.26 and newer; else in the closure): 0 when it is none.
         argument: u64,
+        /// Address of the function value that calls it with the argument, a root as well (1.26 and newer).
+        call: u64,
     },
     /// It has a weak pointer or is a canonical value of package unique.
     Weak {
@@ -126,8 +128,10 @@ fn says(layout: &Layout, f: Fields<'_>) -> Option<Says> {
 fn cleanup(layout: &Layout, f: Fields<'_>) -> Option<Says> {
     let fields = layout.special_cleanup?;
     Some(match (fields.func, fields.cleanup.zip(layout.cleanup_fn)) {
-        (Some(func), _) => Says::Cleanup { func: f.u64(func), argument: 0 },
-        (None, Some((base, c))) => Says::Cleanup { func: f.u64(base + c.func), argument: f.u64(base + c.arg) },
+        (Some(func), _) => Says::Cleanup { func: f.u64(func), argument: 0, call: 0 },
+        (None, Some((base, c))) => {
+            Says::Cleanup { func: f.u64(base + c.func), argument: f.u64(base + c.arg), call: f.u64(base + c.call) }
+        }
         (None, None) => return None,
     })
 }

@@ -58,8 +58,10 @@ impl CodeTypes {
         heap.types.load_all();
         let program = Program::new(heap.types, functions);
         // What functions return is known after all were followed once; what comes of that, after the second time.
-        let returned = follow(&program).returned();
-        let program = program.with_returned(returned);
+        let first = follow(&program);
+        let (returned, made, arguments) = (first.returned(), first.made(), first.arguments());
+        drop(first);
+        let program = program.with_returned(returned).with_made(made).with_arguments(arguments);
         let facts = follow(&program).facts();
         let program = program.with_variables(facts.variables.clone());
         let mut seeds: Vec<Seed> = facts.variables.iter().map(|(&address, &kind)| Seed { address, kind }).collect();
@@ -139,6 +141,8 @@ fn sampled(
         if let Says::Sampled { bucket } = record.says
             && let Some(&kind) = made.get(&bucket)
             && record.offset <= 8
+            // What makes a map or a channel makes tables and buffers as well.
+            && !matches!(kind, PointerKind::Map(_) | PointerKind::Chan(_))
         {
             found.push((record.object, kind));
         }
@@ -202,7 +206,12 @@ impl<'a> Exact<'a> {
                     PointerBits::Large(typ) => Some(typ),
                     _ => self.heap.memory.u64(span.start + u64::from(found.slot) * span.elem_size).ok(),
                 };
-                written.is_some_and(|w| self.heap.types.address(id) == Some(w))
+                // In place of a GC program it wrote what the collector needs of the type.
+                let bare = |w: u64| {
+                    let bare = self.heap.types.bare(w).filter(|_| self.heap.types.layout().minor <= 23);
+                    bare.is_some_and(|b| (b.size, b.ptr_bytes) == (size, typ.ptr_bytes))
+                };
+                written.is_some_and(|w| self.heap.types.address(id) == Some(w) || bare(w))
             }
         }
     }
@@ -230,7 +239,7 @@ impl<'a> Exact<'a> {
 }
 
 /// Bytes of the slot that an object of this size gets.
-fn slot_size(size: u64) -> u64 {
+pub(crate) fn slot_size(size: u64) -> u64 {
     match CLASSES.get(CLASSES.partition_point(|&c| c < size)) {
         Some(&class) => class,
         None => size.checked_next_multiple_of(8192).unwrap_or(u64::MAX),

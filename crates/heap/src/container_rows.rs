@@ -17,7 +17,7 @@ impl HeapGraph<'_> {
         &self,
         names: &dyn Names,
         rows: usize,
-        options: &ContainerOptions<'_>,
+        options: &ContainerOptions,
         sampled: &mut Sampled<'_, '_>,
     ) -> Result<HeapContainers, GraphError> {
         let Containers { mut list, mut groups, duplicates } = self.containers(names, options);

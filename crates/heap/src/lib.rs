@@ -4,6 +4,7 @@
 //! no files and opens no process: memory and the binary's metadata come from the floors below.
 
 mod allocated;
+mod clock;
 mod code;
 mod container_rows;
 pub mod containers;
@@ -19,6 +20,7 @@ mod roots;
 mod shapes;
 mod typing;
 mod variables;
+mod wrappers;
 
 pub use code::CodeTypes;
 pub use index::{IndexError, IndexKey};
@@ -28,4 +30,4 @@ pub use pointers::{HeapView, ScanGaps};
 pub use program::{HeapError, HeapGraph, Runtime, Step};
 pub use roots::{RootGroup, RootSet};
 pub use shapes::{Shape, Shapes};
-pub use typing::{Typer, TypingStats, typing_stats};
+pub use typing::{Typed, Typer, TypingStats, typing_stats};

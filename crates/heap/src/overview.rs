@@ -32,7 +32,7 @@ const TREE_ROWS: usize = 800;
 
 /// Which parts of an overview are wanted: each costs time of its own.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Wanted<'a> {
+pub struct Wanted {
     /// Most rows in each table.
     pub rows: usize,
     /// Who holds the memory.
@@ -44,14 +44,14 @@ pub struct Wanted<'a> {
     /// Maps alone.
     pub maps: bool,
     /// Containers of all kinds.
-    pub containers: Option<ContainerOptions<'a>>,
+    pub containers: Option<ContainerOptions>,
     /// How deep objects lie.
     pub depth: bool,
     /// Goroutines.
     pub goroutines: bool,
 }
 
-impl Wanted<'_> {
+impl Wanted {
     /// Everything.
     #[must_use]
     pub fn all(rows: usize) -> Self {
@@ -74,7 +74,7 @@ impl HeapGraph<'_> {
     ///
     /// # Errors
     /// [`GraphError`] when there are too many roots.
-    pub fn overview(&self, names: &dyn Names, wanted: &Wanted<'_>) -> Result<HeapOverview, GraphError> {
+    pub fn overview(&self, names: &dyn Names, wanted: &Wanted) -> Result<HeapOverview, GraphError> {
         let rows = wanted.rows;
         let mut sampled = Sampled::of(self);
         let holders = if wanted.holders { self.holders(names, &mut sampled, rows)? } else { Vec::new() };
@@ -291,7 +291,7 @@ impl HeapGraph<'_> {
         let mut sums = vec![(0_u64, 0_u64); self.shapes.len()];
         let mut untyped: BTreeMap<u64, u64> = BTreeMap::new();
         for (i, span) in self.objects.spans().iter().enumerate() {
-            for (object, _) in self.objects.of_span(i as u32) {
+            for object in self.objects.first_of_span(i as u32)..self.objects.first_of_span(i as u32 + 1) {
                 let number = self.shapes.number(object);
                 if number == 0 {
                     *untyped.entry(span.elem_size).or_default() += 1;
@@ -367,7 +367,7 @@ impl HeapGraph<'_> {
         let mut groups: BTreeMap<(String, String, u64), (HeapGoroutines, Vec<u32>)> = BTreeMap::new();
         let list = self.runtime.goroutines.as_ref().map(|g| g.list.as_slice()).unwrap_or_default();
         for (i, g) in list.iter().enumerate() {
-            let function = names.function(g.start).unwrap_or_else(|| format!("{:#x}", g.start));
+            let function = self.goroutine_function(g, names).unwrap_or_else(|| format!("{:#x}", g.start));
             let state = state(g);
             let (row, of) = groups.entry((function.clone(), state.clone(), g.created_at)).or_insert_with(|| {
                 let row = HeapGoroutines {
@@ -401,7 +401,7 @@ pub(crate) const fn kind_of(group: RootGroup) -> &'static str {
     match group {
         RootGroup::Global { .. } => "global",
         RootGroup::Goroutine { .. } => "goroutine",
-        RootGroup::Finalizers => "finalizer",
+        RootGroup::Finalizers | RootGroup::FinalizerQueue => "finalizer",
         RootGroup::Cleanups => "cleanup",
         RootGroup::WeakHandles => "weak",
     }

@@ -5,6 +5,7 @@ use crate::roots::RootGroup;
 use crate::shapes::Shape;
 use gobinary::types::Detail;
 use gobinary::{DebugInfo, Functions, RuntimeTypes, TypeId, Variables, callers_frames};
+use goruntime::Goroutine;
 use model::Frame;
 
 /// Bytes of an object that are searched for the pointer that leads on.
@@ -96,15 +97,22 @@ impl HeapGraph<'_> {
             RootGroup::Goroutine { index } => {
                 let list = self.runtime.goroutines.as_ref().map(|g| g.list.as_slice()).unwrap_or_default();
                 let Some(g) = list.get(index as usize) else { return "goroutine".to_owned() };
-                match names.function(g.start) {
+                match self.goroutine_function(g, names) {
                     Some(function) => format!("goroutine {} {function}", g.id),
                     None => format!("goroutine {}", g.id),
                 }
             }
             RootGroup::Finalizers => "finalizers".to_owned(),
+            RootGroup::FinalizerQueue => "finalizer queue".to_owned(),
             RootGroup::Cleanups => "cleanups".to_owned(),
             RootGroup::WeakHandles => "weak handles".to_owned(),
         }
+    }
+
+    /// The function that a goroutine runs, as Go's own stack traces show it.
+    #[must_use]
+    pub fn goroutine_function(&self, g: &Goroutine, names: &dyn Names) -> Option<String> {
+        self.wrapped.get(&g.start).cloned().or_else(|| names.function(g.start))
     }
 
     /// `bss+0x1f40` where there are no symbols.

@@ -409,8 +409,13 @@ impl<'a> Scanner<'a> {
     fn make_tile(&self, address: u64) -> Option<Tile> {
         let types = self.heap.types;
         let id = types.id(address);
-        let size = types.get(id)?.size;
-        let mask = types.pointer_mask(id)?;
+        let (size, mask) = match types.get(id) {
+            Some(typ) => (typ.size, types.pointer_mask(id)?),
+            None => {
+                let bare = types.bare(address)?;
+                (bare.size, types.bare_mask(bare)?)
+            }
+        };
         if size == 0 || size % 8 != 0 {
             return None;
         }

@@ -7,11 +7,14 @@ use crate::paths::Names;
 use crate::pointers::{HeapView, ScanGaps};
 use crate::roots::RootSet;
 use crate::shapes::Shapes;
-use crate::typing::Typer;
+use crate::typing::{Typed, Typer};
 use crate::variables::Variables;
+use crate::wrappers::wrapped;
 use gobinary::layout::{Layout, NoLayout};
-use gobinary::{BinaryError, Functions, Memory, ModuleData, RuntimeTypes, find_modules};
-use goruntime::{Buckets, Goroutines, HeapAnchor, Objects, RuntimeCounts, RuntimeError, Spans, Specials};
+use gobinary::{BinaryError, Functions, Memory, ModuleData, RuntimeTypes, TypedPlace, find_modules};
+use goruntime::{Buckets, Goroutines, HeapAnchor, Objects, QueuedFinalizer, RuntimeCounts};
+use goruntime::{RuntimeError, Spans, Specials};
+use rustc_hash::FxHashMap;
 use std::cell::OnceCell;
 use std::ops::Range;
 use std::sync::Arc;
@@ -110,8 +113,10 @@ fn data_of(module: &ModuleData) -> Range<u64> {
 pub(crate) struct Found {
     pub(crate) objects: Arc<Objects>,
     specials: Specials,
+    queued: Vec<QueuedFinalizer>,
     pub(crate) roots: RootSet,
     manual_bytes: u64,
+    wrapped: FxHashMap<u64, String>,
 }
 
 impl Found {
@@ -122,11 +127,16 @@ impl Found {
         let manual_bytes = spans.manual_bytes;
         let objects = Arc::new(Objects::read(memory, spans));
         let specials = Specials::read(memory, layout, &objects);
+        let data = runtime.types.modules().first().map_or(0..0, data_of);
+        let queued = goruntime::queued_finalizers(memory, layout, &data, &objects);
         let none = Goroutines { list: Vec::new(), dead: 0, dead_stack_bytes: 0, distrusted: 0 };
         let goroutines = runtime.goroutines.as_ref().unwrap_or(&none);
         let view = HeapView { memory, types: &runtime.types, anchor: &runtime.anchor, objects: &objects };
-        let roots = RootSet::read(&view, goroutines, &specials, functions);
-        Ok(Self { objects, specials, roots, manual_bytes })
+        let data = runtime.types.modules().first().map_or(0..0, data_of);
+        let queued = goruntime::queued_finalizers(memory, layout, &data, &objects);
+        let roots = RootSet::read(&view, goroutines, &specials, &queued, functions);
+        let wrapped = wrapped(memory, layout.arch, goroutines, functions);
+        Ok(Self { objects, specials, queued, roots, manual_bytes, wrapped })
     }
 
     fn view<'a>(&'a self, runtime: &'a Runtime<'_>) -> HeapView<'a> {
@@ -143,13 +153,27 @@ impl Found {
     pub(crate) fn graph<'r>(
         self,
         runtime: &'r Runtime<'r>,
-        shapes: Shapes,
+        typed: Typed,
         edges: Arc<Edges>,
         tree: DominatorTree,
         gaps: ScanGaps,
     ) -> HeapGraph<'r> {
-        let Self { objects, specials, roots, manual_bytes } = self;
-        HeapGraph { runtime, objects, specials, shapes, edges, roots, tree, gaps, manual_bytes }
+        let Self { objects, specials, queued, roots, manual_bytes, wrapped } = self;
+        let Typed { shapes, places } = typed;
+        HeapGraph {
+            runtime,
+            objects,
+            specials,
+            queued,
+            shapes,
+            edges,
+            roots,
+            tree,
+            gaps,
+            manual_bytes,
+            places,
+            wrapped,
+        }
     }
 }
 
@@ -161,6 +185,8 @@ pub struct HeapGraph<'r> {
     pub objects: Arc<Objects>,
     /// Special records of objects.
     pub specials: Specials,
+    /// Finalizers that are to be called.
+    pub queued: Vec<QueuedFinalizer>,
     /// What the objects are.
     pub shapes: Shapes,
     /// Pointers between objects.
@@ -173,6 +199,10 @@ pub struct HeapGraph<'r> {
     pub gaps: ScanGaps,
     /// Bytes of spans that the runtime manages by hand.
     pub manual_bytes: u64,
+    /// Variables whose types are known.
+    pub(crate) places: Vec<TypedPlace>,
+    /// What the wrappers call in which goroutines start, by the wrappers' addresses.
+    pub(crate) wrapped: FxHashMap<u64, String>,
 }
 
 impl<'r> HeapGraph<'r> {
@@ -190,14 +220,14 @@ impl<'r> HeapGraph<'r> {
         let found = Found::read(runtime, functions)?;
         let none = Goroutines { list: Vec::new(), dead: 0, dead_stack_bytes: 0, distrusted: 0 };
         let goroutines = runtime.goroutines.as_ref().unwrap_or(&none);
-        let (specials, roots) = (&found.specials, &found.roots);
+        let (specials, queued, roots) = (&found.specials, &found.queued, &found.roots);
         let view = found.view(runtime);
         step(Step::Edges);
         let (edges, gaps) = view.edges(&roots.roots)?;
         let edges = Arc::new(edges);
         step(Step::Types);
         // Types and dominators need nothing of each other.
-        let (shapes, tree) = std::thread::scope(|scope| {
+        let (typed, tree) = std::thread::scope(|scope| {
             let size = found.size_of();
             let (edges, roots) = (Arc::clone(&edges), Arc::clone(&roots.roots));
             let tree = scope.spawn(move || DominatorTree::new(edges, roots, size));
@@ -210,12 +240,12 @@ impl<'r> HeapGraph<'r> {
             if let (Some(debug), Some(variables)) = (names.debug(), &variables) {
                 typer = typer.with_debug(debug, variables);
             }
-            let shapes = typer.run(goroutines, specials);
+            let typed = typer.run(goroutines, specials, &found.queued);
             step(Step::Dominators);
-            (shapes, tree.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+            (typed, tree.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
         });
         let tree = tree?;
-        Ok(found.graph(runtime, shapes, edges, tree, gaps))
+        Ok(found.graph(runtime, typed, edges, tree, gaps))
     }
 
     /// The heap as readers of single objects want it.

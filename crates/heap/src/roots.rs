@@ -4,7 +4,7 @@
 use crate::graph::Roots;
 use crate::pointers::HeapView;
 use gobinary::{Functions, StackEnd, StackSource, StackStart, scan_stack};
-use goruntime::{Goroutine, Goroutines, Says, Specials, Status};
+use goruntime::{Goroutine, Goroutines, QueuedFinalizer, Says, Specials, Status};
 use std::sync::Arc;
 
 /// Most bytes of one stack that are scanned.
@@ -28,8 +28,10 @@ pub enum RootGroup {
         /// Index in the list of goroutines.
         index: u32,
     },
-    /// Finalizers: what they call, and what their objects hold.
+    /// Finalizers: what they call.
     Finalizers,
+    /// Finalizers that are to be called: their objects, and what they call.
+    FinalizerQueue,
     /// Cleanups: what they call and are given.
     Cleanups,
     /// Handles of weak pointers and canonical values.
@@ -68,6 +70,7 @@ impl RootSet {
         heap: &HeapView<'_>,
         goroutines: &Goroutines,
         specials: &Specials,
+        queued: &[QueuedFinalizer],
         functions: &[Functions<'_>],
     ) -> Self {
         let mut set = Self::default();
@@ -83,6 +86,9 @@ impl RootSet {
             set.push(RootGroup::Goroutine { index: i as u32 }, objects);
         }
         set.specials(heap, specials);
+        let func = |q: &QueuedFinalizer| heap.objects.find(q.func).map(|f| f.object);
+        let queue = queued.iter().flat_map(|q| std::iter::once(q.object).chain(func(q)));
+        set.push(RootGroup::FinalizerQueue, queue.collect());
         set
     }
 
@@ -123,9 +129,11 @@ impl RootSet {
         let find = |address: u64| heap.objects.find(address).map(|f| f.object);
         for record in &specials.list {
             match record.says {
-                // What the object itself holds stays alive too; the object does not by its finalizer.
+                // An object is not kept by its finalizer: once it is found dead, the queue keeps it.
                 Says::Finalizer { func, .. } => finalizers.extend(find(func)),
-                Says::Cleanup { func, argument } => cleanups.extend([func, argument].into_iter().filter_map(find)),
+                Says::Cleanup { func, argument, call } => {
+                    cleanups.extend([func, argument, call].into_iter().filter_map(find));
+                }
                 Says::Weak { handle } => weak.extend(find(handle)),
                 Says::Sampled { .. } | Says::Other(_) => {}
             }

@@ -35,6 +35,14 @@ pub enum Shape {
     Closure(u64),
     /// A goroutine's descriptor (`runtime.g`).
     Goroutine,
+    /// The record of a goroutine that waits on a channel (`runtime.sudog`).
+    WaitRecord,
+    /// A timer of the runtime's own (`runtime.timer`).
+    Timer,
+    /// The argument of a cleanup (`src/runtime/mcleanup.go`).
+    CleanupArgument,
+    /// What weak pointers to an object share (`src/runtime/mheap.go`, `getOrAddWeakHandle`).
+    WeakHandle,
 }
 
 /// Bytes that a shape explains of an object of `len` bytes: what decides between two of them.
@@ -44,11 +52,27 @@ impl Shape {
         let size = |id| types.get(id).map_or(0, |t| t.size);
         match self {
             Self::Unknown => (0, 0),
-            Self::Text => (1, 1),
+            Self::Text | Self::CleanupArgument => (1, 1),
             Self::Value(id) => (1, 2 * size(id)),
             Self::Array(id) => (1, 2 * size(id) + 1),
             Self::Closure(_) => (2, 0),
             _ => (3, 0),
+        }
+    }
+
+    /// The Go type that it is of.
+    pub(crate) const fn typ(self) -> Option<TypeId> {
+        match self {
+            Self::Value(id)
+            | Self::Array(id)
+            | Self::MapHeader(id)
+            | Self::MapDirectory(id)
+            | Self::MapTable(id)
+            | Self::MapGroups(id)
+            | Self::MapBuckets(id)
+            | Self::MapExtra(id)
+            | Self::Channel(id) => Some(id),
+            _ => None,
         }
     }
 
@@ -104,6 +128,10 @@ impl Shape {
                 None => format!("closure at {code:#x}"),
             },
             Self::Goroutine => "runtime.g".to_owned(),
+            Self::WaitRecord => "runtime.sudog".to_owned(),
+            Self::Timer => "runtime.timer".to_owned(),
+            Self::CleanupArgument => "cleanup argument".to_owned(),
+            Self::WeakHandle => "weak handle".to_owned(),
         }
     }
 }
@@ -182,6 +210,12 @@ impl Shapes {
             Some(&number) => u32::from(number),
             None => 0,
         }
+    }
+
+    /// How many objects of a range have a shape.
+    pub(crate) fn known_in(&self, objects: std::ops::Range<ObjectId>) -> u64 {
+        let numbers = self.of.get(objects.start as usize..objects.end as usize).unwrap_or_default();
+        numbers.iter().filter(|n| **n != 0).count() as u64
     }
 
     /// Asks for what [`Shapes::number`] reads.

@@ -131,6 +131,14 @@ pub struct HeapContainer {
     pub depth: u64,
     /// Bytes the program can still reach, where that is the point.
     pub live_bytes: u64,
+    /// Goroutines that wait to receive from a channel.
+    pub receivers: u64,
+    /// Goroutines that wait to send to a channel.
+    pub senders: u64,
+    /// Entries without a value that a `sync.Map` keeps.
+    pub deleted: u64,
+    /// Of the entries of a `sync.Pool`, those of before the last collection.
+    pub victims: u64,
     /// Rules that hold, in kebab-case: `ghost-capacity`, `pinned-array`, ...
     pub rules: Vec<String>,
     /// A map's shape, from its header.

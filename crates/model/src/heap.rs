@@ -293,6 +293,14 @@ pub enum HeapNote {
     Closing,
     /// Nodes point in both directions.
     Doubly,
+    /// Connections that wait for a request, and others: with a request under way, or with a response that was not
+    /// read to its end.
+    Connections {
+        /// Idle ones.
+        idle: u64,
+        /// The others.
+        busy: u64,
+    },
     /// Of the entries, those in the victim cache.
     Victims(u64),
     /// Classic `sync.Map`: lookups that missed the read-only part, and entries that are deleted but kept.

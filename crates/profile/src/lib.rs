@@ -9,7 +9,6 @@
 //! they were given, salvage what is readable and say what is missing ([`model::Gap`]).
 
 mod build_heap;
-mod calltarget;
 mod collapse;
 mod columns;
 mod container;
@@ -37,7 +36,6 @@ mod units;
 mod wire;
 
 pub use build_heap::{BuiltLine, BuiltLocation, BuiltMapping, HeapBuilder};
-pub use calltarget::{Arch, call_target};
 pub use dump_text::{DumpFrame, DumpGoroutine, DumpStack, write_goroutine};
 pub use error::ProfileError;
 pub use filter::Filter;

@@ -14,7 +14,7 @@ use model::{Frame, Mechanism};
 /// What an upper floor with the executable or with `/debug/pprof/symbol` knows of addresses.
 pub trait MechanismHints {
     /// The function called by the instruction that ends at `return_address`, e.g.
-    /// `runtime.mapassign_faststr`: out of the executable ([`crate::call_target`]) or out of a heap text
+    /// `runtime.mapassign_faststr`: out of the executable (`gobinary::code::call_target`) or out of a heap text
     /// and [`crate::read_symbols`].
     fn callee(&self, return_address: u64) -> Option<&str>;
 

@@ -3,9 +3,11 @@
 //! per mechanism, so its source is the truth.
 #![expect(clippy::unwrap_used, reason = "a failed step is a failed test")]
 
+use gobinary::code::call_target;
+use gobinary::layout::Arch;
 use model::Mechanism as M;
 use object::{Object, ObjectSection, ObjectSymbol, SymbolKind};
-use profile::{Arch, HeapStacks, MechanismHints, Profile, ReadLimits, call_target};
+use profile::{HeapStacks, MechanismHints, Profile, ReadLimits};
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -39,6 +39,7 @@ fn phrase(note: &HeapNote) -> String {
         HeapNote::Depth(n) => format!("depth {n}"),
         HeapNote::Closing => "circular".to_owned(),
         HeapNote::Doubly => "doubly linked".to_owned(),
+        HeapNote::Connections { idle, busy } => format!("{idle} idle, {busy} busy or not read to the end"),
         HeapNote::Victims(n) => format!("{n} of them in the victim cache"),
         HeapNote::Misses { misses, deleted } => format!("{misses} misses, {deleted} deleted entries kept"),
         HeapNote::Keys(sample) => keys(sample),

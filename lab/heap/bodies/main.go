@@ -7,7 +7,7 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -33,7 +33,12 @@ func build(p *heapspec.Program) {
 	url = "http://" + listener.Addr().String()
 	ready := make(chan struct{}, idle)
 	together := make(chan struct{})
-	http.HandleFunc("/long", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, body) })
+	http.HandleFunc("/long", func(w http.ResponseWriter, _ *http.Request) {
+		// With a length nothing is allocated while the answer is written, which goes on until the kernel's
+		// buffers are full.
+		w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+		_, _ = io.WriteString(w, body)
+	})
 	http.HandleFunc("/short", func(w http.ResponseWriter, _ *http.Request) {
 		ready <- struct{}{}
 		<-together
@@ -41,11 +46,18 @@ func build(p *heapspec.Program) {
 	})
 	go func() { _ = http.Serve(listener, nil) }()
 
-	p.Add("main.proper", "http", func() { reuse(ready, together) }, func(c *heapspec.Container) {
-		c.Is(proper)
+	p.Add("main.proper.Transport", "http", func() { reuse(ready, together) }, func(c *heapspec.Container) {
+		c.Is(proper.Transport)
 		c.Global(&proper)
 		c.Entries = idle
 		c.Approx() // the server's ends are in the same process
+	})
+	p.Tell("main.leaky.Transport", "http", func(c *heapspec.Container) {
+		c.Is(leaky.Transport)
+		c.Global(&leaky)
+		c.Entries = uint64(len(unclosed))
+		c.Approx()
+		c.Rule("unclosed-body")
 	})
 	p.Add("main.unclosed", "http", func() { leak(p.N(40)) }, func(c *heapspec.Container) {
 		c.SliceOf(unclosed, cap(unclosed))
@@ -62,11 +74,12 @@ func leak(n int) {
 		check(err)
 		unclosed = append(unclosed, resp)
 	}
-	// Until each connection has its two goroutines and they wait.
-	for runtime.NumGoroutine() < 2*len(unclosed) {
-		runtime.Gosched()
-	}
+	settle()
 }
+
+// settle returns when all goroutines of the connections are there and wait: two for each end of a connection
+// with a request under way, one less at the server when it is idle, and the one that accepts.
+func settle() { heapspec.Blocked(1 + 3*idle + 4*len(unclosed)) }
 
 // reuse leaves idle connections behind: so many requests at once.
 func reuse(ready <-chan struct{}, together chan struct{}) {
@@ -87,6 +100,7 @@ func reuse(ready <-chan struct{}, together chan struct{}) {
 	}
 	close(together)
 	wg.Wait()
+	settle()
 }
 
 func check(err error) {

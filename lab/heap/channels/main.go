@@ -151,6 +151,7 @@ func blocked(p *heapspec.Program) {
 		settle(waiting)
 	}, func(c *heapspec.Container) {
 		of(c, receivers, &receivers)
+		c.Receivers = waiting
 		c.RetainedApprox = true // whether a channel retains those who wait on it is a matter of view
 		c.Rule("goroutine-held")
 	})
@@ -162,6 +163,7 @@ func blocked(p *heapspec.Program) {
 		settle(2 * waiting)
 	}, func(c *heapspec.Container) {
 		of(c, senders, &senders)
+		c.Senders = waiting
 		c.ValueBytes = waiting * (16 + 200)
 		c.Retained += waiting * (sizeclass.Of[event]() + sizeclass.Of[[200]byte]())
 		c.RetainedApprox = true

@@ -34,10 +34,10 @@ func newer(p *heapspec.Program) {
 		c.SliceOf(weaklyTo, cap(weaklyTo))
 		c.Global(&weaklyTo)
 		// A weak pointer is a handle of one word (16 bytes from Go 1.26 on, 8 before; both without
-		// pointers): it does not hold its page.
-		c.Retained += handles(c.Entries)
+		// pointers): it does not hold its page. The page's special record holds the handle as well.
 	}, heapspec.Beside(func() uint64 {
-		return sizeclass.Array[*Page](cap(strong)) + uint64(len(strong))*sizeclass.Of[Page]()
+		return sizeclass.Array[*Page](cap(strong)) + uint64(len(strong))*sizeclass.Of[Page]() +
+			handles(uint64(len(strong)))
 	}))
 	p.Add("main.gone", "weak", func() {
 		for i := 0; i < n; i++ {

@@ -53,6 +53,7 @@ var (
 	cleared   map[int64]int64
 	churned   map[int64]int64
 	skewed    map[uint64]uint64
+	moving    map[uint64]*small
 	sparse    map[string][]byte
 )
 
@@ -301,6 +302,15 @@ func states(p *heapspec.Program) {
 		c.Global(&skewed)
 		c.Rule("overflow-buckets")
 	})
+	p.Add("main.moving", "map", fillMoving, func(c *heapspec.Container) {
+		c.MapOf(moving)
+		c.Global(&moving)
+		c.ValueBytes = c.Entries * uint64(unsafe.Sizeof(small{}))
+		// Buckets that were moved are unlinked, but of those that lie behind the main ones in the old array the
+		// pointers stay: the collector keeps the buckets that come after them.
+		c.Approx()
+		c.Rule("overflow-buckets")
+	})
 	p.Add("main.sparse", "map", func() {
 		sparse = map[string][]byte{}
 		for i := 0; i < 500; i++ {
@@ -334,6 +344,25 @@ func fillSkewed() {
 	for key := uint64(2); len(skewed) < 400; key++ {
 		if mapshape.Hash(skewed, unsafe.Pointer(&key))&0x3ff == 0 {
 			skewed[key] = key
+		}
+	}
+}
+
+// fillMoving takes many keys for a few buckets, until a classic map has just begun to move to new buckets: chains
+// of overflow buckets are then in the old buckets, and some in the new.
+func fillMoving() {
+	moving = map[uint64]*small{}
+	moving[1] = &small{1, 1}
+	for key := uint64(2); len(moving) < 13*64/2; key++ {
+		// Two buckets of three go to one in four.
+		if hash := mapshape.Hash(moving, unsafe.Pointer(&key)); len(moving)%3 == 0 || hash&3 == 0 {
+			moving[key] = &small{key, 1}
+		}
+	}
+	for key := uint64(1) << 40; ; key++ {
+		moving[key] = &small{key, 2}
+		if shape := mapshape.Of(moving); shape.Design != "classic" || shape.Growing {
+			return
 		}
 	}
 }

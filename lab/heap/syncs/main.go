@@ -60,7 +60,10 @@ func maps(p *heapspec.Program) {
 		for i := 10; i < p.N(20_000); i++ {
 			deleted.Delete(heapspec.Prefixed("sync-map-key-number-", i))
 		}
-	}, of(&deleted))
+	}, func(c *heapspec.Container) {
+		of(&deleted)(c)
+		c.Rule("sync-map-misuse")
+	})
 }
 
 // of counts entries without Range, which changes a map of Go 1.23 and before.
@@ -77,6 +80,8 @@ func of(m *sync.Map) func(c *heapspec.Container) {
 				c.Entries++
 				c.ValueBytes += uint64(unsafe.Sizeof(session{}))
 				c.Retained += sizeclass.Of[session]()
+			} else {
+				c.Deleted++
 			}
 		})
 		c.StructBytes = structure
@@ -86,7 +91,10 @@ func of(m *sync.Map) func(c *heapspec.Container) {
 
 func pools(p *heapspec.Program) {
 	p.Tell("main.pool", "sync.Pool", ofPool(&pool))
-	p.Tell("main.victims", "sync.Pool", ofPool(&victims))
+	p.Tell("main.victims", "sync.Pool", func(c *heapspec.Container) {
+		ofPool(&victims)(c)
+		c.Victims = pooled
+	})
 	onHeap = new(sync.Pool)
 	p.Tell("main.onHeap", "sync.Pool", func(c *heapspec.Container) {
 		c.Is(onHeap)

@@ -51,6 +51,13 @@ type Container struct {
 	// Live: of Entries' bytes, what the program can still reach by its own means (a small slice of
 	// a large array: the slice's bytes).
 	Live uint64 `json:"live_bytes"`
+	// Receivers and Senders: goroutines that wait on a channel.
+	Receivers uint64 `json:"receivers"`
+	Senders   uint64 `json:"senders"`
+	// Deleted: entries without a value that a sync.Map keeps.
+	Deleted uint64 `json:"deleted"`
+	// Victims: of the entries of a sync.Pool, those of before the last collection.
+	Victims uint64 `json:"victims"`
 	// Rules that hold for it, in kebab-case; none for an innocent one.
 	Rules []string        `json:"rules"`
 	Map   *mapshape.Shape `json:"map"`

@@ -64,6 +64,7 @@ fn plain(i: &Instruction) -> Op {
             _ => Op::Opaque,
         },
         Mnemonic::Add | Mnemonic::Sub if i.op0_register() == Register::RSP => stack(i),
+        Mnemonic::Add if i.op0_kind() == OpKind::Register && i.op0_register().size() == 8 => add(i),
         // Their results go beyond the first operand.
         Mnemonic::Mul | Mnemonic::Div | Mnemonic::Idiv | Mnemonic::Imul if i.op_count() == 1 => spoil(&[0, 2]),
         Mnemonic::Cdq | Mnemonic::Cqo | Mnemonic::Cwd | Mnemonic::Cdqe | Mnemonic::Cwde | Mnemonic::Cbw => {
@@ -213,6 +214,14 @@ fn stack(i: &Instruction) -> Op {
         (Some(n), _) => n.checked_neg().map_or(Op::Opaque, Op::Stack),
         _ => Op::Opaque,
     }
+}
+
+fn add(i: &Instruction) -> Op {
+    let from = match i.op1_kind() {
+        OpKind::Register => number(i.op1_register()),
+        _ => None,
+    };
+    number(i.op0_register()).map_or_else(|| first_operand(i), |to| Op::Add { to, from })
 }
 
 fn mov(i: &Instruction) -> Op {

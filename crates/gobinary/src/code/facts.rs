@@ -2,9 +2,10 @@
 //! the program's variables. Owns when two sightings agree and which of them counts.
 
 use super::flow::Watch;
+use super::op::{Op, Step};
 use super::signature::{Callee, registers};
 use super::state::{State, Value};
-use super::{Program, op::Step};
+use super::{Program, Returned};
 use crate::TypeId;
 use crate::types::{Detail, PointerKind};
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -30,14 +31,20 @@ pub struct CodeFacts {
 }
 
 /// Sightings of one word.
-#[derive(Clone, Copy, Debug, Default)]
-struct Seen {
-    kind: Option<PointerKind>,
+#[derive(Clone, Copy, Debug)]
+struct Seen<T = PointerKind> {
+    kind: Option<T>,
     differ: bool,
 }
 
-impl Seen {
-    fn add(&mut self, kind: PointerKind) {
+impl<T> Default for Seen<T> {
+    fn default() -> Self {
+        Self { kind: None, differ: false }
+    }
+}
+
+impl<T: Copy + PartialEq> Seen<T> {
+    fn add(&mut self, kind: T) {
         match self.kind {
             None => self.kind = Some(kind),
             Some(known) if known == kind => {}
@@ -52,7 +59,7 @@ impl Seen {
         }
     }
 
-    fn agreed(self) -> Option<PointerKind> {
+    fn agreed(self) -> Option<T> {
         self.kind.filter(|_| !self.differ)
     }
 }
@@ -64,11 +71,20 @@ pub struct Sightings {
     closures: FxHashMap<u64, Seen>,
     stored: FxHashMap<u64, Seen>,
     used: FxHashMap<u64, Seen>,
+    /// Into what words of the program's variables point, by code that adds to a pointer before it writes it.
+    inside: FxHashMap<u64, Seen>,
     values: FxHashSet<(u64, TypeId)>,
     /// Variables whose word was copied to another one.
     copied: FxHashSet<(u64, u64)>,
+    /// Maps that were made without their type, by the address to which that call returns: how they were used.
+    made: FxHashMap<u64, Seen>,
+    /// Functions that return such a map, and words of variables it was written to.
+    made_returned: FxHashSet<(u64, u64)>,
+    made_stored: FxHashSet<(u64, u64)>,
+    /// What functions use their arguments as, by function and register.
+    arguments: FxHashMap<(u64, u8), Seen>,
     /// What functions return first.
-    returned: FxHashMap<u64, Seen>,
+    returned: FxHashMap<u64, Seen<Returned>>,
     /// Words into which a type or interface table was written: the next word is no plain pointer.
     interfaces: FxHashSet<u64>,
     functions: (u64, u64),
@@ -82,31 +98,75 @@ impl Sightings {
         self.interfaces.extend(other.interfaces);
         self.values.extend(other.values);
         self.copied.extend(other.copied);
+        self.made_returned.extend(other.made_returned);
+        self.made_stored.extend(other.made_stored);
         for (to, from) in [
             (&mut self.closures, other.closures),
             (&mut self.stored, other.stored),
             (&mut self.used, other.used),
-            (&mut self.returned, other.returned),
+            (&mut self.inside, other.inside),
+            (&mut self.made, other.made),
         ] {
             for (at, seen) in from {
                 to.entry(at).or_default().merge(seen);
             }
+        }
+        for (at, seen) in other.arguments {
+            self.arguments.entry(at).or_default().merge(seen);
+        }
+        for (at, seen) in other.returned {
+            self.returned.entry(at).or_default().merge(seen);
         }
         self.functions = (self.functions.0 + other.functions.0, self.functions.1 + other.functions.1);
         self
     }
 
     /// What functions return in their first register, by the functions' addresses: pointers that are of
-    /// one kind wherever they return.
+    /// one kind wherever they return, or what they were called with.
     #[must_use]
-    pub fn returned(&self) -> FxHashMap<u64, PointerKind> {
-        self.returned.iter().filter_map(|(&entry, seen)| Some((entry, seen.agreed()?))).collect()
+    pub fn returned(&self) -> FxHashMap<u64, Returned> {
+        let mut returned = self.returned.clone();
+        for (site, entry) in &self.made_returned {
+            let seen = returned.entry(*entry).or_default();
+            match self.made.get(site).and_then(|s| s.agreed()) {
+                Some(kind) => seen.add(Returned::Kind(kind)),
+                None => seen.differ = true,
+            }
+        }
+        returned.into_iter().filter_map(|(entry, seen)| Some((entry, seen.agreed()?))).collect()
+    }
+
+    /// What functions use the arguments as that they are called with, by their addresses and the registers' places.
+    #[must_use]
+    pub fn arguments(&self) -> FxHashMap<u64, Vec<(u8, PointerKind)>> {
+        let mut arguments: FxHashMap<u64, Vec<(u8, PointerKind)>> = FxHashMap::default();
+        for (&(entry, place), seen) in &self.arguments {
+            if let Some(kind) = seen.agreed() {
+                arguments.entry(entry).or_default().push((place, kind));
+            }
+        }
+        arguments
+    }
+
+    /// Types of maps, by the addresses to which the calls return that make them without telling their type.
+    #[must_use]
+    pub fn made(&self) -> FxHashMap<u64, TypeId> {
+        let of = |(&site, seen): (&u64, &Seen)| match seen.agreed()? {
+            PointerKind::Map(map) => Some((site, map)),
+            _ => None,
+        };
+        self.made.iter().filter_map(of).collect()
     }
 
     /// What the sightings agree on.
     #[must_use]
-    pub fn facts(self) -> CodeFacts {
+    pub fn facts(mut self) -> CodeFacts {
         let mut variables = FxHashMap::default();
+        for (site, at) in &self.made_stored {
+            if let Some(kind) = self.made.get(site).and_then(|s| s.agreed()) {
+                self.stored.entry(*at).or_default().add(kind);
+            }
+        }
         for (&at, used) in &self.used {
             variables.extend(used.agreed().map(|kind| (at, kind)));
         }
@@ -116,6 +176,11 @@ impl Sightings {
             match stored.agreed() {
                 Some(kind) => drop(variables.insert(at, kind)),
                 None => drop(variables.remove(&at)),
+            }
+        }
+        for (&at, inside) in &self.inside {
+            if let Some(kind) = inside.agreed().filter(|_| !self.stored.contains_key(&at)) {
+                variables.entry(at).or_insert(kind);
             }
         }
         for _ in 0..MOST_COPIES {
@@ -159,7 +224,38 @@ pub(super) struct Collect<'p, 't, 'm> {
 }
 
 impl Collect<'_, '_, '_> {
+    /// An interface value that is passed on: a type, and behind it a value that lies in the interface itself.
+    fn interfaces(&mut self, target: Option<u64>, value: &impl Fn(usize) -> Value) {
+        for place in 0..registers(self.program.arch()).len().saturating_sub(1) {
+            if let Value::Constant(typ) = value(place)
+                && matches!(value(place + 1), Value::Variable(_) | Value::Made(_))
+                && let Some(kind) = self.program.direct(typ)
+                && target.is_some_and(|t| !self.program.is_runtime(t))
+            {
+                self.used(value(place + 1), kind);
+            }
+        }
+    }
+
+    /// Whether two words may be an interface value: a type or interface table, and data.
+    fn is_interface(&self, first: Value, second: Value) -> bool {
+        match (first, second) {
+            (Value::Constant(c), _) => self.program.is_type_or_table(c),
+            (Value::Variable(a), Value::Variable(b)) => a.checked_add(8) == Some(b),
+            _ => false,
+        }
+    }
+
     fn used(&mut self, value: Value, kind: PointerKind) {
+        if matches!(value, Value::Unknown | Value::Pointer { .. } | Value::Inside(_)) || self.program.is_generic(kind) {
+            return;
+        }
+        if let Value::Argument(n) = value {
+            self.seen.arguments.entry((self.entry, n)).or_default().add(kind);
+        }
+        if let (Value::Made(site), PointerKind::Map(_)) = (value, kind) {
+            self.seen.made.entry(site).or_default().add(kind);
+        }
         if let (Value::Constant(at), PointerKind::Ptr(id)) = (value, kind)
             && self.program.is_variable(at)
         {
@@ -180,6 +276,10 @@ impl Watch for Collect<'_, '_, '_> {
         }
         let registers = registers(self.program.arch());
         let value = |place: usize| registers.get(place).map_or(Value::Unknown, |&r| state.get(r));
+        let target = match step.op {
+            Op::Call(target) => target,
+            _ => None,
+        };
         match callee {
             Some(Callee::MapUse) => {
                 if let Value::Constant(address) = value(0)
@@ -195,8 +295,20 @@ impl Watch for Collect<'_, '_, '_> {
                         self.used(value(place), *kind);
                     }
                 }
+                self.interfaces(target, &value);
             }
-            _ => {}
+            Some(_) => {}
+            None => {
+                self.interfaces(target, &value);
+                for &(place, kind) in target.map_or(&[][..], |t| self.program.arguments(t)) {
+                    let place = usize::from(place);
+                    let before = place.checked_sub(1).map_or(Value::Unknown, value);
+                    // What an interface holds is used as what it is found to be: not always the same.
+                    if !self.is_interface(before, value(place)) {
+                        self.used(value(place), kind);
+                    }
+                }
+            }
         }
     }
 
@@ -204,7 +316,9 @@ impl Watch for Collect<'_, '_, '_> {
         let first = registers(self.program.arch()).first().copied().unwrap_or_default();
         let seen = self.seen.returned.entry(self.entry).or_default();
         match state.map(|s| s.get(first)) {
-            Some(Value::Pointer { kind, .. }) => seen.add(kind),
+            Some(Value::Pointer { kind, .. }) => seen.add(Returned::Kind(kind)),
+            Some(Value::Argument(n)) => seen.add(Returned::Argument(n)),
+            Some(Value::Made(site)) => drop(self.seen.made_returned.insert((site, self.entry))),
             // Nil is a pointer of every kind.
             Some(Value::Constant(0)) => {}
             _ => seen.differ = true,
@@ -222,6 +336,12 @@ impl Watch for Collect<'_, '_, '_> {
                     self.seen.closures.entry(code).or_default().add(PointerKind::Ptr(id));
                 }
             }
+            // What is written into a field is of the field's type.
+            Value::Pointer { kind: PointerKind::Ptr(id), .. } if bytes == 8 => {
+                if let (Value::Made(_), Value::Pointer { kind, .. }) = (value, self.program.field(id, offset)) {
+                    self.used(value, kind);
+                }
+            }
             Value::Constant(start) => {
                 let at = start.wrapping_add_signed(offset);
                 if bytes != 8 || !self.program.is_variable(at) {
@@ -232,6 +352,8 @@ impl Watch for Collect<'_, '_, '_> {
                         self.seen.stored.entry(at).or_default().add(PointerKind::Func(id));
                     }
                     Value::Pointer { kind, .. } => self.seen.stored.entry(at).or_default().add(kind),
+                    Value::Made(site) => drop(self.seen.made_stored.insert((site, at))),
+                    Value::Inside(kind) => self.seen.inside.entry(at).or_default().add(kind),
                     Value::Variable(from) if self.program.is_variable(from) => {
                         self.seen.copied.insert((from, at));
                     }
@@ -260,7 +382,7 @@ impl Watch for AtCall<'_, '_, '_> {
             match value {
                 Value::Pointer { kind, .. } => self.words.push((at, kind)),
                 Value::Variable(v) => self.words.extend(self.program.variable(v).map(|kind| (at, kind))),
-                Value::Unknown | Value::Constant(_) => {}
+                Value::Unknown | Value::Constant(_) | Value::Inside(_) | Value::Argument(_) | Value::Made(_) => {}
             }
         }
     }

@@ -2,10 +2,10 @@
 //! rules of what an [`Op`] does to a [`State`]; knows no processor and no Go type but through
 //! [`Program`].
 
-use super::Program;
 use super::op::{Address, Base, Op, Source, Step};
 use super::signature::{Callee, registers};
 use super::state::{State, Value};
+use super::{Program, Returned};
 use crate::types::PointerKind;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -29,20 +29,33 @@ pub(super) trait Watch {
 /// Words of the frame that only the function itself writes, by bytes from the caller's stack pointer.
 #[derive(Clone, Debug)]
 pub(super) struct Private {
-    /// Locals that stack maps cover.
+    /// Locals that stack maps cover: those with pointers. The others lie below.
     pub(super) locals: Range<i32>,
     /// Arguments.
     pub(super) arguments: Range<i32>,
+    /// Locals and arguments with pointers whose addresses are taken.
+    pub(super) objects: Vec<Range<i32>>,
+    /// Those of them whose addresses are taken by the code at hand.
+    pub(super) handed: Vec<Range<i32>>,
 }
 
 impl Private {
     fn has(&self, at: i32) -> bool {
-        at % 8 == 0 && (self.locals.contains(&at) || self.arguments.contains(&at))
+        at % 8 == 0
+            && (self.locals.contains(&at) || self.arguments.contains(&at))
+            && !self.handed.iter().any(|h| h.contains(&at))
     }
 
-    /// The address at `at` is handed out: what lies there and behind may be written elsewhere.
+    /// The address at `at` is handed out: what lies there may be written elsewhere, to the end of the object or,
+    /// where that is not known, whatever lies behind.
     fn hand_out(&mut self, at: i32) {
-        if at >= 0 {
+        // A local without pointers, which ends before those with pointers begin.
+        if at < self.locals.start {
+            return;
+        }
+        if let Some(object) = self.objects.iter().find(|o| o.contains(&at)) {
+            self.handed.push(object.clone());
+        } else if at >= 0 {
             self.arguments.end = self.arguments.end.min(at);
         } else {
             self.locals.end = self.locals.end.min(at);
@@ -243,7 +256,7 @@ impl Flow<'_, '_, '_> {
                     if callee == Some(&Callee::Never) {
                         return true;
                     }
-                    self.call(target, callee, new, state);
+                    self.call(step, target, callee, new, state);
                 }
                 op => self.step(op, state, watch.as_deref_mut()),
             }
@@ -259,6 +272,11 @@ impl Flow<'_, '_, '_> {
                 state.set(to, value);
             }
             Op::Spoil(mask) => state.spoil(mask),
+            Op::Add { to, from } => {
+                let moved = state.get(to).moved();
+                let other = from.map_or(Value::Unknown, |r| state.get(r).moved());
+                state.set(to, if moved == Value::Unknown { other } else { moved });
+            }
             Op::Stack(n) => state.stack = state.stack.saturating_add(n),
             Op::Push => state.stack = state.stack.saturating_sub(8),
             Op::Pop(to) => {
@@ -306,6 +324,7 @@ impl Flow<'_, '_, '_> {
             Source::AddressOf(Address { base: Base::Fixed, offset, indexed: false }) => {
                 Value::Constant(offset.cast_unsigned())
             }
+            Source::AddressOf(Address { base: Base::Register(r), .. }) => state.get(r).moved(),
             Source::AddressOf(_) => Value::Unknown,
             Source::Load(a) if a.indexed => Value::Unknown,
             Source::Load(a) => match a.base {
@@ -353,26 +372,46 @@ impl Flow<'_, '_, '_> {
             }
             Callee::Map => Some(PointerKind::Map(typ(0)?)),
             Callee::Chan => Some(PointerKind::Chan(typ(0)?)),
+            Callee::Text => Some(PointerKind::String),
             _ => None,
         }
     }
 
-    fn call(&self, target: Option<u64>, callee: Option<&Callee>, new: Option<PointerKind>, state: &mut State) {
+    fn call(
+        &self,
+        step: &Step,
+        target: Option<u64>,
+        callee: Option<&Callee>,
+        new: Option<PointerKind>,
+        state: &mut State,
+    ) {
         let registers = registers(self.program.arch());
+        let returned = match target.and_then(|t| self.program.returned(t)) {
+            Some(Returned::Kind(kind)) => Value::known(kind),
+            Some(Returned::Argument(n)) => registers.get(usize::from(n)).map_or(Value::Unknown, |&r| state.get(r)),
+            None => Value::Unknown,
+        };
         match callee {
             // r11 holds the buffer that the barrier gives out; up to Go 1.20 all are kept.
             Some(Callee::Barrier) => return state.spoil(self.program.barrier_spoils()),
             Some(Callee::Method { results, .. }) => {
                 state.spoil(u32::MAX);
-                for (&r, &value) in registers.iter().zip(results) {
+                state.set(registers.first().copied().unwrap_or_default(), returned);
+                for (&r, &value) in registers.iter().zip(results).filter(|r| *r.1 != Value::Unknown) {
                     state.set(r, value);
                 }
             }
+            Some(Callee::SmallMap) => {
+                let made = match self.program.made(step.next) {
+                    Some(map) => Value::Pointer { kind: PointerKind::Map(map), fresh: true },
+                    None => Value::Made(step.next),
+                };
+                state.spoil(u32::MAX);
+                state.set(registers.first().copied().unwrap_or_default(), made);
+            }
             _ => {
                 state.spoil(u32::MAX);
-                if let (Some(kind), Some(&first)) = (target.and_then(|t| self.program.returned(t)), registers.first()) {
-                    state.set(first, Value::known(kind));
-                }
+                state.set(registers.first().copied().unwrap_or_default(), returned);
             }
         }
         if let (Some(kind), Some(&first)) = (new, registers.first()) {

@@ -7,12 +7,14 @@
 //! but which functions of the runtime allocate. amd64 is read; of other processors nothing is said.
 
 mod amd64;
+mod call;
 mod facts;
 mod flow;
 mod op;
 mod signature;
 mod state;
 
+pub use call::call_target;
 pub use facts::{CodeFacts, Sightings};
 
 use crate::layout::Arch;
@@ -27,6 +29,8 @@ use state::{State, Value};
 
 /// Longest function that is followed, bytes.
 const MOST_CODE: u64 = 4 << 20;
+/// Most locals of one function whose addresses are taken.
+const MOST_STACK_OBJECTS: usize = 4096;
 /// Most targets of one table of jumps.
 const MOST_TARGETS: u64 = 4096;
 
@@ -36,7 +40,20 @@ pub struct Program<'t, 'm> {
     functions: &'t [Functions<'t>],
     callees: FxHashMap<u64, Callee>,
     variables: FxHashMap<u64, PointerKind>,
-    returned: FxHashMap<u64, PointerKind>,
+    returned: FxHashMap<u64, Returned>,
+    /// Types of maps by the address to which the call returns that makes them.
+    made: FxHashMap<u64, TypeId>,
+    /// What functions use their arguments as, by register.
+    arguments: FxHashMap<u64, Vec<(u8, PointerKind)>>,
+}
+
+/// What a function returns in its first register.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Returned {
+    /// A pointer of this kind.
+    Kind(PointerKind),
+    /// What it was called with in the register of this place.
+    Argument(u8),
 }
 
 /// A word of a frame: bytes from the caller's stack pointer, and what it is.
@@ -55,9 +72,17 @@ impl<'t, 'm> Program<'t, 'm> {
                 }
             }
         }
-        let mut program =
-            Self { types, functions, callees, variables: FxHashMap::default(), returned: FxHashMap::default() };
+        let mut program = Self {
+            types,
+            functions,
+            callees,
+            variables: FxHashMap::default(),
+            returned: FxHashMap::default(),
+            made: FxHashMap::default(),
+            arguments: FxHashMap::default(),
+        };
         program.add_methods();
+        program.add_named_methods();
         program
     }
 
@@ -75,20 +100,49 @@ impl<'t, 'm> Program<'t, 'm> {
         }
     }
 
+    /// Methods that are in no list any more, for nothing asks for them by reflection: their names tell the
+    /// receivers.
+    fn add_named_methods(&mut self) {
+        let mut named: FxHashMap<String, TypeId> = FxHashMap::default();
+        for id in (0..self.types.len()).map(|i| TypeId(u32::try_from(i).unwrap_or(u32::MAX))) {
+            if self.types.get(id).is_some_and(|t| t.named) {
+                named.insert(self.types.qualified_name(id), id);
+            }
+        }
+        for list in self.functions {
+            for (entry, name) in list.table().functions() {
+                if let Some((typ, pointer)) = signature::receiver(name)
+                    && let Some(&id) = named.get(&typ)
+                {
+                    self.callees.entry(entry).or_insert_with(|| signature::received(self.types, id, pointer));
+                }
+            }
+        }
+    }
+
     /// Tells what variables are that were found out before, so that more can be found.
     #[must_use]
     pub fn with_variables(self, variables: FxHashMap<u64, PointerKind>) -> Self {
         Self { variables, ..self }
     }
 
+    /// Tells of which types maps are that were found out before ([`Sightings::made`]).
+    #[must_use]
+    pub fn with_made(self, made: FxHashMap<u64, TypeId>) -> Self {
+        Self { made, ..self }
+    }
+
+    /// Tells what functions use their arguments as that was found out before ([`Sightings::arguments`]).
+    #[must_use]
+    pub fn with_arguments(self, arguments: FxHashMap<u64, Vec<(u8, PointerKind)>>) -> Self {
+        Self { arguments, ..self }
+    }
+
     /// Tells what functions return that was found out before ([`Sightings::returned`]).
     #[must_use]
-    pub fn with_returned(self, mut returned: FxHashMap<u64, PointerKind>) -> Self {
+    pub fn with_returned(self, mut returned: FxHashMap<u64, Returned>) -> Self {
         // The runtime's own functions return what has another name outside: `runtime.hmap` for a map.
-        returned.retain(|&entry, _| {
-            let name = self.functions.iter().find_map(|f| f.func_at(entry)).map_or("", |f| f.name());
-            !["runtime.", "internal/", "reflect."].iter().any(|p| name.starts_with(p))
-        });
+        returned.retain(|&entry, _| !self.is_runtime(entry));
         Self { returned, ..self }
     }
 
@@ -176,9 +230,14 @@ impl<'t, 'm> Program<'t, 'm> {
     fn entry(&self, start: u64) -> State {
         // The return address lies below the caller's stack pointer.
         let mut state = State::new(-8);
+        for (i, &register) in (0_u8..).zip(signature::registers(self.arch())) {
+            state.set(register, Value::Argument(i));
+        }
         if let Some(Callee::Method { params, .. }) = self.callee(start) {
             for (&register, &value) in signature::registers(self.arch()).iter().zip(params) {
-                state.set(register, value);
+                if value != Value::Unknown {
+                    state.set(register, value);
+                }
             }
         }
         state
@@ -229,8 +288,49 @@ impl<'t, 'm> Program<'t, 'm> {
         self.types.looks_like_type(address) || self.types.itab_at(address).is_some()
     }
 
-    fn returned(&self, entry: u64) -> Option<PointerKind> {
+    fn returned(&self, entry: u64) -> Option<Returned> {
         self.returned.get(&entry).copied()
+    }
+
+    /// Whether a type is one that the compiler made to stand for several (`go.shape.int`): generic functions use
+    /// it, whatever the type of their arguments.
+    fn is_generic(&self, kind: PointerKind) -> bool {
+        let id = match kind {
+            PointerKind::Ptr(id)
+            | PointerKind::Slice(id)
+            | PointerKind::Map(id)
+            | PointerKind::Chan(id)
+            | PointerKind::Func(id)
+            | PointerKind::Iface(id) => id,
+            PointerKind::String | PointerKind::Eface | PointerKind::Unsafe => return false,
+        };
+        self.types.is_generic(id)
+    }
+
+    fn arguments(&self, entry: u64) -> &[(u8, PointerKind)] {
+        self.arguments.get(&entry).map_or(&[], Vec::as_slice)
+    }
+
+    fn made(&self, site: u64) -> Option<TypeId> {
+        self.made.get(&site).copied()
+    }
+
+    /// What the value in an interface of this type is, when it lies in the interface itself.
+    fn direct(&self, address: u64) -> Option<PointerKind> {
+        let id = self.typ(address)?;
+        match self.types.get(id).filter(|t| t.direct_iface)?.detail {
+            Detail::Pointer { elem } => Some(PointerKind::Ptr(elem)),
+            Detail::Map(_) => Some(PointerKind::Map(id)),
+            Detail::Chan { .. } => Some(PointerKind::Chan(id)),
+            Detail::Func { .. } => Some(PointerKind::Func(id)),
+            _ => None,
+        }
+    }
+
+    /// Whether a function belongs to the runtime, which takes types as plain parameters.
+    fn is_runtime(&self, entry: u64) -> bool {
+        let name = self.functions.iter().find_map(|f| f.func_at(entry)).map_or("", |f| f.name());
+        ["runtime.", "internal/", "reflect."].iter().any(|p| name.starts_with(p))
     }
 
     fn variable(&self, address: u64) -> Option<PointerKind> {
@@ -283,5 +383,14 @@ fn private(list: &Functions<'_>, func: &Func<'_>) -> Private {
         |map: Option<crate::StackMap<'_>>| map.map_or(0, |m| i32::try_from(m.words()).unwrap_or(0).min(1 << 20));
     // Below the caller's stack pointer: the return address and the saved frame pointer.
     let top = -16;
-    Private { locals: top - 8 * words(list.locals_map(func))..top, arguments: 0..1 << 20 }
+    let object = |o: crate::StackObject| {
+        let start = if o.offset < 0 { o.offset.checked_add(top)? } else { o.offset };
+        Some(start..start.checked_add(i32::try_from(o.size).ok()?)?)
+    };
+    Private {
+        locals: top - 8 * words(list.locals_map(func))..top,
+        arguments: 0..1 << 20,
+        objects: list.stack_objects(func).iter().take(MOST_STACK_OBJECTS).filter_map(object).collect(),
+        handed: Vec::new(),
+    }
 }

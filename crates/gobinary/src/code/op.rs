@@ -57,6 +57,8 @@ pub(super) enum Op {
     Nothing,
     /// Writes a register.
     Move { to: Register, from: Source },
+    /// Adds a register, or a number, to a register.
+    Add { to: Register, from: Option<Register> },
     /// Makes registers unknown: a bit each.
     Spoil(u32),
     /// Writes so many bytes of memory.

@@ -23,6 +23,10 @@ pub(super) enum Callee {
     Map,
     /// Returns a new channel of the type in the first register.
     Chan,
+    /// Returns a new map in the first register; of which type, it is not told.
+    SmallMap,
+    /// Returns the bytes of a new string in the first register.
+    Text,
     /// Takes a map type, then a map.
     MapUse,
     /// The write barrier: changes no register but the scratch one.
@@ -62,7 +66,10 @@ pub(super) fn runtime_function(name: &str, minor: u32) -> Option<Callee> {
             Callee::Array { typ: if minor < 20 { 0 } else { 4 } }
         }
         "makemap" | "makemap64" => Callee::Map,
+        "makemap_small" => Callee::SmallMap,
         "makechan" | "makechan64" => Callee::Chan,
+        "slicebytetostring" | "slicerunetostring" | "intstring" => Callee::Text,
+        _ if name.starts_with("concatstring") => Callee::Text,
         "mapiterinit" | "mapIterStart" | "mapclear" => Callee::MapUse,
         _ if ["mapaccess", "mapassign", "mapdelete"].iter().any(|p| name.starts_with(p)) => Callee::MapUse,
         // From Go 1.26 on the compiler picks the function for the size of the type.
@@ -85,6 +92,54 @@ struct Assign<'t, 'm> {
     ints: usize,
     floats: usize,
     values: Vec<Value>,
+}
+
+/// The qualified name of the type whose method has this name, as far as names tell: `net/http.Transport` of
+/// `net/http.(*Transport).RoundTrip`; and whether the receiver is a pointer to it.
+pub(super) fn receiver(name: &str) -> Option<(String, bool)> {
+    let is_name = |n: &str| !n.is_empty() && n.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b >= 0x80);
+    let package_end = name.rfind('/').map_or(0, |i| i + 1);
+    let (path, rest) = name.split_at(package_end);
+    let (package, rest) = rest.split_once('.')?;
+    let (typ, method, pointer) = match rest.strip_prefix("(*") {
+        Some(rest) => {
+            let (typ, method) = rest.split_once(").")?;
+            (typ, method, true)
+        }
+        None => {
+            let (typ, method) = rest.split_once('.')?;
+            (typ, method, false)
+        }
+    };
+    (is_name(typ) && is_name(method)).then(|| (format!("{path}{}.{typ}", unescape(package)), pointer))
+}
+
+/// A package's name without the linker's escapes (`%2e` for a dot; `PathToPrefix` of `src/cmd/internal/objabi`).
+fn unescape(name: &str) -> String {
+    let mut parts = name.split('%');
+    let mut out = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        match part.get(..2).and_then(|hex| u8::from_str_radix(hex, 16).ok()).filter(u8::is_ascii) {
+            Some(byte) => {
+                out.push(char::from(byte));
+                out.push_str(part.get(2..).unwrap_or_default());
+            }
+            None => {
+                out.push('%');
+                out.push_str(part);
+            }
+        }
+    }
+    out
+}
+
+/// What registers hold on entry to a method whose parameters are not known.
+pub(super) fn received(types: &RuntimeTypes<'_>, receiver: TypeId, pointer: bool) -> Callee {
+    let params = match pointer {
+        true => Box::from([Value::known(PointerKind::Ptr(receiver))]),
+        false => assign(types, std::iter::once(&receiver)),
+    };
+    Callee::Method { params, results: Box::default() }
 }
 
 /// What registers hold on entry to a method, and on return from it.
@@ -170,6 +225,25 @@ impl Assign<'_, '_> {
                 true
             }
             None => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_methods_tell_their_receivers() {
+        let is = |name, typ: &str, pointer| assert_eq!(receiver(name), Some((typ.to_owned(), pointer)), "{name}");
+        is("net/http.(*Transport).RoundTrip", "net/http.Transport", true);
+        is("sync.(*Map).Store", "sync.Map", true);
+        is("gopkg.in/yaml%2ev3.(*parser).parse", "gopkg.in/yaml.v3.parser", true);
+        is("time.Time.Add", "time.Time", false);
+        for name in
+            ["main.main", "main.(*T).run.func1", "main.(*T[...]).run", "main.(*T).run-fm", "main.init.0.func1", ""]
+        {
+            assert_eq!(receiver(name), None, "{name}");
         }
     }
 }

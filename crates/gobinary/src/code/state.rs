@@ -24,11 +24,28 @@ pub(super) enum Value {
     },
     /// What the program's variable at this address held.
     Variable(u64),
+    /// A pointer into what a pointer of this kind points to: to an element, or to the first of those that are
+    /// left of a slice or string.
+    Inside(PointerKind),
+    /// What the function was called with in the register of this place.
+    Argument(u8),
+    /// The map that the call made which returns to this address: of what type, its use tells.
+    Made(u64),
 }
 
 impl Value {
     pub(super) const fn known(kind: PointerKind) -> Self {
         Self::Pointer { kind, fresh: false }
+    }
+
+    /// What a pointer is when something was added to it.
+    pub(super) fn moved(self) -> Self {
+        match self {
+            Self::Pointer { kind: kind @ (PointerKind::Slice(_) | PointerKind::String), .. } | Self::Inside(kind) => {
+                Self::Inside(kind)
+            }
+            _ => Self::Unknown,
+        }
     }
 
     /// What is true of both.
@@ -39,6 +56,11 @@ impl Value {
             // Nil is a pointer of every kind.
             (Self::Pointer { kind, .. }, Self::Constant(0)) | (Self::Constant(0), Self::Pointer { kind, .. }) => {
                 Self::known(kind)
+            }
+            (Self::Inside(a), Self::Pointer { kind: b, .. }) | (Self::Pointer { kind: a, .. }, Self::Inside(b))
+                if a == b =>
+            {
+                Self::Inside(a)
             }
             _ => Self::Unknown,
         }

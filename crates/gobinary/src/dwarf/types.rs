@@ -196,6 +196,8 @@ impl<'d> Units<'d> {
                     offset %= size;
                     typ = elem;
                 }
+                // Its second word is the value.
+                Some(Kind::Interface) => return (path, 0),
                 _ => break,
             }
         }

@@ -177,11 +177,22 @@ impl RuntimeTypes<'_> {
         {
             return self.agrees(typ) && self.name_at_offset_of(address, typ.str_offset);
         }
-        self.looks_plausible(address) && self.get(self.id(address)).is_some_and(|t| self.agrees(t))
+        self.looks_plausible(address, false) && self.get(self.id(address)).is_some_and(|t| self.agrees(t))
     }
 
-    /// The first 48 bytes alone.
-    fn looks_plausible(&self, address: u64) -> bool {
+    /// Whether a descriptor that package reflect made is at `address`, outside of the modules: as strict as
+    /// [`RuntimeTypes::looks_like_type`]. Nothing is kept for addresses that fail.
+    #[must_use]
+    pub fn looks_made(&self, address: u64) -> bool {
+        address.is_multiple_of(8)
+            && self.section_of(address).is_none()
+            && self.looks_plausible(address, true)
+            && self.get(self.id(address)).is_some_and(|t| self.agrees(t))
+    }
+
+    /// The first 48 bytes alone. The names of types that package reflect `made` are not in a module: their
+    /// offsets are negative (`addReflectOff`, `src/runtime/runtime1.go`).
+    fn looks_plausible(&self, address: u64, made: bool) -> bool {
         let f = &self.layout.abi_type;
         let mut bytes = [0; 48];
         if f.size != 48 || self.memory.read(address, &mut bytes).is_err() {
@@ -210,7 +221,10 @@ impl RuntimeTypes<'_> {
             && size % u64::from(align) == 0
             && byte(f.tflag) & 0xc0 == 0
             && half(f.hash) != 0
-            && self.name_at_offset_of(address, half(f.str).cast_signed())
+            && match half(f.str).cast_signed() {
+                offset if made => offset < 0,
+                offset => self.name_at_offset_of(address, offset),
+            }
     }
 
     fn agrees(&self, typ: &super::Type) -> bool {

@@ -2,6 +2,7 @@
 //! bitmap, a program up to Go 1.23, a bitmap made on demand from Go 1.24), or put together from the
 //! parts of the type where the bitmap is not at hand.
 
+use super::read::{KIND_GC_PROG, MOST_SIZE};
 use super::{RuntimeTypes, Type, TypeId};
 use crate::gcprog;
 
@@ -66,7 +67,48 @@ impl PointerMask {
     }
 }
 
+/// What the garbage collector needs of a type. Descriptors made at run time may have nothing else: those of
+/// unrolled GC programs (`heapSetType`, `src/runtime/mbitmap.go` of Go 1.22, 1.23) and of the buckets of maps that
+/// package reflect makes (`bucketOf`, `src/reflect/type.go`, up to 1.23).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BareType {
+    /// Bytes of a value.
+    pub size: u64,
+    /// Its pointers lie in its first bytes, that many.
+    pub ptr_bytes: u64,
+    gc_data: u64,
+    gc_program: bool,
+}
+
 impl RuntimeTypes<'_> {
+    /// What a descriptor outside of the modules says to the garbage collector.
+    #[must_use]
+    pub fn bare(&self, address: u64) -> Option<BareType> {
+        if self.section_of(address).is_some() || !address.is_multiple_of(8) {
+            return None;
+        }
+        let f = &self.layout.abi_type;
+        let word = |offset: u32| self.memory.u64(address.checked_add(u64::from(offset))?).ok();
+        let (size, ptr_bytes, gc_data) = (word(f.size_)?, word(f.ptr_bytes)?, word(f.gc_data)?);
+        let kind = self.memory.u8(address.checked_add(u64::from(f.kind))?).ok()?;
+        let fits = size > 0 && size <= MOST_SIZE && ptr_bytes <= size && ptr_bytes % 8 == 0;
+        let gc_program = self.layout.minor <= 23 && kind & KIND_GC_PROG != 0;
+        fits.then_some(BareType { size, ptr_bytes, gc_data, gc_program })
+    }
+
+    /// Which words of a value the garbage collector follows.
+    #[must_use]
+    pub fn bare_mask(&self, bare: BareType) -> Option<PointerMask> {
+        let len = bare.ptr_bytes / 8;
+        if len == 0 {
+            return Some(PointerMask::default());
+        }
+        if len > MOST_WORDS {
+            return None;
+        }
+        if bare.gc_program { self.run_gc_program(bare.gc_data, len) } else { self.mask_at(bare.gc_data, len) }
+    }
+
     /// Which words of a value of the type the garbage collector follows. `None` for what is no type, is
     /// damaged, or holds more than a GiB.
     #[must_use]
@@ -104,6 +146,11 @@ impl RuntimeTypes<'_> {
         }
         // From Go 1.24 long masks are made when the first value is allocated: nil until then.
         let data = if typ.gc_on_demand { self.memory.u64(typ.gc_data).ok()? } else { typ.gc_data };
+        self.mask_at(data, len)
+    }
+
+    /// A mask of so many bits.
+    fn mask_at(&self, data: u64, len: u64) -> Option<PointerMask> {
         if data == 0 {
             return None;
         }

@@ -13,7 +13,7 @@ mod program;
 mod read;
 
 pub use list::Itab;
-pub use mask::PointerMask;
+pub use mask::{BareType, PointerMask};
 pub use methods::Method;
 pub use name::Name;
 pub use program::{PointerKind, Program, Repeat, Slot};

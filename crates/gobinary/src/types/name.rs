@@ -71,6 +71,12 @@ impl RuntimeTypes<'_> {
         }
     }
 
+    /// Whether it stands for several types that generic functions are compiled for together (`go.shape.int`).
+    #[must_use]
+    pub fn is_generic(&self, id: TypeId) -> bool {
+        self.stored_name(id).is_some_and(|n| n.contains("go.shape."))
+    }
+
     /// Import path of the package that declares a named type.
     #[must_use]
     pub fn package(&self, id: TypeId) -> Option<String> {

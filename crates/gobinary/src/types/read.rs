@@ -8,7 +8,7 @@ const KIND_MASK: u8 = 31;
 /// `KindDirectIface`, up to Go 1.25.
 const KIND_DIRECT_IFACE: u8 = 32;
 /// `KindGCProg`, up to Go 1.23.
-const KIND_GC_PROG: u8 = 64;
+pub(super) const KIND_GC_PROG: u8 = 64;
 /// `TFlagUncommon`.
 pub(super) const UNCOMMON: u8 = 1;
 /// `TFlagExtraStar`.

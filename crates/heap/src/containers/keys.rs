@@ -43,7 +43,7 @@ pub(super) fn shape_of(text: &[u8]) -> String {
 }
 
 /// Describes keys that were read.
-pub(super) fn describe(keys: &[Vec<u8>], options: &ContainerOptions<'_>) -> Option<KeySample> {
+pub(super) fn describe(keys: &[Vec<u8>], options: &ContainerOptions) -> Option<KeySample> {
     let first = keys.first()?;
     let mut sample = KeySample { keys: keys.len() as u64, len: (u64::MAX, 0), ..KeySample::default() };
     let mut prefix = first.len();

@@ -5,6 +5,7 @@
 //! [`ContainerOptions::most`] goes, largest first; sums by kind and type cover all of them.
 
 mod channels;
+mod http;
 mod keys;
 mod links;
 mod maps;
@@ -21,7 +22,6 @@ pub(crate) use links::Part;
 pub use maps::{MapFacts, map_facts};
 pub use model::{HeapKeys as KeySample, HeapNote as Note};
 pub use texts::{DuplicateText, Duplicates};
-pub use walk::TypedGlobal;
 
 use crate::paths::Names;
 use crate::program::HeapGraph;
@@ -59,6 +59,8 @@ pub enum ContainerKind {
     Context,
     /// Timers with one callback.
     Timer,
+    /// HTTP connections of one client transport or one server.
+    Http,
 }
 
 impl ContainerKind {
@@ -78,6 +80,7 @@ impl ContainerKind {
             Self::BigInt => "bigint",
             Self::Context => "context",
             Self::Timer => "timer",
+            Self::Http => "http",
         }
     }
 }
@@ -148,18 +151,16 @@ pub struct ContainerGroup {
 
 /// What is wanted.
 #[derive(Clone, Copy, Debug)]
-pub struct ContainerOptions<'a> {
+pub struct ContainerOptions {
     /// Most single containers of each kind by what they retain, and as many by waste.
     pub most: usize,
     /// Keys and texts are shown as they are.
     pub show_keys: bool,
-    /// Variables whose types are known.
-    pub globals: &'a [TypedGlobal],
 }
 
-impl Default for ContainerOptions<'_> {
+impl Default for ContainerOptions {
     fn default() -> Self {
-        Self { most: 64, show_keys: false, globals: &[] }
+        Self { most: 64, show_keys: false }
     }
 }
 
@@ -287,7 +288,7 @@ impl HeapGraph<'_> {
     }
 
     /// Samples the keys of the maps that are listed.
-    fn sample_keys(&self, list: &mut [ContainerFacts], options: &ContainerOptions<'_>) {
+    fn sample_keys(&self, list: &mut [ContainerFacts], options: &ContainerOptions) {
         for facts in list.iter_mut().filter(|f| f.kind == ContainerKind::Map) {
             if let Some(Shape::MapHeader(typ)) = facts.object.map(|o| self.shapes.of(o)) {
                 let sampled = keys::of_map(&self.view(), typ, facts.address);
@@ -299,11 +300,10 @@ impl HeapGraph<'_> {
     /// Finds and measures the containers. Goes over the typed objects a few times, in parallel where it reads
     /// their bytes.
     #[must_use]
-    pub fn containers(&self, names: &dyn Names, options: &ContainerOptions<'_>) -> Containers {
+    pub fn containers(&self, names: &dyn Names, options: &ContainerOptions) -> Containers {
         let mut collector = Collector { most: options.most, ..Collector::default() };
-        let places = names.debug().map(|d| d.global_places(&self.runtime.types)).unwrap_or_default();
         let texts = texts::Texts::default();
-        let seen = walk::walk(self, options.globals, &places, &texts);
+        let seen = walk::walk(self, &self.places, &texts);
         // First of all: they take much memory.
         let duplicates = texts::duplicates(self, texts, options);
         self.maps_into(&mut collector);
@@ -314,6 +314,7 @@ impl HeapGraph<'_> {
         self.pools_into(&mut collector, &seen);
         self.values_into(&mut collector, &seen);
         self.timers_into(&mut collector, names);
+        self.http_into(&mut collector);
         let (mut list, groups) = collector.finish();
         self.sample_keys(&mut list, options);
         Containers { list, groups, duplicates }

@@ -35,7 +35,7 @@ struct Sum {
 }
 
 impl HeapGraph<'_> {
-    pub(super) fn sync_maps_into(&self, collector: &mut Collector, seen: &Seen, options: &ContainerOptions<'_>) {
+    pub(super) fn sync_maps_into(&self, collector: &mut Collector, seen: &Seen, options: &ContainerOptions) {
         let library = Library::find(&self.runtime.types);
         let mut tries = Vec::new();
         let mut classic = Vec::new();
@@ -130,20 +130,14 @@ impl HeapGraph<'_> {
         }
     }
 
-    fn sample(&self, sum: &Sum, options: &ContainerOptions<'_>, notes: &mut Vec<Note>) {
+    fn sample(&self, sum: &Sum, options: &ContainerOptions, notes: &mut Vec<Note>) {
         notes.extend(keys::describe(&sum.keys, options).map(Note::Keys));
         if sum.damaged {
             notes.push(Note::Damaged);
         }
     }
 
-    fn trie_map(
-        &self,
-        root: ObjectId,
-        trie: &Trie,
-        owner: Option<u64>,
-        options: &ContainerOptions<'_>,
-    ) -> ContainerFacts {
+    fn trie_map(&self, root: ObjectId, trie: &Trie, owner: Option<u64>, options: &ContainerOptions) -> ContainerFacts {
         let mut sum = Sum { parts: u64::from(self.objects.count()), ..Sum::default() };
         let mut pending = vec![(self.objects.address(root).unwrap_or(0), 0)];
         while let Some((at, deep)) = pending.pop() {
@@ -205,7 +199,7 @@ impl HeapGraph<'_> {
         read: ObjectId,
         map: TypeId,
         owner: Option<u64>,
-        options: &ContainerOptions<'_>,
+        options: &ContainerOptions,
     ) -> ContainerFacts {
         let at = self.pointer_offset();
         let word = |address: u64| self.runtime.memory.u64(address).ok();

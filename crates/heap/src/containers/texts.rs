@@ -116,7 +116,7 @@ fn repeated(pieces: &[Array<[u64; 2]>]) -> Vec<TextRecord> {
 }
 
 /// Counts equal contents.
-pub(super) fn duplicates(graph: &HeapGraph<'_>, texts: Texts, options: &ContainerOptions<'_>) -> Duplicates {
+pub(super) fn duplicates(graph: &HeapGraph<'_>, texts: Texts, options: &ContainerOptions) -> Duplicates {
     let shards = texts.shards.into_par_iter().map(|shard| {
         let pieces = shard.into_inner().unwrap_or_else(PoisonError::into_inner);
         let objects = pieces.iter().map(|p| p.len() as u64).sum();

@@ -10,7 +10,7 @@ use gobinary::types::{Detail, Map, MapSlots, PointerKind};
 use gobinary::{Contents, RuntimeTypes, TypeId, TypedPlace};
 use goruntime::{Fields, ObjectId, PointerBits, Span};
 use rayon::prelude::*;
-use rustc_hash::{FxHashMap, FxHasher};
+use rustc_hash::{FxHashMap, FxHashSet, FxHasher};
 use std::hash::Hasher as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -27,17 +27,10 @@ const MOST_DEEP: u32 = 32;
 /// Most elements of an array inside a value that are looked at for containers.
 const MOST_ELEMENTS: u64 = 256;
 
+/// Most bytes of one value among the program's variables.
+const MOST_VARIABLE: u64 = 64 << 20;
 /// Most elements of an array among the program's variables.
 const MOST_GLOBAL_ELEMENTS: u64 = 1 << 24;
-
-/// A variable of the program whose type is known.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TypedGlobal {
-    /// Its address.
-    pub address: u64,
-    /// Its type.
-    pub typ: TypeId,
-}
 
 /// What slices and strings reach of one object. Offsets are bytes from the start of its slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -190,7 +183,7 @@ fn known_by_name(name: &str) -> Option<Known> {
 }
 
 /// Walks all typed objects that have pointers, and the typed variables.
-pub(super) fn walk(graph: &HeapGraph<'_>, globals: &[TypedGlobal], places: &[TypedPlace], texts: &Texts) -> Seen {
+pub(super) fn walk(graph: &HeapGraph<'_>, places: &[TypedPlace], texts: &Texts) -> Seen {
     let spans = graph.objects.spans();
     let mut tasks = Vec::new();
     let (mut first, mut bytes) = (0, 0);
@@ -218,9 +211,7 @@ pub(super) fn walk(graph: &HeapGraph<'_>, globals: &[TypedGlobal], places: &[Typ
         .map(|walker| walker.seen)
         .reduce(Seen::default, Seen::join);
     let mut walker = Walker::new(graph, &met, texts);
-    for global in globals {
-        walker.global(*global);
-    }
+    walker.is_global = true;
     for place in places {
         walker.place(*place);
     }
@@ -243,6 +234,9 @@ struct Walker<'a> {
     /// For each large object the last source with a header into it.
     last: FxHashMap<ObjectId, u64>,
     is_global: bool,
+    /// Headers and containers among the variables that were seen.
+    met_headers: FxHashSet<u64>,
+    met_places: FxHashSet<(u64, Known)>,
 }
 
 impl<'a> Walker<'a> {
@@ -258,6 +252,8 @@ impl<'a> Walker<'a> {
             source: 0,
             last: FxHashMap::default(),
             is_global: false,
+            met_headers: FxHashSet::default(),
+            met_places: FxHashSet::default(),
         }
     }
 
@@ -283,39 +279,30 @@ impl<'a> Walker<'a> {
         }
     }
 
-    fn global(&mut self, global: TypedGlobal) {
-        let Some(size) = self.graph.runtime.types.get(global.typ).map(|t| t.size) else { return };
-        // A variable larger than this has its pointers in long arrays.
-        if size > 64 << 20 {
-            return;
-        }
-        self.is_global = true;
-        self.source = global.address;
-        self.values(None, global.address, size, global.typ, false);
-        self.is_global = false;
-    }
-
-    /// A variable as debug information tells it.
+    /// A variable, or a part of one: what is known of it may overlap with what is known of others.
     fn place(&mut self, place: TypedPlace) {
         match place.contents {
             Contents::Values { typ, count } => {
                 let size = self.graph.runtime.types.get(typ).map_or(0, |t| t.size);
+                // A variable larger than this has its pointers in long arrays.
+                if size > MOST_VARIABLE {
+                    return;
+                }
                 for i in 0..count.min(MOST_GLOBAL_ELEMENTS) {
                     let address = place.address.saturating_add(i.saturating_mul(size));
-                    self.global(TypedGlobal { address, typ });
+                    self.source = address;
+                    self.values(None, address, size, typ, false);
                 }
             }
             Contents::Pointer(kind) => {
                 let word = |at: u64| self.graph.runtime.memory.u64(place.address.saturating_add(at)).unwrap_or(0);
                 let words = [word(0), word(8), word(16)];
-                self.is_global = true;
                 self.source = place.address;
                 match kind {
                     PointerKind::Slice(elem) => self.slice(words, elem, place.address),
                     PointerKind::String => self.string([words[0], words[1]], place.address),
                     _ => {}
                 }
-                self.is_global = false;
             }
         }
     }
@@ -354,6 +341,9 @@ impl<'a> Walker<'a> {
             return;
         }
         let inside = self.insides.of(&self.graph.runtime.types, id);
+        if object.is_none() && !inside.iter().all(|p| self.met_places.insert((address.saturating_add(p.0), p.1))) {
+            return;
+        }
         let places = inside.iter().map(|&(at, known)| Place { known, address: address.saturating_add(at), object });
         self.seen.places.extend(places);
     }
@@ -386,6 +376,9 @@ impl<'a> Walker<'a> {
     fn slice(&mut self, [data, len, cap]: [u64; 3], elem: TypeId, header: u64) {
         let Some(found) = self.graph.objects.find(data) else { return };
         let Some(span) = self.graph.objects.spans().get(found.span as usize) else { return };
+        if self.is_global && !self.met_headers.insert(header) {
+            return;
+        }
         let size = self.graph.runtime.types.get(elem).map_or(0, |t| t.size);
         let room = span.elem_size - found.offset;
         // A slice that does not fit its object is being written to, or no slice.
@@ -409,7 +402,7 @@ impl<'a> Walker<'a> {
     fn string(&mut self, [data, len]: [u64; 2], header: u64) {
         let Some(found) = self.graph.objects.find(data) else { return };
         let Some(span) = self.graph.objects.spans().get(found.span as usize) else { return };
-        if len == 0 || len > span.elem_size - found.offset {
+        if len == 0 || len > span.elem_size - found.offset || (self.is_global && !self.met_headers.insert(header)) {
             return;
         }
         self.seen.strings = sum(self.seen.strings, HeaderSum { count: 1, entries: len, capacity: len });

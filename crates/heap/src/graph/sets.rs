@@ -85,8 +85,9 @@ impl DominatorTree {
         below: &[u32],
     ) -> Vec<(u32, u32)> {
         let mut holders = Bits::new(self.tree.reached);
-        for holder in self.hanging.iter().filter_map(|w| self.holder(w)) {
-            holders.insert(holder);
+        // Of objects that were not reached it is the root, which is of no kind.
+        for holder in self.holders.iter() {
+            holders.insert(*holder);
         }
         let mut inner = Bits::new(sums.len() as u32);
         for i in (0..self.tree.reached).filter(|i| below[*i as usize] > 1 || holders.get(*i)) {

@@ -50,6 +50,18 @@ impl DominatorTree {
         out.section(&self.holders)
     }
 
+    /// Edges and dominators of `nodes` objects of 8 bytes from the sections of an index, whose checksums may be
+    /// anything: what an index says is checked by itself too.
+    ///
+    /// # Errors
+    /// What does not fit.
+    pub fn of_sections(nodes: u32, roots: Roots, mut sections: &[u8]) -> Result<Self, IndexError> {
+        let len = sections.len() as u64;
+        let mut input = IndexReader::of_sections(&mut sections, len);
+        let edges = Edges::load(nodes, &mut input)?;
+        Self::load(Arc::new(edges), Arc::new(roots), Arc::new(|_| 8), &mut input)
+    }
+
     /// The tree of a graph of these edges and roots.
     pub(crate) fn load(
         edges: Arc<Edges>,
@@ -98,13 +110,13 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// Sections with the right checksums whose numbers may be anything.
+    /// Sections whose numbers may be anything.
     fn write(sections: &[Vec<u8>], widths: &[usize]) -> Vec<u8> {
         let mut bytes = Vec::new();
         for (section, width) in sections.iter().zip(widths) {
             let whole = &section[..section.len() / width * width];
             bytes.extend_from_slice(&((whole.len() / width) as u64).to_le_bytes());
-            bytes.extend_from_slice(&crc32fast::hash(whole).to_le_bytes());
+            bytes.extend_from_slice(&[0; 4]);
             bytes.extend_from_slice(whole);
         }
         bytes
@@ -167,13 +179,9 @@ mod tests {
                 node_of.clone(), dominator.clone(), low.clone(), Vec::new(), hanging, holders.clone(),
             ];
             let bytes = write(&sections, &[8, 4, 4, 4, 4, 4, 2, 8, 4]);
-            let mut from = &bytes[..];
-            let mut input = IndexReader::of_sections(&mut from, bytes.len() as u64);
             let mut roots = Roots::new();
             roots.push([0, 3, 90]);
-            if let Ok(edges) = Edges::load(nodes, &mut input)
-                && let Ok(tree) = DominatorTree::load(Arc::new(edges), Arc::new(roots), Arc::new(|_| 8), &mut input)
-            {
+            if let Ok(tree) = DominatorTree::of_sections(nodes, roots, &bytes) {
                 ask(&tree, nodes);
             }
         }

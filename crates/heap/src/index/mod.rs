@@ -6,6 +6,7 @@
 //!
 //! All numbers are little-endian; a machine of the other order refuses the index.
 
+mod places;
 mod shapes;
 mod stream;
 
@@ -17,6 +18,7 @@ use crate::pointers::ScanGaps;
 use crate::program::{Found, HeapGraph, Runtime};
 use crate::roots::RootSet;
 use crate::shapes::Shapes;
+use crate::typing::Typed;
 use gobinary::Functions;
 use goruntime::Objects;
 use std::io::{Read, Write};
@@ -55,6 +57,7 @@ impl HeapGraph<'_> {
         out.section(&counted(&self.objects, &self.roots))?;
         self.edges.save(&mut out)?;
         self.shapes.save(&self.runtime.types, &mut out)?;
+        places::save(&self.places, &self.runtime.types, &mut out)?;
         self.tree.save(&mut out)?;
         out.finish()
     }
@@ -93,9 +96,10 @@ impl<'r> HeapGraph<'r> {
         let count = found.objects.count();
         let edges = Arc::new(Edges::load(count, &mut input)?);
         let shapes = Shapes::load(&runtime.types, count, &mut input)?;
+        let typed = Typed { shapes, places: places::load(&runtime.types, &mut input)? };
         let roots = Arc::clone(&found.roots.roots);
         let tree = DominatorTree::load(Arc::clone(&edges), roots, found.size_of(), &mut input)?;
         input.finish()?;
-        Ok(found.graph(runtime, shapes, edges, tree, gaps))
+        Ok(found.graph(runtime, typed, edges, tree, gaps))
     }
 }

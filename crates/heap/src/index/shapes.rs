@@ -46,6 +46,10 @@ fn encode(shape: Shape, types: &RuntimeTypes<'_>) -> [u64; 2] {
         Shape::Channel(id) => [10, at(id)],
         Shape::Closure(code) => [11, code],
         Shape::Goroutine => [12, 0],
+        Shape::WaitRecord => [13, 0],
+        Shape::Timer => [14, 0],
+        Shape::CleanupArgument => [15, 0],
+        Shape::WeakHandle => [16, 0],
     }
 }
 
@@ -65,6 +69,10 @@ fn decode([what, at]: [u64; 2], types: &RuntimeTypes<'_>) -> Option<Shape> {
         10 => Shape::Channel(id()?),
         11 => Shape::Closure(at),
         12 => Shape::Goroutine,
+        13 => Shape::WaitRecord,
+        14 => Shape::Timer,
+        15 => Shape::CleanupArgument,
+        16 => Shape::WeakHandle,
         _ => return None,
     })
 }

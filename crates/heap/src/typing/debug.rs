@@ -2,7 +2,7 @@
 
 use super::Typer;
 use crate::shapes::Shape;
-use gobinary::types::Detail;
+use gobinary::types::{Detail, Kind};
 use gobinary::{Contents, TypedPlace};
 use goruntime::Span;
 use std::rc::Rc;
@@ -67,10 +67,12 @@ impl Typer<'_> {
 
     /// Follows a `reflect.Value`: type, pointer, flags (`src/reflect/value.go`).
     pub(super) fn reflect_value(&mut self, typ: u64, pointer: u64, flags: u64) {
+        const KIND: u64 = 31;
         const FLAG_INDIR: u64 = 1 << 7;
         let types = self.heap.types;
         let id = types.id(typ);
-        if types.get(id).is_none() {
+        // The flags name the type's kind once more.
+        if types.get(id).is_none_or(|t| Kind::from_number((flags & KIND) as u8) != Some(t.kind)) {
             return;
         }
         if flags & FLAG_INDIR != 0 {

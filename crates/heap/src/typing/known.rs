@@ -8,6 +8,14 @@ use gobinary::types::{Detail, Kind};
 use gobinary::{RuntimeTypes, TypeId};
 use goruntime::{Fields, ObjectId, PointerBits};
 use rustc_hash::FxHashMap;
+use std::rc::Rc;
+
+/// Packages that have a trie, by the names of its types.
+const TRIES: [&str; 3] = ["sync", "concurrent", "unique"];
+/// How deep structs nest whose hidden fields are followed.
+const MOST_DEEP: u32 = 16;
+/// Most elements of an array whose hidden fields are followed, and most hidden fields of a type.
+const MOST_HIDDEN: u64 = 256;
 
 /// Children of a node of the trie (`nChildren`).
 pub(crate) const CHILDREN: u64 = 16;
@@ -32,6 +40,8 @@ pub(crate) struct Library {
     pub tries: FxHashMap<TypeId, Trie>,
     /// `sync.readOnly`: its map and the type of that.
     pub read_only: Option<(TypeId, TypeId)>,
+    /// `sync.poolLocal`.
+    pub pool_local: Option<TypeId>,
 }
 
 impl Library {
@@ -45,14 +55,21 @@ impl Library {
                 continue;
             }
             let Some(name) = types.stored_name(id) else { continue };
-            if let Some(arguments) = name.strip_prefix("sync.indirect[") {
-                inner.push((id, arguments.to_owned()));
-            } else if let Some(arguments) = name.strip_prefix("sync.entry[") {
-                entries.insert(arguments.to_owned(), id);
+            // Package unique has one of its own from Go 1.25 on; in 1.23 it was in `internal/concurrent`.
+            if let Some((package, arguments)) = name.split_once(".indirect[")
+                && TRIES.contains(&package)
+            {
+                inner.push((id, (package.to_owned(), arguments.to_owned())));
+            } else if let Some((package, arguments)) = name.split_once(".entry[")
+                && TRIES.contains(&package)
+            {
+                entries.insert((package.to_owned(), arguments.to_owned()), id);
             } else if name == "sync.readOnly"
                 && let Some(map) = field(types, id, "m")
             {
                 library.read_only = Some((id, map.1));
+            } else if name == "sync.poolLocal" {
+                library.pool_local = Some(id);
             }
         }
         for (id, arguments) in inner {
@@ -76,7 +93,7 @@ fn trie(types: &RuntimeTypes<'_>, inner: TypeId, entry: TypeId) -> Option<Trie> 
         children: offset(inner, "children")?,
         overflow: offset(entry, "overflow")?,
         key: offset(entry, "key")?,
-        any: is_any("key")? && is_any("value")?,
+        any: is_any("key") == Some(true) && is_any("value") == Some(true),
     };
     (u64::from(trie.children) + 8 * CHILDREN <= types.get(inner)?.size).then_some(trie)
 }
@@ -89,6 +106,56 @@ pub(crate) fn field(types: &RuntimeTypes<'_>, id: TypeId, name: &str) -> Option<
 }
 
 impl Typer<'_> {
+    /// Fields of a type that are `unsafe.Pointer`, with what they point to: offsets in bytes.
+    pub(super) fn hidden(&mut self, id: TypeId) -> Rc<[(u64, Shape)]> {
+        if let Some(known) = self.hidden.get(&id) {
+            return Rc::clone(known);
+        }
+        let mut found = Vec::new();
+        self.hidden_from(id, 0, MOST_DEEP, &mut found);
+        let found: Rc<[(u64, Shape)]> = found.into();
+        self.hidden.insert(id, Rc::clone(&found));
+        found
+    }
+
+    /// `Pool.local` and `Pool.victim` point to an array of `poolLocal` (`src/sync/pool.go`), `weak.Pointer.u` to a
+    /// handle (`src/weak/pointer.go`).
+    fn hidden_from(&self, id: TypeId, at: u64, deep: u32, found: &mut Vec<(u64, Shape)>) {
+        let types = self.heap.types;
+        let (Some(typ), Some(deep)) = (types.get(id), deep.checked_sub(1)) else { return };
+        if typ.ptr_bytes == 0 || found.len() as u64 >= MOST_HIDDEN {
+            return;
+        }
+        match &typ.detail {
+            Detail::Struct { fields } => {
+                let name = if typ.named { types.stored_name(id).unwrap_or_default() } else { String::new() };
+                let shape = match name.as_str() {
+                    "sync.Pool" => self.library.pool_local.map(Shape::Array),
+                    _ if name.starts_with("weak.Pointer[") => Some(Shape::WeakHandle),
+                    _ => None,
+                };
+                for f in fields {
+                    let at = at.saturating_add(f.offset);
+                    match (shape, types.get(f.typ).map(|t| t.kind)) {
+                        (Some(shape), Some(Kind::UnsafePointer)) => found.push((at, shape)),
+                        _ => self.hidden_from(f.typ, at, deep, found),
+                    }
+                }
+            }
+            Detail::Array { elem, len } => {
+                let size = types.get(*elem).map_or(0, |t| t.size);
+                for i in 0..(*len).min(MOST_HIDDEN) {
+                    self.hidden_from(*elem, at.saturating_add(i.saturating_mul(size)), deep, found);
+                    // Where the first has none, none has.
+                    if found.is_empty() {
+                        break;
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
     /// The children of an inner node: what each is its first byte says.
     pub(super) fn trie_children(&mut self, at: u64, inner: TypeId) {
         let Some(trie) = self.library.tries.get(&inner).copied() else { return };

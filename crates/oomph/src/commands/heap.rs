@@ -81,7 +81,7 @@ fn open_process(pid: u32, a: &Heap, reporter: &Reporter) -> Result<ProgramMemory
 }
 
 /// What was asked for.
-fn wanted(a: &Heap) -> Wanted<'static> {
+fn wanted(a: &Heap) -> Wanted {
     let html = a.format == HeapFormat::Html;
     let rows = match a.rows {
         Some(0) => usize::MAX,

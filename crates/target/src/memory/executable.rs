@@ -18,6 +18,8 @@ use std::path::{Path, PathBuf};
 
 /// Files other than the executable that are opened for their pages.
 const MOST_FILES: usize = 256;
+/// Largest file that is taken into memory because someone writes to it; others are mapped.
+const MOST_EXECUTABLE: u64 = 1 << 30;
 const AT_PHDR: u64 = 3;
 const AT_ENTRY: u64 = 9;
 const PAGE: u64 = 4096;
@@ -281,5 +283,5 @@ fn open(path: &Path) -> io::Result<FileBytes> {
     if !file.metadata()?.is_file() {
         return Err(not_a_file());
     }
-    FileBytes::of(file)
+    FileBytes::whole_of(file, MOST_EXECUTABLE)
 }

@@ -11,7 +11,7 @@
 use memmap2::Mmap;
 use std::borrow::Cow;
 use std::fs::File;
-use std::io;
+use std::io::{self, Read as _};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileExt;
 
@@ -50,6 +50,18 @@ impl FileBytes {
             return Ok(Self::Owned(Vec::new()));
         }
         Self::map(file)
+    }
+
+    /// As [`FileBytes::of`], and read as a whole, up to `most` bytes, where someone writes to it.
+    pub(crate) fn whole_of(file: File, most: u64) -> io::Result<Self> {
+        match Self::of(file)? {
+            Self::Read { file, len } if len <= most => {
+                let mut bytes = Vec::new();
+                (&file).take(len).read_to_end(&mut bytes)?;
+                Ok(Self::Owned(bytes))
+            }
+            other => Ok(other),
+        }
     }
 
     #[expect(unsafe_code, reason = "mapping a file; see the head of this module")]

@@ -5,6 +5,7 @@ use super::mapped::FileBytes;
 use super::notes::MappedFile;
 use gobinary::{Region, Unreadable};
 use model::{Bytes, Gap};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// One mapping of the program as its core file describes it. Lengths in bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -95,6 +96,8 @@ pub(crate) struct Pieces {
     pub(crate) segments: Vec<CoreSegment>,
     pub(crate) regions: Vec<Region>,
     sources: Vec<Source>,
+    /// Index of the region that was read last.
+    last: AtomicUsize,
 }
 
 impl Pieces {
@@ -295,7 +298,16 @@ impl Pieces {
     }
 
     fn at(&self, address: u64) -> Option<(Region, Source)> {
-        let i = self.regions.partition_point(|r| r.end <= address);
+        // Most reads are of the region that was read last: the heap.
+        let last = self.last.load(Ordering::Relaxed);
+        let i = match self.regions.get(last) {
+            Some(r) if r.start <= address && address < r.end => last,
+            _ => {
+                let i = self.regions.partition_point(|r| r.end <= address);
+                self.last.store(i, Ordering::Relaxed);
+                i
+            }
+        };
         let region = *self.regions.get(i)?;
         (region.start <= address).then_some((region, *self.sources.get(i)?))
     }
