@@ -168,7 +168,7 @@ fn parse(layout: &Layout, heap: &HeapAnchor, address: u64, f: Fields<'_>) -> Opt
     let reserve = reserved(layout, bytes, elem_size, noscan, one_object);
     let fits = if one_object {
         slots == 1 && elem_size <= bytes && elem_size > 0
-    } else if elem_size == 0 || elem_size % 8 != 0 {
+    } else if elem_size == 0 || !elem_size.is_multiple_of(8) {
         false
     } else {
         // The release's own arithmetic; an unknown toolchain may reserve differently.

@@ -127,8 +127,6 @@ impl Found {
         let manual_bytes = spans.manual_bytes;
         let objects = Arc::new(Objects::read(memory, spans));
         let specials = Specials::read(memory, layout, &objects);
-        let data = runtime.types.modules().first().map_or(0..0, data_of);
-        let queued = goruntime::queued_finalizers(memory, layout, &data, &objects);
         let none = Goroutines { list: Vec::new(), dead: 0, dead_stack_bytes: 0, distrusted: 0 };
         let goroutines = runtime.goroutines.as_ref().unwrap_or(&none);
         let view = HeapView { memory, types: &runtime.types, anchor: &runtime.anchor, objects: &objects };
@@ -220,7 +218,7 @@ impl<'r> HeapGraph<'r> {
         let found = Found::read(runtime, functions)?;
         let none = Goroutines { list: Vec::new(), dead: 0, dead_stack_bytes: 0, distrusted: 0 };
         let goroutines = runtime.goroutines.as_ref().unwrap_or(&none);
-        let (specials, queued, roots) = (&found.specials, &found.queued, &found.roots);
+        let (specials, roots) = (&found.specials, &found.roots);
         let view = found.view(runtime);
         step(Step::Edges);
         let (edges, gaps) = view.edges(&roots.roots)?;
