@@ -55,11 +55,11 @@ fn maps_have_their_parts_in_one_row() {
             let mut compared = 0;
             for c in running.truth().containers.iter().filter(|c| c.kind == "map" && c.address != 0) {
                 let (Some(map), Some(row)) = (&c.map, at(&tree, c.address)) else { continue };
-                // While a classic map grows, some runs find one overflow bucket more below it than are in the chains
-                // that the program counts.
-                let off = row.own_bytes.abs_diff(map.bytes);
-                let most = if map.growing { map.bytes / 100 } else { 0 };
-                assert!(off <= most, "{} {}: {map:?}, {row:?}", go.release(), c.name);
+                // A classic map that grows keeps buckets alive that it has moved, and that the program does not count:
+                // pointers of those behind the main ones in the old array stay (`fillMoving` of the program).
+                let more = row.own_bytes.checked_sub(map.bytes);
+                let most = if map.growing { map.bytes / 20 } else { 0 };
+                assert!(more.is_some_and(|m| m <= most), "{} {}: {map:?}, {row:?}", go.release(), c.name);
                 if c.retained_bytes != 0 && !c.retained_approx {
                     let off = row.retained_bytes.abs_diff(c.retained_bytes);
                     assert!(off <= c.retained_bytes / 100, "{} {}: {row:?}", go.release(), c.name);
