@@ -55,9 +55,11 @@ fn maps_have_their_parts_in_one_row() {
             let mut compared = 0;
             for c in running.truth().containers.iter().filter(|c| c.kind == "map" && c.address != 0) {
                 let (Some(map), Some(row)) = (&c.map, at(&tree, c.address)) else { continue };
-                // A classic map that grows may keep buckets that it no longer uses.
-                let kept = if c.retained_approx { row.own_bytes >= map.bytes } else { row.own_bytes == map.bytes };
-                assert!(kept, "{} {}: {} of {row:?}", go.release(), c.name, map.bytes);
+                // A classic map that grows keeps buckets alive that it has moved, and that the program does not count:
+                // pointers of those behind the main ones in the old array stay (`fillMoving` of the program).
+                let more = row.own_bytes.checked_sub(map.bytes);
+                let most = if map.growing { map.bytes / 20 } else { 0 };
+                assert!(more.is_some_and(|m| m <= most), "{} {}: {map:?}, {row:?}", go.release(), c.name);
                 if c.retained_bytes != 0 && !c.retained_approx {
                     let off = row.retained_bytes.abs_diff(c.retained_bytes);
                     assert!(off <= c.retained_bytes / 100, "{} {}: {row:?}", go.release(), c.name);
