@@ -13,6 +13,9 @@ use std::time::{Duration, Instant};
 use target::Process;
 use target::memory::{Snapshot, SnapshotOptions};
 
+/// Gaps of the ticker that are measured without snapshots.
+const MOST_WITHOUT: u32 = 200;
+
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Snapshots to take
@@ -27,6 +30,9 @@ pub(crate) struct Args {
     /// Flags for the program: `-mb 1024 -thp -load 2 -net -exec -wait4 -threads 100`
     #[arg(long, default_value = "-mb 64 -load 2 -net", allow_hyphen_values = true)]
     program: String,
+    /// Put the program's heap into huge pages first (`oomph --collapse`)
+    #[arg(long)]
+    collapse: bool,
     /// Run as the tracer that is to be killed: snapshots of this process without end
     #[arg(long, hide = true)]
     tracer: Option<u32>,
@@ -52,7 +58,14 @@ fn soak(args: &Args, dir: &std::path::Path) -> Result<()> {
     let mut program = Program::start(&exe, &args.program)?;
     println!("program: {} (pid {})", args.program, program.pid);
     let within = Duration::from_secs(args.seconds);
-    cycles(args.cycles, within, &mut program)?;
+    if args.collapse {
+        let began = Instant::now();
+        let done = target::memory::collapse(&Process::open(program.pid)?)?;
+        println!("{} put into huge pages in {:.1?}, {} left as it was", done.done, began.elapsed(), done.left);
+    }
+    if args.cycles > 0 {
+        cycles(args.cycles, within, &mut program)?;
+    }
     kills(args.kills, within, &mut program)
 }
 
@@ -114,6 +127,11 @@ fn cycles(n: u32, within: Duration, program: &mut Program) -> Result<()> {
     let plan = Snapshot::plan(&process)?;
     println!("plan: {plan:?}");
     let (mut pauses, mut gaps, mut stops, mut left) = (Vec::new(), Vec::new(), 0, 0);
+    println!("load average before: {}", load());
+    let mut without = Vec::new();
+    for _ in 0..n.min(MOST_WITHOUT) {
+        without.push(program.gap()?);
+    }
     let began = Instant::now();
     for i in 0..n {
         if began.elapsed() > within {
@@ -124,16 +142,14 @@ fn cycles(n: u32, within: Duration, program: &mut Program) -> Result<()> {
         stops += snapshot.pause().stops - 1;
         snapshot.u64(program.counter).map_err(|e| format!("cycle {i}: {e}"))?;
         left += u32::from(!snapshot.remove());
-        let report = program.ask().map_err(|e| format!("cycle {i}: {e}"))?;
-        gaps.push(Duration::from_nanos(report["gap_ns"]));
-        if report["errs"] > 0 {
-            return Err(format!("cycle {i}: the program found {} errors in itself", report["errs"]).into());
-        }
+        gaps.push(program.gap().map_err(|e| format!("cycle {i}: {e}"))?);
     }
     let (cycles, end) = (pauses.len(), program.ask()?);
     println!("{cycles} snapshots in {:.0?}; {stops} stops repeated; {left} not reaped", began.elapsed());
     println!("pause by the tracer:    {}", spread(&mut pauses));
     println!("pause by the program:   {}", spread(&mut gaps));
+    println!("without snapshots:      {}", spread(&mut without));
+    println!("load average after: {}", load());
     let done = |key: &str| end[key] - start[key];
     println!(
         "meanwhile: {} requests, {} operations, {} processes started, {} SIGCHLD, {} children seen by wait4(-1), {} errors",
@@ -147,6 +163,12 @@ fn cycles(n: u32, within: Duration, program: &mut Program) -> Result<()> {
     settle(0, program, &before)?;
     println!("children left {:?}, no new signal state", children(program.pid));
     Ok(())
+}
+
+/// Of the last 1, 5 and 15 minutes.
+fn load() -> String {
+    let text = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    text.split(' ').take(3).collect::<Vec<_>>().join(" ")
 }
 
 fn spread(times: &mut [Duration]) -> String {
@@ -254,6 +276,27 @@ impl Program {
         }
         let pairs = line.split_whitespace().filter_map(|w| w.split_once('='));
         pairs.map(|(k, v)| Ok((k.to_owned(), v.parse()?))).collect()
+    }
+}
+
+impl Program {
+    /// The longest time between two ticks since it was last asked, once two more ticks are over: the first of
+    /// them may have begun in the pause.
+    fn gap(&mut self) -> Result<Duration> {
+        let mut first = None;
+        let mut longest = 0;
+        loop {
+            let report = self.ask()?;
+            if report["errs"] > 0 {
+                return Err(format!("the program found {} errors in itself", report["errs"]).into());
+            }
+            longest = longest.max(report["gap_ns"]);
+            if report["ticks"] >= *first.get_or_insert(report["ticks"]) + 2 {
+                return Ok(Duration::from_nanos(longest));
+            }
+            // A pace for asking: each question keeps the program from its work.
+            std::thread::sleep(Duration::from_micros(300));
+        }
     }
 }
 

@@ -11,10 +11,12 @@ mod common;
 mod forge;
 
 use common::Run;
-use forge::{Patch, Random};
+use forge::{Patch, Random, image};
+use heap::{HeapGraph, ProgramNames, Wanted};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
+use target::memory::{CoreFile, CoreOptions};
 
 /// Address space beyond the files themselves, KiB: what the tests of profiles are given for large ones.
 const ROOM: u64 = 1400 << 10;
@@ -154,4 +156,43 @@ fn circles_of_spans_end() {
             copy.restore();
         }
     }
+}
+
+/// Writes what the fuzz target `heap_graph` starts from: `cargo test -p oomph --test hostile_heap -- --ignored`.
+#[test]
+#[ignore = "writes into fuzz/"]
+fn record_images_for_fuzzing() {
+    for go in forge::toolchains() {
+        let dump = forge::Dump::make(&go, true).unwrap();
+        let options = CoreOptions { executable: Some(dump.exe.clone()), ..CoreOptions::default() };
+        let core = CoreFile::open_with(&dump.core, &options).unwrap();
+        let release = format!("go{}", dump.release);
+        let own = |names: &ProgramNames<'_>| {
+            let functions =
+                names.functions.iter().flat_map(|f| f.table().functions().map(move |(at, name)| (f, at, name)));
+            let own = functions.filter(|(_, _, name)| name.starts_with("main."));
+            own.filter_map(|(f, at, _)| f.func_at(at)).map(|f| f.entry()..f.end()).collect::<Vec<_>>()
+        };
+        let code = image::read(&core, &release, |_, names| own(names)).unwrap();
+        let recorder = image::Recorder::new(&core, code);
+        let all = |graph: &HeapGraph<'_>, names: &ProgramNames<'_>| {
+            (graph.objects.count(), graph.overview(names, &Wanted::all(usize::MAX)).unwrap().coverage)
+        };
+        let first = image::read(&recorder, &release, all).unwrap();
+        let bytes = recorder.image(&release);
+        // What was recorded says the same.
+        let again = image::read(&image::Image::parse(&bytes).memory(), &release, all).unwrap();
+        assert_eq!(first, again);
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/images").join(format!("{release}.gz"));
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, best(&bytes)).unwrap();
+        eprintln!("{}: {} objects, {} KiB of memory", path.display(), first.0, bytes.len() >> 10);
+    }
+}
+
+fn best(bytes: &[u8]) -> Vec<u8> {
+    use std::io::Write as _;
+    let mut w = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    w.write_all(bytes).unwrap();
+    w.finish().unwrap()
 }

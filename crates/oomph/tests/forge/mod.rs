@@ -2,8 +2,10 @@
 
 #![allow(dead_code, clippy::unwrap_used, clippy::print_stderr, reason = "a test; each test file uses a part of it")]
 
+pub(crate) mod image;
+mod structures;
+
 use bundle::{ProgramHeap, ProgramMemory};
-use heap::Shape;
 use lab::Toolchain;
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -14,16 +16,17 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Mutex, OnceLock};
 
-const SOURCES: [(&str, &str); 3] = [
+const SOURCES: [(&str, &str); 4] = [
     ("everything.go", include_str!("../programs/everything.go")),
     ("everything_121.go", include_str!("../programs/everything_121.go")),
     ("everything_124.go", include_str!("../programs/everything_124.go")),
+    // What a service has: many types.
+    ("everything_http.go", include_str!("../programs/everything_http.go")),
 ];
 /// Structures of one kind that are forged, at most.
 const MOST_PLACES: usize = 64;
 
-/// Where structures of one kind lie: address and length, bytes.
-pub(crate) type Places = Vec<(u64, u64)>;
+pub(crate) use structures::Places;
 
 /// A word of the program's memory and what is written there.
 #[derive(Clone, Copy, Debug)]
@@ -70,30 +73,38 @@ pub(crate) struct Dump {
     _dir: tempfile::TempDir,
 }
 
+/// A Go with chained maps and the newest one, as far as they are at hand.
+pub(crate) fn toolchains() -> Vec<Toolchain> {
+    let wanted = ["1.21.13", "1.27.3"].map(|v| model::GoVersion::parse(&format!("go{v}")));
+    wanted.iter().filter_map(|w| Toolchain::find(w.as_ref(), &lab::default_cache_dir()).unwrap()).collect()
+}
+
 /// Of a Go with chained maps and the newest one, as far as they are at hand; made once.
 pub(crate) fn dumps() -> &'static [Dump] {
     static DUMPS: OnceLock<Vec<Dump>> = OnceLock::new();
     DUMPS.get_or_init(|| {
         let cache = lab::default_cache_dir();
-        let wanted = ["1.21.13", "1.27.3"].map(|v| model::GoVersion::parse(&format!("go{v}")));
-        let mut found: Vec<_> = wanted.iter().filter_map(|w| Toolchain::find(w.as_ref(), &cache).unwrap()).collect();
+        let mut found = toolchains();
         if found.is_empty() {
             found.push(Toolchain::find_or_fetch(None, &cache, &mut |p| eprintln!("{p}")).unwrap());
         }
-        found.iter().filter_map(Dump::make).collect()
+        found.iter().filter_map(|go| Dump::make(go, false)).collect()
     })
 }
 
 impl Dump {
-    fn make(go: &Toolchain) -> Option<Self> {
+    /// `tiny`: without the part of a service, with few objects.
+    pub(crate) fn make(go: &Toolchain, tiny: bool) -> Option<Self> {
         let dir = tempfile::tempdir().unwrap();
         for (name, text) in SOURCES {
-            fs::write(dir.path().join(name), text).unwrap();
+            if !tiny || name != "everything_http.go" {
+                fs::write(dir.path().join(name), text).unwrap();
+            }
         }
         fs::write(dir.path().join("go.mod"), "module everything\n\ngo 1.21\n").unwrap();
         let exe = dir.path().join("everything");
         go.run(dir.path(), &["build", "-ldflags=-s -w", "-o", exe.to_str().unwrap(), "."]).unwrap();
-        let core = dump(dir.path(), &exe)?;
+        let core = dump(dir.path(), &exe, tiny)?;
         let mut pieces = loads(&exe, false);
         // The core file has what the program may have changed: it comes first.
         pieces.splice(0..0, loads(&core, true));
@@ -136,7 +147,7 @@ impl Dump {
 
     /// The runtime's structures and the program's objects, by kind.
     pub(crate) fn structures(&self) -> BTreeMap<String, Places> {
-        let mut kinds = self.graph(structures);
+        let mut kinds = self.graph(|h| structures::of(h.graph));
         for places in kinds.values_mut() {
             places.retain(|&(at, len)| len > 0 && self.place(at).is_some());
             let step = places.len().div_ceil(MOST_PLACES).max(1);
@@ -236,93 +247,14 @@ impl Copy<'_> {
     }
 }
 
-fn structures(h: &ProgramHeap<'_>) -> BTreeMap<String, Places> {
-    let (graph, runtime) = (h.graph, h.graph.runtime);
-    let (layout, memory) = (runtime.layout(), runtime.memory);
-    let mut kinds: BTreeMap<String, Places> = BTreeMap::new();
-    let mut add = |kind: &str, at: u64, len: u64| kinds.entry(kind.to_owned()).or_default().push((at, len));
-    let m = &layout.mheap;
-    for (field, len) in [(m.sweepgen, 8), (m.allspans, 32), (m.arenas, 8), (m.heap_arenas, 24)] {
-        add("mheap", runtime.anchor.mheap + u64::from(field), len);
-    }
-    for &(_, arena) in &runtime.anchor.arenas {
-        add("heapArena", arena + u64::from(layout.heap_arena.spans), 4096);
-        add("heapArena", arena, u64::from(layout.heap_arena.size));
-    }
-    add("allspans", runtime.anchor.allspans.0, 8 * runtime.anchor.allspans.1);
-    for span in graph.objects.spans() {
-        add("mspan", span.address, u64::from(layout.mspan.size));
-        add("alloc bits", span.alloc_bits, 8);
-        add("mark bits", span.mark_bits, 8);
-        add("pointer bits", span.start + span.bytes - 128, 128);
-        add("special", span.specials, 64);
-    }
-    for g in &runtime.goroutines.as_ref().unwrap().list {
-        add("g", g.address, u64::from(layout.g.size));
-        add("stack", g.stack.1 - 1024, 1024);
-        let waiting = memory.u64(g.address + u64::from(layout.g.waiting)).unwrap_or(0);
-        add("sudog", waiting, u64::from(layout.sudog.size));
-        let thread = memory.u64(g.address + u64::from(layout.g.m)).unwrap_or(0);
-        add("m", thread, u64::from(layout.m.size));
-    }
-    for bucket in runtime.buckets.list() {
-        add("bucket", bucket.address, 256);
-    }
-    if let Some(counts) = runtime.counts {
-        add("gcController", counts.address, u64::from(layout.gc_controller.size));
-    }
-    for module in runtime.types.modules() {
-        add("moduledata", module.address, u64::from(layout.moduledata.size));
-        add("variables", module.data, module.edata - module.data);
-        add("variables", module.bss, module.ebss - module.bss);
-        add("pointer masks of variables", module.gc_data_mask.data, u64::from(module.gc_data_mask.bits / 8));
-        add("function table", module.pclntab, 64);
-        add("function table", module.ftab.data, 8 * module.ftab.len);
-        add("function table", module.pclntable.data, module.pclntable.len);
-        add("tables by pc", module.pctab.data, module.pctab.len);
-        add("function data", module.gofunc, module.types.abs_diff(module.gofunc).min(64 << 10));
-        add("names of functions", module.funcnametab.data, module.funcnametab.len);
-        add("interface tables", module.itablinks.data, 8 * module.itablinks.len);
-        add("type block", module.types, module.etypes - module.types);
-        add("code", module.text, module.etext - module.text);
-    }
-    for i in 0..runtime.types.len() {
-        if let Some(at) = runtime.types.address(gobinary::TypeId(i as u32)) {
-            add("type", at, 96);
-        }
-    }
-    for object in 0..graph.objects.count() {
-        let (at, len) = (graph.objects.address(object).unwrap(), graph.objects.size(object).unwrap());
-        add(kind_of(graph.shapes.of(object)), at, len.min(4096));
-    }
-    kinds
-}
-
-const fn kind_of(shape: Shape) -> &'static str {
-    match shape {
-        Shape::Unknown => "object without a type",
-        Shape::Value(_) => "value",
-        Shape::Array(_) => "array",
-        Shape::Text => "text",
-        Shape::MapHeader(_) => "map header",
-        Shape::MapDirectory(_) => "map directory",
-        Shape::MapTable(_) => "map table",
-        Shape::MapGroups(_) => "map groups",
-        Shape::MapBuckets(_) => "map buckets",
-        Shape::MapExtra(_) => "map extra",
-        Shape::Channel(_) => "channel",
-        Shape::Closure(_) => "closure",
-        _ => "other object",
-    }
-}
-
 /// The kernel's core of the program, aborted; gcore's where the kernel gives cores to a program. `None` where
 /// neither can be had.
-fn dump(dir: &Path, exe: &Path) -> Option<PathBuf> {
+fn dump(dir: &Path, exe: &Path, tiny: bool) -> Option<PathBuf> {
     let pattern = fs::read_to_string("/proc/sys/kernel/core_pattern").unwrap();
     let by_kernel = !pattern.starts_with('|') && !pattern.contains('/');
     let mut command = Command::new("/bin/sh");
-    command.args(["-c", "ulimit -c unlimited; exec \"$0\""]).arg(exe).current_dir(dir).process_group(0);
+    command.args(["-c", "ulimit -c unlimited; exec \"$0\" \"$@\""]).arg(exe).current_dir(dir).process_group(0);
+    command.args(tiny.then_some("tiny"));
     command.env("GOTRACEBACK", "crash").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
     let mut child = command.spawn().unwrap();
     let mut line = String::new();

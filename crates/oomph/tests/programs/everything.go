@@ -1,4 +1,5 @@
-// A small program with one of everything that a heap reader follows. Prints READY and waits.
+// A small program with one of everything that a heap reader follows. Prints READY and waits. An argument makes
+// it even smaller.
 package main
 
 import (
@@ -8,7 +9,6 @@ import (
 	"fmt"
 	"math"
 	"math/big"
-	"net/http"
 	"os"
 	"runtime"
 	"strings"
@@ -57,7 +57,6 @@ var (
 	number   = big.NewInt(3)
 	funcs    []func() string
 	handles  []any
-	client   = http.Client{Timeout: time.Hour}
 	huge     []*node
 	finished int
 )
@@ -65,7 +64,11 @@ var (
 func init() { runtime.MemProfileRate = 512 }
 
 func fill() {
-	for i := range make([]struct{}, 500) {
+	n := 500
+	if len(os.Args) > 1 {
+		n = 30
+	}
+	for i := range make([]struct{}, n) {
 		key := fmt.Sprintf("user-%04d", i)
 		chain = &node{next: chain, name: key}
 		users[key] = chain
@@ -93,19 +96,19 @@ func fill() {
 	}
 	ring = &node{name: "ring"}
 	ring.next, ring.back = ring, ring
-	block := make([]byte, 1<<20)
+	block := make([]byte, n<<11)
 	tail = block[len(block)-10:]
-	for range make([]struct{}, 20) {
+	for range make([]struct{}, n/25+5) {
 		matrix = append(matrix, make([]float64, 100, 1000))
 		timers = append(timers, time.AfterFunc(time.Hour, func() { finished++ }))
 		ctx = context.WithValue(ctx, ring, chain)
 		number.Mul(number, number.Add(number, big.NewInt(1)))
 	}
-	huge = make([]*node, 100_000)
+	huge = make([]*node, 200*n)
 	for i := range huge {
 		huge[i] = ring
 	}
-	buffer.Grow(100_000)
+	buffer.Grow(200 * n)
 	pool.Put(pool.Get())
 	f := &node{name: "finalized"}
 	runtime.SetFinalizer(f, func(*node) { finished++ })
@@ -135,5 +138,4 @@ func main() {
 	runtime.GC()
 	fmt.Println("READY")
 	os.Stdin.Read(make([]byte, 1))
-	runtime.KeepAlive(&client)
 }

@@ -43,6 +43,7 @@ var (
 	usr1     int64
 	rt       int64
 	gap      int64
+	ticks    int64
 )
 
 func mono() int64 {
@@ -222,6 +223,7 @@ func tick() {
 			atomic.StoreInt64(&gap, d)
 		}
 		last = now
+		atomic.AddInt64(&ticks, 1)
 	}
 }
 
@@ -300,10 +302,10 @@ func main() {
 		if *abort {
 			syscall.Kill(os.Getpid(), syscall.SIGABRT)
 		}
-		fmt.Printf("ops=%d requests=%d errs=%d execs=%d children=%d wait4=%d usr1=%d rt=%d gap_ns=%d counter=%d\n",
+		fmt.Printf("ops=%d requests=%d errs=%d execs=%d children=%d wait4=%d usr1=%d rt=%d gap_ns=%d ticks=%d counter=%d\n",
 			atomic.LoadInt64(&ops), atomic.LoadInt64(&requests), atomic.LoadInt64(&errs), atomic.LoadInt64(&execs),
 			atomic.LoadInt64(&children), atomic.LoadInt64(&wait4), atomic.LoadInt64(&usr1), atomic.LoadInt64(&rt),
-			atomic.SwapInt64(&gap, 0), atomic.LoadUint64(&counter))
+			atomic.SwapInt64(&gap, 0), atomic.LoadInt64(&ticks), atomic.LoadUint64(&counter))
 	}
 	runtime.KeepAlive(pattern)
 }
