@@ -16,7 +16,12 @@ fn head(schema: &str) -> HeapHead {
         go_version: "go1.26.6".into(),
         source: "a snapshot".into(),
         pause_ms: Some(7.25),
-        process: Some(HeapProcess { pid: Some(4711), start_ticks: Some(99), build_id: Some("abc/def".into()) }),
+        process: Some(HeapProcess {
+            pid: Some(4711),
+            start_ticks: Some(99),
+            build_id: Some("abc/def".into()),
+            main_module: None,
+        }),
         heap_bytes: 64 << 20,
         limits: vec!["2 goroutine stacks could not be read".into()],
     }
@@ -73,6 +78,7 @@ fn of_type() -> HeapHolders {
             unreachable: 3,
             bytes: 30_720_000,
             retained_bytes: 41_000_000,
+            suspects: Vec::new(),
             holders: vec![HeapTypeHolder {
                 path: way().into_iter().map(|s| HeapPathStep { address: String::new(), ..s }).collect(),
                 holder: "main.server.sessions.byKey[value]".into(),

@@ -4,9 +4,10 @@
 mod holder;
 mod judge;
 mod read;
+mod rules;
 
 use crate::{Result, root};
-use judge::{Judged, judge};
+use judge::{Judged, judge, judge_growth};
 use lab::{HeapBuild, HeapProgram, Symbols, Toolchain};
 use model::GoVersion;
 use std::fmt::Write as _;
@@ -174,12 +175,23 @@ fn one(w: &Work<'_>, dir: &Path) -> Result<Cell> {
     let binary = w.program.build(&w.go.1, dir, &w.form.build())?;
     let scale = SCALES.iter().find(|s| s.0 == name).map(|s| s.1);
     let arguments: Vec<&str> = scale.map(|s| vec!["-scale", s]).unwrap_or_default();
-    let running = w.program.start(&binary, &arguments)?;
-    let look = |heap: &bundle::ProgramHeap<'_>| judge(heap.graph, heap.names, running.truth(), w.form);
-    let judged = read::read(&running, &binary, w.way, dir, look)?;
+    let mut running = w.program.start(&binary, &arguments)?;
+    let look = |heap: &bundle::ProgramHeap<'_>| judge(heap, running.truth(), w.form);
+    let mut judged = read::read(&running, &binary, w.way, dir, look)?;
+    let before = judged.overview.take();
+    if let Some(before) = before.filter(|_| running.truth().containers.iter().any(grows)) {
+        running.grow()?;
+        let look = |heap: &bundle::ProgramHeap<'_>| judge_growth(heap, running.truth(), w.form, &before);
+        judged.misses.extend(read::read(&running, &binary, Way::Snapshot, dir, look)?);
+    }
     running.stop()?;
     let seconds = since.elapsed().as_secs_f64();
     Ok(Cell { program: name.to_owned(), go: w.go.0.clone(), form: w.form, way: w.way, judged, seconds })
+}
+
+/// Whether a step of growth is to be seen.
+fn grows(c: &lab::HeapContainer) -> bool {
+    c.rules.iter().any(|r| r == "unbounded-map")
 }
 
 fn line(c: &Cell) -> String {
