@@ -78,7 +78,6 @@ fn of_type() -> HeapHolders {
             unreachable: 3,
             bytes: 30_720_000,
             retained_bytes: 41_000_000,
-            suspects: Vec::new(),
             holders: vec![HeapTypeHolder {
                 path: way().into_iter().map(|s| HeapPathStep { address: String::new(), ..s }).collect(),
                 holder: "main.server.sessions.byKey[value]".into(),
@@ -159,6 +158,7 @@ fn overview() -> HeapOverview {
         taken_at: None,
         pause_ms: Some(7.25),
         coverage: HeapCoverage { objects: 400_000, bytes: 64 << 20, typed_bytes: 63 << 20, ..HeapCoverage::default() },
+        suspects: Vec::new(),
         holders: Vec::new(),
         tree: None,
         roots: vec![
