@@ -53,7 +53,7 @@ fn thresholds() -> Thresholds {
         pointer_map_entries: 500.0,
         chain_nodes: 200.0,
         timers: 100.0,
-        overflow_chain: 4.0,
+        overflow_chain: 2.0,
         ..Thresholds::default()
     }
 }
