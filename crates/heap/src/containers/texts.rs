@@ -1,17 +1,24 @@
-//! Strings with the same content in different objects. Contents are compared by a 64-bit hash and their length;
-//! one record of 16 bytes per string object is kept while they are counted.
+//! Strings with the same content in different objects. Contents are compared by a 64-bit hash and their length; one
+//! record per string object, of 8 bytes mostly, is kept while they are counted.
 
 use super::ContainerOptions;
 use super::keys::shape_of;
 use crate::graph::{Array, Bits};
 use crate::program::HeapGraph;
+use bytemuck::Pod;
+use gobinary::Memory;
 use goruntime::ObjectId;
 use rayon::prelude::*;
+use rustc_hash::FxHasher;
 use std::cmp::Reverse;
-use std::sync::{Mutex, PoisonError};
+use std::hash::Hasher as _;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Most bytes of a text that are shown or looked at for its shape.
 const MOST_SHOWN: u32 = 64;
+
+/// Bytes of a string that are read at a time.
+const WINDOW: u64 = 64 << 10;
 
 /// Strings of one content.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,78 +57,140 @@ type TextRecord = (u64, ObjectId, u32);
 const SHARDS: usize = 16;
 /// Records that are handed over at once.
 const PIECE: usize = 2048;
+/// Bits of the hash, after those that name the shard, by which records are first told apart.
+const KEY_BITS: u32 = 25;
+/// Strings that fill their object but for fewer bytes are kept in 8 bytes: key, bytes left over, object.
+const SLACK: u64 = 1 << 7;
 
 /// All records, gathered by many threads.
 #[derive(Default)]
 pub(super) struct Texts {
-    shards: [Mutex<Vec<Array<[u64; 2]>>>; SHARDS],
+    shards: [Mutex<Shard>; SHARDS],
+}
+
+#[derive(Default)]
+struct Shard {
+    /// Strings from the start of their object nearly to its end: the length follows from what is left over.
+    packed: Vec<Array<u64>>,
+    /// Others: hash; object and length.
+    wide: Vec<Array<[u64; 2]>>,
 }
 
 /// One thread's records before they are handed over.
 pub(super) struct TextWriter<'a> {
     texts: &'a Texts,
-    buffers: [Vec<[u64; 2]>; SHARDS],
+    packed: [Vec<u64>; SHARDS],
+    wide: [Vec<[u64; 2]>; SHARDS],
 }
 
 impl Texts {
     pub(super) fn writer(&self) -> TextWriter<'_> {
-        TextWriter { texts: self, buffers: Default::default() }
+        TextWriter { texts: self, packed: Default::default(), wide: Default::default() }
     }
 }
 
+/// The bits of a hash behind those of the shard.
+const fn key_of(hash: u64) -> u64 {
+    hash << 4 >> (64 - KEY_BITS)
+}
+
 impl TextWriter<'_> {
-    pub(super) fn add(&mut self, hash: u64, object: ObjectId, len: u64) {
-        let shard = (hash >> 60) as usize % SHARDS;
-        let len = u32::try_from(len).unwrap_or(u32::MAX);
-        let Some(buffer) = self.buffers.get_mut(shard) else { return };
-        buffer.push([hash, u64::from(object) << 32 | u64::from(len)]);
-        if buffer.len() >= PIECE {
-            hand_over(self.texts, shard, buffer);
+    /// `size` is that of the object when the string starts where it does.
+    pub(super) fn add(&mut self, hash: u64, object: ObjectId, len: u64, size: Option<u64>) {
+        let number = (hash >> 60) as usize % SHARDS;
+        let slack = size.and_then(|s| s.checked_sub(len)).filter(|&slack| slack < SLACK && len < u64::from(u32::MAX));
+        let Some(shard) = self.texts.shards.get(number) else { return };
+        match (slack, self.packed.get_mut(number), self.wide.get_mut(number)) {
+            (Some(slack), Some(packed), _) => {
+                packed.push(key_of(hash) << 39 | slack << 32 | u64::from(object));
+                if packed.len() >= PIECE {
+                    hand_over(packed, |piece| lock(shard).packed.push(piece));
+                }
+            }
+            (None, _, Some(wide)) => {
+                let len = u32::try_from(len).unwrap_or(u32::MAX);
+                wide.push([hash, u64::from(object) << 32 | u64::from(len)]);
+                if wide.len() >= PIECE {
+                    hand_over(wide, |piece| lock(shard).wide.push(piece));
+                }
+            }
+            _ => {}
         }
     }
 }
 
 impl Drop for TextWriter<'_> {
     fn drop(&mut self) {
-        for (shard, buffer) in self.buffers.iter_mut().enumerate() {
-            hand_over(self.texts, shard, buffer);
+        for ((shard, packed), wide) in self.texts.shards.iter().zip(&mut self.packed).zip(&mut self.wide) {
+            hand_over(packed, |piece| lock(shard).packed.push(piece));
+            hand_over(wide, |piece| lock(shard).wide.push(piece));
         }
     }
 }
 
-fn hand_over(texts: &Texts, shard: usize, buffer: &mut Vec<[u64; 2]>) {
-    if let Some(shard) = texts.shards.get(shard).filter(|_| !buffer.is_empty()) {
-        let piece = Array::short_lived(buffer);
-        shard.lock().unwrap_or_else(PoisonError::into_inner).push(piece);
+fn lock(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
+    shard.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn hand_over<T: Pod>(buffer: &mut Vec<T>, to: impl FnOnce(Array<T>)) {
+    if !buffer.is_empty() {
+        to(Array::short_lived(buffer));
         buffer.clear();
     }
 }
 
-/// The records of one shard whose hash another one has too, by hash and object. Others are told apart by a bit for
-/// each of 16 times as many hashes: few are sorted.
-fn repeated(pieces: &[Array<[u64; 2]>]) -> Vec<TextRecord> {
-    let count: usize = pieces.iter().map(|p| p.len()).sum();
-    let bits = (16 * count.max(64)).next_power_of_two().trailing_zeros().min(31);
-    let bit = |hash: u64| (hash.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - bits)) as u32;
+/// Hash of `len` bytes at `data`; `scratch` is for bytes that lie in pieces.
+pub(super) fn hash_of(memory: &dyn Memory, data: u64, len: u64, scratch: &mut Vec<u8>) -> Option<u64> {
+    let mut hasher = FxHasher::default();
+    hasher.write_u64(len);
+    let mut done = 0;
+    while done < len {
+        let n = (len - done).min(WINDOW);
+        hasher.write(memory.view(data.checked_add(done)?, n as usize, scratch).ok()?);
+        done += n;
+    }
+    Some(hasher.finish())
+}
+
+/// How many records a shard has, and those whose key another one has too, by hash and object. Few are left: only they
+/// are hashed again and sorted.
+fn repeated(graph: &HeapGraph<'_>, shard: Shard) -> (u64, Vec<TextRecord>) {
+    let Shard { packed, wide } = shard;
+    let count: usize = packed.iter().map(|p| p.len()).sum::<usize>() + wide.iter().map(|p| p.len()).sum::<usize>();
+    // A bit for each of 16 times as many keys, as far as keys go.
+    let bits = (16 * count.max(64)).next_power_of_two().trailing_zeros().min(KEY_BITS);
+    let packed_key = |r: &u64| (r >> 39 >> (KEY_BITS - bits)) as u32;
+    let wide_key = |r: &[u64; 2]| (key_of(r[0]) >> (KEY_BITS - bits)) as u32;
     let (mut once, mut again) = (Bits::new(1 << bits), Bits::new(1 << bits));
-    for [hash, _] in pieces.iter().flat_map(|p| p.iter()) {
-        if !once.insert(bit(*hash)) {
-            again.insert(bit(*hash));
+    let keys = packed.iter().flat_map(|p| p.iter()).map(packed_key);
+    for key in keys.chain(wide.iter().flat_map(|p| p.iter()).map(wide_key)) {
+        if !once.insert(key) {
+            again.insert(key);
         }
     }
-    let records = pieces.iter().flat_map(|p| p.iter()).filter(|r| again.get(bit(r[0])));
-    let mut records: Vec<TextRecord> = records.map(|[hash, of]| (*hash, (of >> 32) as u32, *of as u32)).collect();
+    drop(once);
+    let mut scratch = Vec::new();
+    let mut records = Vec::new();
+    for &r in packed.iter().flat_map(|p| p.iter()).filter(|r| again.get(packed_key(r))) {
+        let (object, slack) = (r as u32, r >> 32 & (SLACK - 1));
+        let (address, size) = (graph.objects.address(object), graph.objects.size(object));
+        if let Some((address, len)) = address.zip(size.and_then(|s| s.checked_sub(slack)))
+            && let Some(hash) = hash_of(graph.runtime.memory, address, len, &mut scratch)
+        {
+            records.push((hash, object, u32::try_from(len).unwrap_or(u32::MAX)));
+        }
+    }
+    drop(packed);
+    let wide = wide.iter().flat_map(|p| p.iter()).filter(|r| again.get(wide_key(r)));
+    records.extend(wide.map(|[hash, of]| (*hash, (of >> 32) as u32, *of as u32)));
     records.sort_unstable();
-    records
+    (count as u64, records)
 }
 
 /// Counts equal contents.
 pub(super) fn duplicates(graph: &HeapGraph<'_>, texts: Texts, options: &ContainerOptions) -> Duplicates {
-    let shards = texts.shards.into_par_iter().map(|shard| {
-        let pieces = shard.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let objects = pieces.iter().map(|p| p.len() as u64).sum();
-        (objects, repeated(&pieces))
-    });
+    let shards =
+        texts.shards.into_par_iter().map(|s| repeated(graph, s.into_inner().unwrap_or_else(PoisonError::into_inner)));
     let shards: Vec<(u64, Vec<TextRecord>)> = shards.collect();
     let mut found = Duplicates { objects: shards.iter().map(|s| s.0).sum(), ..Duplicates::default() };
     let mut largest: Vec<(Reverse<u64>, TextRecord, u64)> = Vec::new();

@@ -2,7 +2,7 @@
 //! places of values of the standard library's containers. Owns what is kept of them: sums by type, the
 //! extents of large objects; of each string object its hash goes to [`Texts`].
 
-use super::texts::{TextWriter, Texts};
+use super::texts::{TextWriter, Texts, hash_of};
 use crate::graph::Successors;
 use crate::program::HeapGraph;
 use crate::shapes::Shape;
@@ -10,8 +10,7 @@ use gobinary::types::{Detail, Map, MapSlots, PointerKind};
 use gobinary::{Contents, RuntimeTypes, TypeId, TypedPlace};
 use goruntime::{Fields, ObjectId, PointerBits, Span};
 use rayon::prelude::*;
-use rustc_hash::{FxHashMap, FxHashSet, FxHasher};
-use std::hash::Hasher as _;
+use rustc_hash::{FxHashMap, FxHashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Bytes of spans that one task walks.
@@ -420,9 +419,10 @@ impl<'a> Walker<'a> {
         let bit = 1 << (found.object % 64);
         let word = self.met.get(found.object as usize / 64);
         if word.is_some_and(|w| w.fetch_or(bit, Ordering::Relaxed) & bit == 0)
-            && let Some(hash) = self.hash(data, len)
+            && let Some(hash) = hash_of(self.graph.runtime.memory, data, len, &mut self.text)
         {
-            self.texts.add(hash, found.object, len);
+            let size = (found.offset == 0).then_some(span.elem_size);
+            self.texts.add(hash, found.object, len, size);
         }
     }
 
@@ -438,19 +438,6 @@ impl<'a> Walker<'a> {
             extent.sources = 0;
         }
         self.seen.extents.entry(object).and_modify(|a| *a = merge(*a, extent)).or_insert(extent);
-    }
-
-    fn hash(&mut self, data: u64, len: u64) -> Option<u64> {
-        let mut hasher = FxHasher::default();
-        hasher.write_u64(len);
-        let mut done = 0;
-        while done < len {
-            let n = (len - done).min(WINDOW);
-            let bytes = self.graph.runtime.memory.view(data + done, n as usize, &mut self.text).ok()?;
-            hasher.write(bytes);
-            done += n;
-        }
-        Some(hasher.finish())
     }
 }
 
