@@ -1,11 +1,13 @@
 //! `cargo xtask heap-matrix`: builds the programs of `lab/heap` with several Go releases in the forms that programs
 //! are shipped in, reads each one's heap while it stands still and holds it against what the program says of itself.
 
+mod emulator;
 mod holder;
 mod judge;
 mod read;
 
 use crate::{Result, root};
+use emulator::{Arch, Machine};
 use judge::{Judged, judge};
 use lab::{HeapBuild, HeapProgram, Symbols, Toolchain};
 use model::GoVersion;
@@ -32,6 +34,9 @@ pub(crate) struct Args {
     /// How memory is read, for all: snapshot, stop or core; else the three take turns
     #[arg(long)]
     way: Option<Way>,
+    /// Processor that programs are built for; another one than this machine's is emulated, and read from core files
+    #[arg(long)]
+    arch: Option<Arch>,
     /// Write the table here
     #[arg(long)]
     output: Option<PathBuf>,
@@ -61,13 +66,22 @@ impl Form {
 
 /// Programs too large for so many runs get fewer entries.
 const SCALES: [(&str, &str); 2] = [("peerheap", "0.1"), ("millions", "0.5")];
+/// An emulator takes many times as long.
+const EMULATED_SCALES: [(&str, &str); 2] = [("peerheap", "0.01"), ("millions", "0.05")];
 
 /// One program of one release in one form.
 struct Work<'a> {
     go: &'a (String, Toolchain),
+    machine: &'a Machine,
     program: HeapProgram,
     form: Form,
     way: Way,
+}
+
+impl Work<'_> {
+    fn build(&self) -> HeapBuild {
+        HeapBuild { arch: self.machine.emulated().map(|a| a.name().to_owned()), ..self.form.build() }
+    }
 }
 
 struct Cell {
@@ -84,11 +98,18 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let dir = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
     let dir = dir.join("heap-matrix");
     std::fs::create_dir_all(&dir)?;
+    let machine = match Machine::of(args.arch) {
+        Ok(machine) => machine,
+        Err(missing) => {
+            println!("skipped: {missing}");
+            return Ok(());
+        }
+    };
     let releases = releases(&args.go)?;
-    let work = work(&releases, args)?;
+    let work = work(&releases, &machine, args)?;
     let cells = all(&work, args.jobs, &dir)?;
     let missed = cells.iter().filter(|c| !c.judged.misses.is_empty()).count();
-    let text = table(&cells, &args.go);
+    let text = table(&cells, &args.go, &machine);
     if let Some(path) = &args.output {
         std::fs::write(path, text)?;
     }
@@ -110,8 +131,15 @@ fn releases(wanted: &[String]) -> Result<Vec<(String, Toolchain)>> {
     Ok(releases)
 }
 
-fn work<'a>(releases: &'a [(String, Toolchain)], args: &Args) -> Result<Vec<Work<'a>>> {
-    let programs: Vec<HeapProgram> = HeapProgram::all();
+fn work<'a>(releases: &'a [(String, Toolchain)], machine: &'a Machine, args: &Args) -> Result<Vec<Work<'a>>> {
+    let mut programs: Vec<HeapProgram> = HeapProgram::all();
+    if machine.emulated().is_some() {
+        if args.way.is_some_and(|w| w != Way::Core) {
+            return Err("an emulated program can be read from a core file only".into());
+        }
+        // There may be no C compiler for that processor.
+        programs.retain(|p| !p.needs_cgo());
+    }
     for name in &args.program {
         HeapProgram::by_name(name)?;
     }
@@ -125,8 +153,11 @@ fn work<'a>(releases: &'a [(String, Toolchain)], args: &Args) -> Result<Vec<Work
             let _ = label;
             for (p, program) in programs.iter().enumerate() {
                 if args.program.is_empty() || args.program.iter().any(|n| n == program.name()) {
-                    let way = args.way.unwrap_or_else(|| way(p + g + f));
-                    work.push(Work { go, program: program.clone(), form: Form(f), way });
+                    let way = match machine {
+                        Machine::Here => args.way.unwrap_or_else(|| way(p + g + f)),
+                        Machine::Emulator { .. } => Way::Core,
+                    };
+                    work.push(Work { go, machine, program: program.clone(), form: Form(f), way });
                 }
             }
         }
@@ -171,13 +202,33 @@ fn all(work: &[Work<'_>], jobs: usize, dir: &Path) -> Result<Vec<Cell>> {
 fn one(w: &Work<'_>, dir: &Path) -> Result<Cell> {
     let since = Instant::now();
     let name = w.program.name();
-    let binary = w.program.build(&w.go.1, dir, &w.form.build())?;
-    let scale = SCALES.iter().find(|s| s.0 == name).map(|s| s.1);
+    let build = w.build();
+    let binary = w.program.build(&w.go.1, dir, &build)?;
+    let scales = if w.machine.emulated().is_some() { EMULATED_SCALES } else { SCALES };
+    let scale = scales.iter().find(|s| s.0 == name).map(|s| s.1);
     let arguments: Vec<&str> = scale.map(|s| vec!["-scale", s]).unwrap_or_default();
-    let running = w.program.start(&binary, &arguments)?;
-    let look = |heap: &bundle::ProgramHeap<'_>| judge(heap.graph, heap.names, running.truth(), w.form);
-    let judged = read::read(&running, &binary, w.way, dir, look)?;
-    running.stop()?;
+    let judged = match w.machine {
+        Machine::Here => {
+            let running = w.program.start(&binary, &arguments)?;
+            let look = |heap: &bundle::ProgramHeap<'_>| judge(heap.graph, heap.names, running.truth(), w.form);
+            let judged = read::read(&running, &binary, w.way, dir, look)?;
+            running.stop()?;
+            judged
+        }
+        Machine::Emulator { path, .. } => {
+            let scratch = dir.join("emulated").join(format!("{name}-{}-{}", w.go.0, build.label()));
+            // A core file of a run that was broken off.
+            if scratch.exists() {
+                std::fs::remove_dir_all(&scratch)?;
+            }
+            let mut running = emulator::start(&w.program, path, &binary, &arguments, &scratch)?;
+            let core = emulator::core_of(&mut running, &scratch)?;
+            let look = |heap: &bundle::ProgramHeap<'_>| judge(heap.graph, heap.names, running.truth(), w.form);
+            let judged = read::core(&core, &binary, look)?;
+            std::fs::remove_dir_all(&scratch)?;
+            judged
+        }
+    };
     let seconds = since.elapsed().as_secs_f64();
     Ok(Cell { program: name.to_owned(), go: w.go.0.clone(), form: w.form, way: w.way, judged, seconds })
 }
@@ -200,18 +251,29 @@ fn line(c: &Cell) -> String {
     text
 }
 
+fn head(machine: &Machine) -> String {
+    let Some(arch) = machine.emulated() else {
+        return String::from(
+            "# Heaps of the laboratory's programs\n\nEach program of `lab/heap` builds containers that it knows all about, says what they are in one document and stands \
+         still. Each was built with each Go release in each form, read (from a snapshot, a copy or a core file, which take turns) and held against its own document: \
+         entries and slots exactly, bytes and retained size within 1 %, the holder with its fields, at least 99.5 % of live bytes with a type with debug information and \
+         90 % without, live objects and bytes within 0.1 % of `MemStats`. Written by `cargo xtask heap-matrix --output docs/heap-matrix.md`.\n\n",
+        );
+    };
+    format!(
+        "## linux/{0}\n\nThe same programs built for {0}, run by QEMU's user mode and ended by SIGABRT with `GOTRACEBACK=crash`; \
+         the core file that QEMU wrote was read. Written by `cargo xtask heap-matrix --arch {0}`.\n\n",
+        arch.name()
+    )
+}
+
 /// One row per program and release, the forms as columns; the misses below.
-fn table(cells: &[Cell], releases: &[String]) -> String {
+fn table(cells: &[Cell], releases: &[String], machine: &Machine) -> String {
     let forms: Vec<Form> =
         (0..HeapBuild::forms().len()).map(Form).filter(|f| cells.iter().any(|c| c.form == *f)).collect();
     let missed = cells.iter().filter(|c| !c.judged.misses.is_empty()).count();
     let containers: usize = cells.iter().map(|c| c.judged.containers).sum();
-    let mut out = String::from(
-        "# Heaps of the laboratory's programs\n\nEach program of `lab/heap` builds containers that it knows all about, says what they are in one document and stands \
-         still. Each was built with each Go release in each form, read (from a snapshot, a copy or a core file, which take turns) and held against its own document: \
-         entries and slots exactly, bytes and retained size within 1 %, the holder with its fields, at least 99.5 % of live bytes with a type with debug information and \
-         90 % without, live objects and bytes within 0.1 % of `MemStats`. Written by `cargo xtask heap-matrix --output docs/heap-matrix.md`.\n\n",
-    );
+    let mut out = head(machine);
     let _ = writeln!(
         out,
         "{} programs with {containers} containers were read; {missed} programs have misses.\n",
@@ -274,9 +336,10 @@ mod tests {
             form: forms.iter().map(|&f| f.to_owned()).collect(),
             jobs: 2,
             way: Some(Way::Snapshot),
+            arch: None,
             output: None,
         };
-        let cells = all(&work(&releases, &args).unwrap(), args.jobs, &dir).unwrap();
+        let cells = all(&work(&releases, &Machine::Here, &args).unwrap(), args.jobs, &dir).unwrap();
         assert_eq!(cells.len(), args.program.len() * forms.len());
         cells.iter().filter(|c| !c.judged.misses.is_empty()).map(line).collect()
     }
