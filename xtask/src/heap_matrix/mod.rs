@@ -149,8 +149,13 @@ fn work<'a>(releases: &'a [(String, Toolchain)], machine: &'a Machine, args: &Ar
     }
     let mut work = Vec::new();
     for (g, go) in releases.iter().enumerate() {
-        for (f, label) in labels.iter().enumerate().filter(|(_, l)| args.form.is_empty() || args.form.contains(l)) {
-            let _ = label;
+        for (f, label) in labels.iter().enumerate() {
+            // Go links programs for any address to the loader of the C library, which there may be none of.
+            let left_out = machine.emulated().is_some() && Form(f).build().pie;
+            let wanted = if args.form.is_empty() { !left_out } else { args.form.contains(label) };
+            if !wanted {
+                continue;
+            }
             for (p, program) in programs.iter().enumerate() {
                 if args.program.is_empty() || args.program.iter().any(|n| n == program.name()) {
                     let way = match machine {
