@@ -67,6 +67,12 @@ impl Machine {
         Ok(Self::Emulator { arch, path: std::path::absolute(&path).unwrap_or(path) })
     }
 
+    /// Whether the C library's loader is there, which Go links position-independent programs to. QEMU looks for it
+    /// below `QEMU_LD_PREFIX` (Debian: libc6-arm64-cross, `/usr/aarch64-linux-gnu`).
+    pub(super) fn has_loader(&self) -> bool {
+        self.emulated().is_none() || std::env::var_os("QEMU_LD_PREFIX").is_some()
+    }
+
     /// Whether programs are emulated, for which processor.
     pub(super) const fn emulated(&self) -> Option<Arch> {
         match self {

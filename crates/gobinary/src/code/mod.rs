@@ -8,7 +8,6 @@
 
 mod amd64;
 mod arm64;
-mod arm64_bits;
 mod call;
 mod facts;
 mod flow;
