@@ -12,8 +12,8 @@ heap`. Prints Markdown tables and, with --out, writes heap-benchmarks.md and hea
 
 CPU s is the median of user plus system time; bytes per object are the largest anonymous resident memory
 (RssAnon of /proc/PID/status, read every 4 ms) by the number of objects: pages of the core file are not
-in it. With --viewcore or --goref (a command each) these tools read the same core file in turns with
-oomph. --realtime runs everything as SCHED_FIFO, which keeps other processes of the machine out.
+in it. With --viewcore or --goref (a command each, `{exe}` stands for the executable, the core file comes last)
+these tools read the same core file in turns with oomph. --realtime runs everything as SCHED_FIFO, which keeps other processes of the machine out.
 """
 import argparse
 import json
@@ -27,12 +27,10 @@ import tempfile
 import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-VIEWS = [("holders, types, maps, goroutines", ["overview"]),
-         ("the same, all containers, chains", ["overview", "containers", "chains"])]
-# CPU s of one view, published for a heap of 740 MB and 10.7 million objects of the same program shape.
-PUBLISHED = [("goref, Go 1.26.6: every byte to a root and type", 25.0),
-             ("viewcore: histogram of types", 24.5)]
-PUBLISHED_OBJECTS = 10_700_000
+# `all` is the command without a view: the overview, and suspects by all containers and chains.
+VIEWS = {"overview": ["--show", "overview"], "containers": ["--show", "containers"], "chains": ["--show", "chains"],
+         "all": []}
+JOBS = [("holders, types, maps, goroutines, dominators", "overview"), ("the same, all containers, chains, suspects", "all")]
 
 
 def run(command, realtime):
@@ -97,7 +95,7 @@ def dump(binary, gib, directory):
 
 
 def coverage(oomph, core, realtime):
-    command = [*(["chrt", "-f", "1"] if realtime else []), *oomph, core, "--show", "goroutines", "--format", "json"]
+    command = [*(["chrt", "-f", "1"] if realtime else []), *oomph, core, "--show", "goroutines", "--format", "json", "--no-index"]
     return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)["coverage"]
 
 
@@ -110,9 +108,11 @@ def measure(oomph, binary, gib, tmp, args):
                     return row
     core = dump(binary, gib, os.path.join(tmp, f"{gib}-{form}"))
     facts = coverage(oomph, core, args.realtime)
-    views = sorted({view for _, list_of in VIEWS for view in list_of})
-    commands = [[*oomph, core, "--show", view] for view in views]
-    peers = [shlex.split(p) + [core] for p in (args.viewcore, args.goref) if p]
+    views = list(VIEWS)
+    # An index would answer from the second run on.
+    commands = [[*oomph, core, "--no-index", *VIEWS[view]] for view in views]
+    with_dwarf = form.endswith("dwarf")
+    peers = [shlex.split(p.replace("{exe}", binary)) + [core] for p in (args.viewcore, args.goref) if p and with_dwarf]
     found = medians(commands + peers, args.runs, args.realtime)
     os.unlink(core)
     row = {"gib": gib, "form": form, "objects": facts["objects"], "bytes": facts["bytes"],
@@ -126,12 +126,12 @@ def measure(oomph, binary, gib, tmp, args):
 
 def table(rows):
     lines = ["| heap | objects | overview CPU s | wall s | ns per object | bytes per object "
-             "| containers CPU s | bytes per object | chains CPU s | bytes per object |",
-             "|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|"]
+             "| containers CPU s | bytes per object | chains CPU s | bytes per object | all CPU s | bytes per object |",
+             "|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|"]
     for r in rows:
         n = r["objects"]
         cells = [f"{r['bytes'] / 2**20:,.0f} MiB", f"{n:,}"]
-        for view in ("overview", "containers", "chains"):
+        for view in VIEWS:
             cpu, wall, peak = r["views"][view]
             cells += [f"{cpu:.2f}"] + ([f"{wall:.2f}", f"{cpu * 1e9 / n:.0f}"] if view == "overview" else [])
             cells += [f"{peak / n:.1f}"]
@@ -139,20 +139,12 @@ def table(rows):
     return "\n".join(lines)
 
 
-def total(row, views):
-    """CPU s of several views done at once: reading the heap is common to all of them."""
-    cpu = [row["views"][v][0] for v in views]
-    base = row["views"]["overview"][0]
-    return cpu[0] + sum(max(0.0, c - base) for c in cpu[1:])
-
-
-def against(row):
-    lines = ["| oomph | CPU s | per 10.7 million objects | peer | CPU s | ratio |", "|---|---:|---:|---|---:|---:|"]
-    for name, views in VIEWS:
-        cpu = total(row, views)
-        scaled = cpu * PUBLISHED_OBJECTS / row["objects"]
-        for peer, theirs in PUBLISHED:
-            lines.append(f"| {name} | {cpu:.2f} | {scaled:.2f} | {peer} | {theirs:.1f} | {theirs / scaled:.1f}x |")
+def against(row, names):
+    lines = ["| oomph | CPU s | peer | CPU s | ratio |", "|---|---:|---|---:|---:|"]
+    for job, view in JOBS:
+        ours = row["views"][view][0]
+        for name, (theirs, _, _) in zip(names, row["peers"]):
+            lines.append(f"| {job} | {ours:.2f} | {name} | {theirs:.2f} | {theirs / ours:.1f}x |")
     return "\n".join(lines)
 
 
@@ -160,7 +152,7 @@ def chart(rows):
     """CPU seconds over the size of the heap, as SVG; the straight line goes through the origin and the last point."""
     width, height, left, bottom = 720, 420, 60, 50
     most_x = max(r["bytes"] for r in rows) / 2**30 * 1.05
-    most_y = max(r["views"]["containers"][0] for r in rows) * 1.1
+    most_y = max(r["views"]["all"][0] for r in rows) * 1.1
     x = lambda v: left + v / most_x * (width - left - 20)
     y = lambda v: height - bottom - v / most_y * (height - bottom - 20)
     out = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" font-family="sans-serif" font-size="12">',
@@ -172,7 +164,7 @@ def chart(rows):
     for r in rows:
         gib = r["bytes"] / 2**30
         out.append(f'<text x="{x(gib):.1f}" y="{height - bottom + 18}" text-anchor="middle">{gib:.2g}</text>')
-    for view, colour in (("overview", "#1f6feb"), ("containers", "#d1242f")):
+    for view, colour in (("overview", "#1f6feb"), ("all", "#d1242f")):
         points = [(r["bytes"] / 2**30, r["views"][view][0]) for r in rows]
         slope = points[-1][1] / points[-1][0]
         out.append(f'<line x1="{x(0):.1f}" y1="{y(0):.1f}" x2="{x(points[-1][0]):.1f}" '
@@ -182,7 +174,7 @@ def chart(rows):
         out += [f'<circle cx="{x(a):.1f}" cy="{y(b):.1f}" r="4" fill="{colour}"/>' for a, b in points]
         last = points[-1]
         out.append(f'<text x="{x(last[0]) - 10:.1f}" y="{y(last[1]) - 8:.1f}" text-anchor="end" '
-                   f'fill="{colour}">--show {view}</text>')
+                   f'fill="{colour}">{view}</text>')
     out.append(f'<text x="{(width + left) / 2}" y="{height - 10}" text-anchor="middle">live heap, GiB</text>')
     out.append(f'<text x="16" y="{height / 2}" transform="rotate(-90 16 {height / 2})" text-anchor="middle">CPU s</text></svg>')
     return "\n".join(out) + "\n"
@@ -218,14 +210,10 @@ def main():
         f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPUs; {version}; {oomph_version}; "
         f"medians of {args.runs} runs{', SCHED_FIFO' if args.realtime else ''}.",
         "## With debug information\n\n" + table(rows),
-        "## Stripped\n\n" + table([stripped]) + f"\n\n{stripped['typed']:.2%} of the bytes typed.",
-        "## Against published figures\n\nNot side by side: the peers' figures were measured on another machine, on a heap "
-        "of 740 MB and 10.7 million objects of the same program.\n\n" + against(main_row)])
+        "## Stripped\n\n" + table([stripped]) + f"\n\n{stripped['typed']:.2%} of the bytes typed."])
     if main_row["peers"]:
-        names = [n for n, p in (("viewcore", args.viewcore), ("goref", args.goref)) if p]
-        lines = [f"- {n}: {p[0]:.2f} CPU s, {p[0] / main_row['views']['overview'][0]:.1f}x the overview"
-                 for n, p in zip(names, main_row["peers"])]
-        figures += "\n\n## Side by side\n\n" + "\n".join(lines)
+        names = [shlex.split(p)[0].rsplit("/")[-1] + " " + shlex.split(p)[1] for p in (args.viewcore, args.goref) if p]
+        figures += "\n\n## Side by side\n\n" + against(main_row, names)
     print(figures)
     if args.out:
         with open(f"{args.out}/heap-benchmarks.svg", "w", encoding="utf-8") as f:

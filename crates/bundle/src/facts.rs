@@ -23,6 +23,26 @@ pub struct Facts {
     pub limits: Vec<String>,
 }
 
+impl Facts {
+    /// One instant of a heap, and nothing else.
+    #[must_use]
+    pub fn of_heap(heap: &HeapOverview) -> Self {
+        let at = heap.taken_at.unwrap_or_default();
+        let graph = Sourced { value: Box::new(heap.clone()), artifact: heap.target.clone(), at };
+        Self {
+            target: TargetInfo {
+                name: heap.target.clone(),
+                kind: "heap".into(),
+                go_version: Some(heap.go_version.clone()),
+                samples: 1,
+                ..TargetInfo::default()
+            },
+            samples: vec![SampleFacts { index: 1, at, graph: Some(graph), ..SampleFacts::default() }],
+            ..Self::default()
+        }
+    }
+}
+
 /// A fact and the artifact it was read from.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sourced<T> {

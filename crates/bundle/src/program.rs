@@ -272,12 +272,18 @@ impl ProgramMemory {
             Some(file) => by_index(&file, &runtime, &names, step)?,
             None => (HeapGraph::read(&runtime, &names, &names.functions, step)?, None),
         };
-        let process = HeapProcess { pid: self.pid, start_ticks: self.start_ticks, build_id: binary.go_build_id() };
+        let main_module = build.main.as_ref().map(|m| m.path.as_str());
+        let process = HeapProcess {
+            pid: self.pid,
+            start_ticks: self.start_ticks,
+            build_id: binary.go_build_id(),
+            main_module: main_module.map(str::to_owned),
+        };
         Ok(then(&ProgramHeap {
             graph: &graph,
             names: &names,
             version: &version,
-            main_module: build.main.as_ref().map(|m| m.path.as_str()),
+            main_module,
             process,
             notes: &notes,
             index: index.as_deref(),

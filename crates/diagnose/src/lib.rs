@@ -24,7 +24,7 @@ pub use thresholds::Thresholds;
 
 use bundle::Facts;
 use context::Context;
-use model::{Checked, Report};
+use model::{Checked, Finding, HeapOverview, Report};
 
 /// Runs all rules over `facts`. `oomph_version` goes into the report.
 #[must_use]
@@ -55,6 +55,12 @@ pub fn diagnose(facts: &Facts, thresholds: &Thresholds, oomph_version: &str) -> 
         evidence: facts.artifacts.clone(),
         limits: facts.limits.clone(),
     }
+}
+
+/// What the rules make of one instant of a heap, the most important first. Growth takes two: see [`diagnose`].
+#[must_use]
+pub fn suspects(heap: &HeapOverview, thresholds: &Thresholds) -> Vec<Finding> {
+    diagnose(&Facts::of_heap(heap), thresholds, &heap.oomph).findings
 }
 
 /// The documentation of a rule, in Markdown.

@@ -79,7 +79,8 @@ fn demote(verdict: &mut Verdict, f: &mut Finding, why: &str) {
     add(f, &artifact, 0.0, why.to_owned());
 }
 
-/// The most important first: by severity, then leak before risk before churn, then by rate and size.
+/// The most important first: by severity, then leak before risk before churn, then by rate, then by what is
+/// wasted or kept.
 pub(crate) fn rank(findings: &mut [(Verdict, Finding)]) {
     let class = |v: Verdict| match v {
         Verdict::Leak => 0,
@@ -91,8 +92,10 @@ pub(crate) fn rank(findings: &mut [(Verdict, Finding)]) {
         let s = &f.size;
         s.growth_bytes_per_s.or(s.alloc_bytes_per_s).unwrap_or(0.0)
     };
+    let bytes = |f: &Finding| f.size.wasted_bytes.or(f.size.retained_bytes).unwrap_or(0);
     findings.sort_by(|(va, a), (vb, b)| {
-        (a.severity, class(*va)).cmp(&(b.severity, class(*vb))).then_with(|| weight(b).total_cmp(&weight(a)))
+        let class = (a.severity, class(*va)).cmp(&(b.severity, class(*vb)));
+        class.then_with(|| weight(b).total_cmp(&weight(a))).then_with(|| bytes(b).cmp(&bytes(a)))
     });
 }
 

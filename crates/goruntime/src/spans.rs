@@ -13,6 +13,8 @@ const STATE_IN_USE: u8 = 1;
 const STATE_MANUAL: u8 = 2;
 /// Largest object of a span with pointer bits at its end (`MinSizeForMallocHeader`, `src/internal/runtime/gc`).
 const INLINE_BITS_MOST: u64 = 512;
+/// Largest object of a span with several (`MaxSmallSize`, `src/internal/runtime/gc/sizeclasses.go`).
+const SMALL_MOST: u64 = 32 << 10;
 /// Bytes of the mark bits inside a span of one page (`spanInlineMarkBits`).
 const INLINE_MARKS: u64 = 128;
 
@@ -168,7 +170,7 @@ fn parse(layout: &Layout, heap: &HeapAnchor, address: u64, f: Fields<'_>) -> Opt
     let reserve = reserved(layout, bytes, elem_size, noscan, one_object);
     let fits = if one_object {
         slots == 1 && elem_size <= bytes && elem_size > 0
-    } else if elem_size == 0 || !elem_size.is_multiple_of(8) {
+    } else if elem_size == 0 || !elem_size.is_multiple_of(8) || elem_size > SMALL_MOST || slots == 0 {
         false
     } else {
         // The release's own arithmetic; an unknown toolchain may reserve differently.

@@ -108,6 +108,7 @@ impl HeapGraph<'_> {
             taken_at: None,
             pause_ms: None,
             coverage,
+            suspects: Vec::new(),
             holders,
             tree: if wanted.tree > 0 { Some(self.retained_tree(names, wanted.tree)?) } else { None },
             roots: if wanted.roots { self.roots_by_kind(names, rows)? } else { Vec::new() },

@@ -1,8 +1,9 @@
 //! What `oomph heap` says (`oomph.heap/1`): plain data, sizes in bytes.
 
-use crate::{Frame, HeapCensus, HeapProcess, HeapRoots, UnixMillis};
+use crate::{Finding, Frame, HeapCensus, HeapProcess, HeapRoots, UnixMillis};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// Value of [`HeapOverview::schema`].
 pub const HEAP_SCHEMA: &str = "oomph.heap/1";
@@ -31,6 +32,9 @@ pub struct HeapOverview {
     pub pause_ms: Option<f64>,
     /// How much of the heap was understood.
     pub coverage: HeapCoverage,
+    /// What the rules make of this one instant, the most important first; only where it was asked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub suspects: Vec<Finding>,
     /// What holds the memory, by what it retains: root groups and the largest single objects.
     pub holders: Vec<HeapHolder>,
     /// The dominator tree, cut to the rows that say most; only where it was asked for.
@@ -59,6 +63,30 @@ pub struct HeapOverview {
     pub stacks: Vec<Vec<Frame>>,
     /// What could not be read, and what that hides.
     pub limits: Vec<String>,
+}
+
+impl HeapOverview {
+    /// Cuts each table to its first `rows` rows, containers to so many of each kind.
+    pub fn truncate(&mut self, rows: usize) {
+        self.holders.truncate(rows);
+        self.types.truncate(rows);
+        self.maps.truncate(rows);
+        self.goroutines.truncate(rows);
+        if let Some(c) = &mut self.containers {
+            let mut seen = BTreeMap::new();
+            c.list.retain(|row| {
+                let n = seen.entry(row.kind.clone()).or_insert(0_usize);
+                *n += 1;
+                *n <= rows
+            });
+            c.groups.truncate(rows);
+            c.duplicates.largest.truncate(rows);
+        }
+        if let Some(d) = &mut self.depth {
+            d.types.truncate(rows);
+            d.chains.truncate(rows);
+        }
+    }
 }
 
 /// How much of a heap was understood.

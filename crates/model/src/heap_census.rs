@@ -17,6 +17,9 @@ pub struct HeapProcess {
     /// The build id that Go's linker wrote.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub build_id: Option<String>,
+    /// Path of its main module: frames below it are the program's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub main_module: Option<String>,
 }
 
 impl HeapProcess {

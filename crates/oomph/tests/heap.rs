@@ -123,7 +123,7 @@ fn saved_documents_processes_and_snapshots_compare() {
     let same = document("heap-diff-1.schema.json", &["diff", "--for", "1s", &pid]);
     let of_main = |g: &&Value| g["of"]["holder"].as_str().unwrap().starts_with("main.");
     assert_eq!(same["containers"].as_array().unwrap().iter().filter(of_main).count(), 0, "{same}");
-    assert!(same["seconds"].as_f64().unwrap() >= 1.0);
+    assert!(same["seconds"].as_f64().unwrap() > 0.9, "{}", same["seconds"]);
 
     refuses(&["heap", "diff", &before], "one heap alone");
     refuses(&["heap", "diff", "--for", "1s", &before, &after], "name it alone");

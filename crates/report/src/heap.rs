@@ -3,6 +3,7 @@
 
 use crate::heap_notes::phrases;
 use crate::heap_queries::{self, WIDTHS, share};
+use crate::terminal::findings;
 use crate::wrap::wrap;
 use crate::{clean, fmt};
 use model::{Bytes, HeapContainers, HeapDepth, HeapNote, HeapOverview, HeapStep};
@@ -17,6 +18,9 @@ pub fn heap_overview(o: &HeapOverview, width: usize) -> String {
     let mut out = String::new();
     let width = width.clamp(WIDTHS.0, WIDTHS.1);
     head(&mut out, o, width);
+    if !o.suspects.is_empty() {
+        let _ = write!(out, "\nSuspects, from this one instant\n\n{}", findings(&o.suspects, width));
+    }
     holders(&mut out, o, width);
     heap_queries::roots(&mut out, &o.roots, o.coverage.bytes, width);
     maps(&mut out, o, width);

@@ -16,7 +16,12 @@ fn head(schema: &str) -> HeapHead {
         go_version: "go1.26.6".into(),
         source: "a snapshot".into(),
         pause_ms: Some(7.25),
-        process: Some(HeapProcess { pid: Some(4711), start_ticks: Some(99), build_id: Some("abc/def".into()) }),
+        process: Some(HeapProcess {
+            pid: Some(4711),
+            start_ticks: Some(99),
+            build_id: Some("abc/def".into()),
+            main_module: None,
+        }),
         heap_bytes: 64 << 20,
         limits: vec!["2 goroutine stacks could not be read".into()],
     }
@@ -153,6 +158,7 @@ fn overview() -> HeapOverview {
         taken_at: None,
         pause_ms: Some(7.25),
         coverage: HeapCoverage { objects: 400_000, bytes: 64 << 20, typed_bytes: 63 << 20, ..HeapCoverage::default() },
+        suspects: Vec::new(),
         holders: Vec::new(),
         tree: None,
         roots: vec![

@@ -45,10 +45,7 @@ func store(m *sync.Map, from, n int) {
 
 func maps(p *heapspec.Program) {
 	p.Add("main.few", "sync.Map", func() { store(&few, 0, 5) }, of(&few))
-	p.Add("main.many", "sync.Map", func() { store(&many, 0, p.N(100_000)) }, func(c *heapspec.Container) {
-		of(&many)(c)
-		c.Rule("sync-map-misuse")
-	})
+	p.Add("main.many", "sync.Map", func() { store(&many, 0, p.N(100_000)) }, of(&many))
 	p.Grow("main.many", func() { store(&many, p.N(100_000)*2, p.N(10_000)) })
 	p.Add("main.clean", "sync.Map", func() {
 		store(&clean, 0, p.N(5_000))

@@ -3,9 +3,12 @@
 
 use super::Form;
 use super::holder::{self, Holder};
+use super::rules;
+use bundle::ProgramHeap;
 use heap::containers::{ContainerFacts, ContainerKind, ContainerOptions, Containers, Note};
 use heap::{HeapGraph, Names, ProgramNames, RootGroup, Shape, typing_stats};
 use lab::{HeapContainer, HeapTruth};
+use model::HeapOverview;
 use std::collections::HashMap;
 
 /// How far the bytes of a container may be off.
@@ -31,10 +34,13 @@ pub(crate) struct Judged {
     pub(crate) typed: f64,
     /// How far live objects and bytes are off.
     pub(crate) off: (f64, f64),
+    /// What rules look at.
+    pub(crate) overview: Option<HeapOverview>,
 }
 
 /// Compares all that the program says.
-pub(crate) fn judge(graph: &HeapGraph<'_>, names: &ProgramNames<'_>, truth: &HeapTruth, form: Form) -> Judged {
+pub(crate) fn judge(heap: &ProgramHeap<'_>, truth: &HeapTruth, form: Form) -> Judged {
+    let (graph, names) = (heap.graph, heap.names);
     let mut judged = Judged::default();
     judged.heap(graph, truth, form);
     let found = graph.containers(names, &ContainerOptions { most: ALL, ..ContainerOptions::default() });
@@ -45,7 +51,30 @@ pub(crate) fn judge(graph: &HeapGraph<'_>, names: &ProgramNames<'_>, truth: &Hea
         judged.misses.extend(misses.into_iter().map(|m| format!("{}: {m}", container.name)));
     }
     judged.misses.extend(judge.duplicates(&found));
+    match rules::overview(heap) {
+        Ok(overview) => {
+            judged.misses.extend(judge.rules(&overview));
+            judged.overview = Some(overview);
+        }
+        Err(e) => judged.misses.push(e.to_string()),
+    }
     judged
+}
+
+/// What the rules miss of the growth since `before`.
+pub(crate) fn judge_growth(
+    heap: &ProgramHeap<'_>,
+    truth: &HeapTruth,
+    form: Form,
+    before: &HeapOverview,
+) -> Vec<String> {
+    let (graph, names) = (heap.graph, heap.names);
+    let found = graph.containers(names, &ContainerOptions { most: ALL, ..ContainerOptions::default() });
+    let judge = Judge { graph, names, truth, found: Index::new(&found), form };
+    match rules::overview(heap) {
+        Ok(after) => judge.growth(before, &after),
+        Err(e) => vec![e.to_string()],
+    }
 }
 
 impl Judged {
@@ -108,10 +137,10 @@ impl<'c> Index<'c> {
     }
 }
 
-struct Judge<'a, 'g> {
+pub(super) struct Judge<'a, 'g> {
     graph: &'a HeapGraph<'g>,
     names: &'a ProgramNames<'a>,
-    truth: &'a HeapTruth,
+    pub(super) truth: &'a HeapTruth,
     found: Index<'a>,
     form: Form,
 }
@@ -235,7 +264,8 @@ impl Judge<'_, '_> {
         self.graph.objects.find(self.place(truth)).map(|f| f.object)
     }
 
-    fn find(&self, truth: &HeapContainer) -> Option<&ContainerFacts> {
+    /// What was found of a container.
+    pub(super) fn find(&self, truth: &HeapContainer) -> Option<&ContainerFacts> {
         let kind = kind_of(truth)?;
         let place = self.place(truth);
         let object = self.graph.objects.find(place).map(|f| f.object);

@@ -5,10 +5,11 @@ mod emulator;
 mod holder;
 mod judge;
 mod read;
+mod rules;
 
 use crate::{Result, root};
 use emulator::{Arch, Machine};
-use judge::{Judged, judge};
+use judge::{Judged, judge, judge_growth};
 use lab::{HeapBuild, HeapProgram, Symbols, Toolchain};
 use model::GoVersion;
 use std::fmt::Write as _;
@@ -212,29 +213,48 @@ fn one(w: &Work<'_>, dir: &Path) -> Result<Cell> {
     let scale = scales.iter().find(|s| s.0 == name).map(|s| s.1);
     let arguments: Vec<&str> = scale.map(|s| vec!["-scale", s]).unwrap_or_default();
     let judged = match w.machine {
-        Machine::Here => {
-            let running = w.program.start(&binary, &arguments)?;
-            let look = |heap: &bundle::ProgramHeap<'_>| judge(heap.graph, heap.names, running.truth(), w.form);
-            let judged = read::read(&running, &binary, w.way, dir, look)?;
-            running.stop()?;
-            judged
-        }
+        Machine::Here => here(w, &binary, &arguments, dir)?,
         Machine::Emulator { path, .. } => {
             let scratch = dir.join("emulated").join(format!("{name}-{}-{}", w.go.0, build.label()));
-            // A core file of a run that was broken off.
-            if scratch.exists() {
-                std::fs::remove_dir_all(&scratch)?;
-            }
-            let mut running = emulator::start(&w.program, path, &binary, &arguments, &scratch)?;
-            let core = emulator::core_of(&mut running, &scratch)?;
-            let look = |heap: &bundle::ProgramHeap<'_>| judge(heap.graph, heap.names, running.truth(), w.form);
-            let judged = read::core(&core, &binary, look)?;
-            std::fs::remove_dir_all(&scratch)?;
-            judged
+            emulated(w, path, &binary, &arguments, &scratch)?
         }
     };
     let seconds = since.elapsed().as_secs_f64();
     Ok(Cell { program: name.to_owned(), go: w.go.0.clone(), form: w.form, way: w.way, judged, seconds })
+}
+
+/// Whether a step of growth is to be seen.
+fn grows(c: &lab::HeapContainer) -> bool {
+    c.rules.iter().any(|r| r == "unbounded-map")
+}
+
+/// Reads a program, lets it grow where its containers do, and reads it again.
+fn here(w: &Work<'_>, binary: &Path, arguments: &[&str], dir: &Path) -> Result<Judged> {
+    let mut running = w.program.start(binary, arguments)?;
+    let look = |heap: &bundle::ProgramHeap<'_>| judge(heap, running.truth(), w.form);
+    let mut judged = read::read(&running, binary, w.way, dir, look)?;
+    let before = judged.overview.take();
+    if let Some(before) = before.filter(|_| running.truth().containers.iter().any(grows)) {
+        running.grow()?;
+        let look = |heap: &bundle::ProgramHeap<'_>| judge_growth(heap, running.truth(), w.form, &before);
+        judged.misses.extend(read::read(&running, binary, Way::Snapshot, dir, look)?);
+    }
+    running.stop()?;
+    Ok(judged)
+}
+
+/// Reads the core file that a program of another processor leaves: of its growth nothing is seen.
+fn emulated(w: &Work<'_>, emulator: &Path, binary: &Path, arguments: &[&str], scratch: &Path) -> Result<Judged> {
+    // A core file of a run that was broken off.
+    if scratch.exists() {
+        std::fs::remove_dir_all(scratch)?;
+    }
+    let mut running = emulator::start(&w.program, emulator, binary, arguments, scratch)?;
+    let core = emulator::core_of(&mut running, scratch)?;
+    let look = |heap: &bundle::ProgramHeap<'_>| judge(heap, running.truth(), w.form);
+    let judged = read::core(&core, binary, look)?;
+    std::fs::remove_dir_all(scratch)?;
+    Ok(judged)
 }
 
 fn line(c: &Cell) -> String {

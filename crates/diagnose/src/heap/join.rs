@@ -4,8 +4,9 @@
 use super::{Grown, Heap, named, subject, subject_kind};
 use crate::context::Context;
 use crate::evidence::{Case, plural, rate};
+use crate::recipes::growth_fix;
 use crate::sites::Site;
-use model::{Finding, Frame, HeapContainer, HeapGoroutines, Size, SubjectKind, format_iec};
+use model::{Finding, Frame, HeapContainer, HeapGoroutines, Mechanism, SiteRole, Size, SubjectKind, format_iec};
 
 /// A container that a finding's memory is in.
 #[derive(Clone, Copy, Debug)]
@@ -86,9 +87,18 @@ impl Holding<'_> {
     /// Names the holder in a finding.
     pub(crate) fn name_holder(&self, heap: &Heap<'_>, f: &mut Finding) {
         let c = self.container;
-        let mechanism = f.subject.mechanism;
+        // The profile may see only the values grow: a map takes its tables in steps. The graph saw entries come.
+        let gained = self.grown.is_some_and(|g| g.entries > 0.0);
+        let inserted = (c.kind == "map" && gained && !f.subject.mechanism.is_some_and(Mechanism::is_map))
+            .then_some(Mechanism::MapInsert);
+        let mechanism = inserted.or(f.subject.mechanism);
         f.subject = subject(subject_kind(&c.kind), c);
         f.subject.mechanism = mechanism;
+        if inserted.is_some() {
+            let inserts = heap.sites(&c.allocated).into_iter().filter(|s| s.role == SiteRole::Inserts);
+            f.sites.splice(0..0, inserts);
+            f.fix = growth_fix(Mechanism::MapInsert);
+        }
         f.size = Size {
             retained_bytes: Some(c.retained_bytes),
             entries: Some(c.entries),

@@ -36,7 +36,8 @@ impl<'a> Context<'a> {
     /// The object graph of the last sample that has one.
     pub(crate) fn heap(&'a self) -> Option<Heap<'a>> {
         let graph = self.facts.samples.iter().rev().find_map(|s| s.graph.as_ref())?;
-        let main_module = self.facts.build.as_ref().and_then(|b| b.value.main_module.as_deref());
+        let told = graph.value.process.as_ref().and_then(|p| p.main_module.as_deref());
+        let main_module = self.facts.build.as_ref().and_then(|b| b.value.main_module.as_deref()).or(told);
         Some(Heap { artifact: &graph.artifact, overview: &graph.value, sites: &self.sites, main_module })
     }
 }

@@ -1,7 +1,7 @@
 //! # unbounded-container
 //!
 //! ## What it means
-//! A map, list, slice, channel or pool holds more entries than a while ago, and more memory with them. The
+//! A map, list, slice or channel holds more entries than a while ago, and more memory with them. The
 //! object graph shows it and what holds it; no profile shows the line (`growing-allocation-site` covers the
 //! containers whose allocating line is known to grow).
 //!
@@ -11,7 +11,7 @@
 //! `growth-bytes-per-s` and by more than `growth-share-of-live` of the heap. For it speak the entries
 //! gained, keys that look like identifiers (their shape hardly repeats, their bytes are random), and a map
 //! without a trace of deletions. Two points in time cannot tell a leak from a cache that fills up: the
-//! confidence stays at or below 0.62, a risk. Where three heap profiles or more show the line that
+//! confidence stays at or below 0.62, a risk; below 1 MiB of growth it is no more than a note. Where three heap profiles or more show the line that
 //! allocates what the container holds, they tell the shape of the growth, and this rule leaves it to
 //! `growing-allocation-site`. Slots of deleted entries speak against it.
 //!
@@ -32,6 +32,8 @@ pub(super) const RULE: Rule = Rule { id: "unbounded-container", source: include_
 const MOST: usize = 5;
 /// Log-odds of 0.62: two points are no trend.
 const MOST_SURE: f64 = 0.5;
+/// Bytes gained from which a finding is of medium severity: any server gains less while it warms up.
+const LARGE: f64 = 1048576.0;
 /// Bits per byte from which keys are random digits or letters.
 const RANDOM: f64 = 2.8;
 
@@ -43,7 +45,9 @@ fn check(cx: &Context<'_>) -> Check {
     }
     let t = cx.thresholds;
     let least = graph.live() * t.growth_share_of_live;
-    let all = heap::grown(cx);
+    let mut all = heap::grown(cx);
+    // A pool is emptied by the collector.
+    all.retain(|g| g.now.kind != "sync.Pool");
     let matters = |g: &&Grown<'_>| g.bytes >= least && g.bytes_per_s() >= t.growth_bytes_per_s;
     let grown: Vec<_> = all.iter().filter(matters).filter(|g| !profiles_tell(cx, &graph, g)).collect();
     let mut found: Vec<(Verdict, Finding)> = Vec::new();
@@ -109,7 +113,8 @@ fn judge(graph: &Heap<'_>, g: &Grown<'_>) -> (Verdict, Finding) {
         plural(was, "entry"),
         plural(c.entries, "entry")
     );
-    let severity = if case.confidence() >= 0.5 { Severity::Medium } else { Severity::Low };
+    let large = g.bytes >= LARGE && case.confidence() >= 0.5;
+    let severity = if large { Severity::Medium } else { Severity::Low };
     let mut f = case.finding(RULE.id, title, severity, heap::subject(heap::subject_kind(&c.kind), c));
     heap::describe(graph, &mut f, c);
     f.size.growth_bytes_per_s = Some(round3(g.bytes_per_s()));

@@ -34,6 +34,11 @@ impl HeapGraph<'_> {
         let copy = copy.get_mut(..h.size as usize)?;
         self.runtime.memory.read(address, copy).ok()?;
         let f = Fields(copy);
+        // What was taken for a channel by a stale pointer has another word there; one without a buffer gives nothing
+        // else to check by.
+        if types.address(elem) != Some(f.u64(h.elemtype)) {
+            return None;
+        }
         let (count, size) = (f.u64(h.qcount), f.u64(h.dataqsiz));
         let elem_size = types.get(elem)?.size;
         let mut facts = ContainerFacts {

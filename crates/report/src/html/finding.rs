@@ -21,6 +21,17 @@ pub(super) fn section(out: &mut String, r: &Report) {
     out.push_str("</section>\n");
 }
 
+/// What the rules make of one instant of a heap.
+pub(super) fn suspects(out: &mut String, list: &[Finding], budget: usize) {
+    if list.is_empty() {
+        return;
+    }
+    heading(out, "heap-suspects", "Suspects");
+    let left = fill(out, list, budget, finding);
+    out.push_str(&cut(left, "suspects"));
+    out.push_str("</section>\n");
+}
+
 const fn class(s: Severity) -> &'static str {
     match s {
         Severity::Critical | Severity::High => "bad",

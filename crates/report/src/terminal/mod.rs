@@ -57,6 +57,18 @@ pub fn terminal(report: &Report, o: &TerminalOptions) -> String {
     p.finish()
 }
 
+/// Findings alone, without colour: those above low in full, the others in one line each.
+pub(crate) fn findings(list: &[model::Finding], width: usize) -> String {
+    let mut p = Page::new(width.clamp(40, 200), false);
+    let full = |f: &model::Finding| f.severity <= Severity::Medium;
+    for (i, f) in list.iter().enumerate().filter(|(_, f)| full(f)) {
+        finding::full(&mut p, f, &finding::How { number: i + 1, lead: false, title: true, verbose: false });
+    }
+    p.blank();
+    list.iter().filter(|f| !full(f)).for_each(|f| finding::one_line(&mut p, f));
+    p.finish()
+}
+
 /// Whether two sentences say the same, the full stop aside.
 fn same(a: &str, b: &str) -> bool {
     let bare = |s: &str| s.trim().trim_end_matches('.').to_owned();

@@ -78,6 +78,7 @@ pub(crate) fn overview() -> HeapOverview {
             layout_assumed: true,
             ..HeapCoverage::default()
         },
+        suspects: Vec::new(),
         holders: vec![HeapHolder {
             name: "example.com/shop/session.store".into(),
             kind: "global".into(),

@@ -14,6 +14,9 @@ use heap::containers::{ContainerKind, ContainerOptions};
 use heap::{ContainerSort, NotFound, Pattern, Wanted};
 use model::{HEAP_HOLDERS_SCHEMA, HEAP_RETAINED_SCHEMA, HeapHolders};
 
+/// Rows of each table that rules look at, at least.
+const SEEN_BY_RULES: usize = 256;
+
 pub(super) fn run(a: &Heap) -> Result<Outcome, Failure> {
     use HeapQuestion as Q;
     let rows = a.options().rows();
@@ -43,7 +46,8 @@ fn shown(a: &Heap, none: &Wanted) -> Result<Outcome, Failure> {
     let t = HeapTarget { target: a.target.clone().unwrap_or_default(), options: a.options.clone() };
     let containers = containers(&t.options);
     let wanted = match a.show {
-        None | Some(HeapView::Overview) => whole(&t, &Wanted::all(none.rows)),
+        None => return suspects(&t),
+        Some(HeapView::Overview) => whole(&t, &Wanted::all(none.rows)),
         Some(HeapView::Containers) => Wanted { containers, kind: kind(a.kind.as_deref())?, ..*none },
         Some(HeapView::Strings) => Wanted { containers, duplicates_only: true, ..*none },
         Some(HeapView::Types) => Wanted { types: true, ..*none },
@@ -63,6 +67,30 @@ fn whole(t: &HeapTarget, all: &Wanted) -> Wanted {
         // A terminal has no room for the tree.
         HeapFormat::Text => Wanted { containers: None, depth: false, roots: false, census: false, tree: 0, ..*all },
     }
+}
+
+/// The overview, and what the rules make of it.
+fn suspects(t: &HeapTarget) -> Result<Outcome, Failure> {
+    let rows = t.options.rows();
+    let shown = whole(t, &Wanted::all(rows));
+    let thresholds = crate::config::thresholds(None)?;
+    let seen = rows.max(SEEN_BY_RULES);
+    let all = Wanted { tree: shown.tree, census: shown.census, ..Wanted::all(seen) };
+    let containers = ContainerOptions { show_keys: t.options.show_keys, ..all.containers.unwrap_or_default() };
+    let reporter = Reporter::new(t.options.quiet);
+    let memory = open::open(&t.target, &t.options, &reporter)?;
+    let wanted = Wanted { containers: Some(containers), ..all };
+    let mut overview = open::read(&memory, &reporter, |heap| Ok(heap.overview(&memory, &wanted)?))?;
+    overview.suspects = diagnose::suspects(&overview, &thresholds);
+    overview.truncate(rows);
+    if shown.containers.is_none() {
+        overview.containers = None;
+        overview.depth = None;
+        overview.roots.clear();
+    }
+    let html = || report::heap_html(&overview);
+    open::print(&overview, &t.options, Some(&html), |width| report::heap_overview(&overview, width))?;
+    Ok(Outcome::Fine)
 }
 
 fn containers(o: &HeapOptions) -> Option<ContainerOptions> {

@@ -10,7 +10,7 @@ mod tables;
 mod tree;
 mod treemap;
 
-use super::{Scripts, definitions, fill, finish, heading, name, sentence, start};
+use super::{Scripts, definitions, fill, finding, finish, heading, name, sentence, start};
 use crate::{clean, fmt};
 use allocated::Stacks;
 use model::{Bytes, HeapOverview, HeapStep};
@@ -34,6 +34,7 @@ pub fn heap_html(o: &HeapOverview) -> String {
     memory(&mut out, o);
     limits(&mut out, o);
     let mut views = String::new();
+    finding::suspects(&mut views, &o.suspects, 3 * BUDGET);
     let data = sections(&mut views, o);
     contents(&mut out, &views);
     out.push_str(&views);
@@ -166,7 +167,8 @@ fn cut(left: usize, what: &str) -> String {
 
 /// Links to the sections of a page.
 fn contents(out: &mut String, views: &str) {
-    const ALL: [(&str, &str); 9] = [
+    const ALL: [(&str, &str); 10] = [
+        ("heap-suspects", "Suspects"),
         ("heap-map", "Treemap"),
         ("heap-tree", "Tree"),
         ("heap-holders", "Holders"),
