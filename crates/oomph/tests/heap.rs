@@ -99,6 +99,33 @@ fn every_question_has_an_answer_that_agrees_with_the_program() {
     }
 }
 
+/// With thresholds as small as the program's maps, from a file in the working directory.
+#[test]
+fn the_overview_begins_with_suspects() {
+    let dir = tempfile::tempdir().unwrap();
+    let running = start(dir.path(), "maps");
+    common::file(dir.path(), "oomph.toml", b"[thresholds]\nheap-waste-bytes = 65536\nheap-waste-share = 0.0005\n");
+    let of = |format: &str| {
+        let pid = running.pid().to_string();
+        let args = ["heap", &pid, "-q", "-f", format];
+        let r = common::finish(common::oomph().current_dir(dir.path()).args(args));
+        assert_eq!(r.code, Some(0), "{}", r.err);
+        r.out
+    };
+    let overview: Value = serde_json::from_str(&of("json")).unwrap();
+    let suspects = overview["suspects"].as_array().unwrap();
+    let ghost = |f: &&Value| f["rule"] == "ghost-capacity" && f["subject"]["holder"][0] == "main.ghost";
+    let found = suspects.iter().find(ghost).unwrap_or_else(|| panic!("{suspects:#?}"));
+    assert_eq!(found["size"]["entries"], running.truth().container("main.ghost").unwrap().entries);
+    // Growth takes two instants.
+    assert!(suspects.iter().all(|f| f["rule"] != "unbounded-container" && f["confidence"].as_f64().unwrap() < 0.9));
+    let text = of("text");
+    let (suspects, holders) = (text.find("Suspects").unwrap(), text.find("What holds the memory").unwrap());
+    assert!(suspects < holders && text[suspects..holders].contains("held by main.ghost"), "{text}");
+    assert!(of("html").contains("id=\"heap-suspects\""));
+    assert!(!heap(&[&running.pid().to_string(), "--show", "overview"]).out.contains("Suspects"));
+}
+
 #[test]
 fn saved_documents_processes_and_snapshots_compare() {
     let dir = tempfile::tempdir().unwrap();

@@ -116,7 +116,7 @@ fn forged_structures_end_orderly() {
         let mut slowest = (Duration::ZERO, String::new());
         let mut n = 0;
         for (kind, places) in &kinds {
-            for _ in 0..tries(8) {
+            for _ in 0..tries(4) {
                 let patches = copy.forge(places, &kinds, &mut random);
                 let mut what = format!("{}, {kind}: {patches:x?}", dump.release);
                 let written = patches.iter().filter(|p| copy.write(p)).count();

@@ -166,6 +166,9 @@ pub(crate) struct HeapOptions {
     /// How the memory of a process is read
     #[arg(long, value_enum, default_value_t = SnapshotMode::Fork)]
     pub(crate) snapshot: SnapshotMode,
+    /// Put the heap of the process into huge pages first: a copy then stops it for less (Linux 6.1, CAP_SYS_NICE)
+    #[arg(long)]
+    pub(crate) collapse: bool,
     /// Executable of a core file [default: where the core file says]
     #[arg(long, value_name = "FILE")]
     pub(crate) exe: Option<PathBuf>,

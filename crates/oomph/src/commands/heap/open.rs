@@ -40,6 +40,11 @@ pub(super) fn core(file: &Path, o: &HeapOptions) -> Result<ProgramMemory, Failur
 /// A process.
 pub(super) fn process(pid: u32, o: &HeapOptions, reporter: &Reporter) -> Result<ProgramMemory, Failure> {
     let process = Process::open(pid)?;
+    if o.collapse {
+        reporter.say("putting the heap into huge pages");
+        let done = target::memory::collapse(&process)?;
+        output::note(&format!("{} put into huge pages, {} left as it was", done.done, done.left));
+    }
     match o.snapshot {
         SnapshotMode::Fork => {
             let plan = Snapshot::plan(&process)?;
