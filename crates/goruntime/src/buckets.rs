@@ -56,12 +56,13 @@ impl Buckets {
         let mut best = Self::default();
         let mut tried = Vec::new();
         let end = data::end_of(&range);
+        let top = layout.arch.user_space_end();
         data::search(memory, &range, 0, |at, block| {
             for (i, word) in block.chunks_exact(8).enumerate() {
                 let head = u64::from_le_bytes(word.try_into().unwrap_or_default());
                 // Buckets lie in memory of the runtime's own, aligned to words, never in the program's data.
                 let outside = head >= end || head < range.start;
-                if !(1 << 16..1 << 47).contains(&head) || head % 8 != 0 || !outside || tried.contains(&head) {
+                if !(1 << 16..top).contains(&head) || head % 8 != 0 || !outside || tried.contains(&head) {
                     continue;
                 }
                 if header(memory, layout, head).is_some() && tried.len() < 1024 {

@@ -132,13 +132,14 @@ impl Goroutines {
     /// # Errors
     /// [`RuntimeError::NotFound`].
     pub fn search(memory: &dyn Memory, layout: &Layout, range: Range<u64>) -> Result<Self, RuntimeError> {
+        let top = layout.arch.user_space_end();
         // A slice has three words.
         let found = data::search(memory, &range, 16, |_, block| {
             let words = Fields(block);
             (0..(block.len() - 16) / 8).find_map(|i| {
                 let at = 8 * i as u32;
                 let (list, n, cap) = (words.u64(at), words.u64(at + 8), words.u64(at + 16));
-                let is_slice = list != 0 && list % 8 == 0 && list < 1 << 47 && n >= 2 && n <= cap && cap <= MOST;
+                let is_slice = list != 0 && list % 8 == 0 && list < top && n >= 2 && n <= cap && cap <= MOST;
                 (is_slice && is_allgs(memory, layout, list, n)).then_some((list, n))
             })
         });

@@ -8,8 +8,6 @@ use gobinary::Memory;
 use gobinary::layout::{ARENA_COUNT, ARENA_SIZE, Layout};
 use std::ops::Range;
 
-/// Highest address of user space.
-const TOP: u64 = 1 << 47;
 /// Pages of an arena.
 const ARENA_PAGES: usize = 8192;
 /// Spans of one arena that are looked at before a candidate is believed.
@@ -47,11 +45,12 @@ impl HeapAnchor {
     /// [`RuntimeError::NotFound`].
     pub fn search(memory: &dyn Memory, layout: &Layout, range: Range<u64>) -> Result<Self, RuntimeError> {
         let arenas = u64::from(layout.mheap.arenas);
+        let top = layout.arch.user_space_end();
         let found = data::search(memory, &range, 0, |at, block| {
             block.chunks_exact(8).enumerate().find_map(|(i, word)| {
                 let value = u64::from_le_bytes(word.try_into().unwrap_or_default());
                 // The second level of the arena map has 32 MiB of its own pages.
-                if value == 0 || value & 0xfff != 0 || value >= TOP {
+                if value == 0 || value & 0xfff != 0 || value >= top {
                     return None;
                 }
                 let place = at + 8 * i as u64;

@@ -8,7 +8,7 @@ use crate::process::Process;
 use crate::{LabError, Toolchain, extract, sources};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::ExitStatus;
+use std::process::{Command, ExitStatus};
 use std::time::Duration;
 
 /// Gigabytes take a while to build and to collect on a busy machine; a program that died is noticed
@@ -168,7 +168,19 @@ impl HeapProgram {
     /// # Errors
     /// When it does not start, or says something else than a document and `READY`.
     pub fn start(&self, binary: &Path, args: &[&str]) -> Result<HeapRunning, LabError> {
-        let mut process = Process::start(&self.name, binary, args)?;
+        Self::ready(Process::start(&self.name, binary, args)?)
+    }
+
+    /// As [`HeapProgram::start`], by a command that runs the binary: under an emulator, in a directory or with an
+    /// environment of its own. The program has to keep the command's process id.
+    ///
+    /// # Errors
+    /// As [`HeapProgram::start`].
+    pub fn start_by(&self, command: Command) -> Result<HeapRunning, LabError> {
+        Self::ready(Process::spawn(&self.name, command)?)
+    }
+
+    fn ready(mut process: Process) -> Result<HeapRunning, LabError> {
         let truth = next(&mut process)?;
         Ok(HeapRunning { process, truth })
     }
@@ -203,6 +215,14 @@ impl HeapRunning {
         self.process.send("grow").map_err(LabError::io(what))?;
         self.truth = next(&mut self.process)?;
         Ok(&self.truth)
+    }
+
+    /// Waits until it has ended by what someone else did to it, such as a signal.
+    ///
+    /// # Errors
+    /// When it lives on.
+    pub fn wait(&mut self) -> Result<ExitStatus, LabError> {
+        self.process.wait(READY_WITHIN).map_err(LabError::io(format!("waiting for the end of {}", self.process.name())))
     }
 
     /// Ends it.

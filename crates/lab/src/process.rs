@@ -27,13 +27,16 @@ pub(crate) struct Process {
 
 impl Process {
     pub(crate) fn start(name: &str, binary: &Path, args: &[&str]) -> Result<Self, LabError> {
-        let mut child = Command::new(binary)
-            .args(args)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .map_err(LabError::io(format!("starting {}", binary.display())))?;
+        let mut command = Command::new(binary);
+        command.args(args);
+        Self::spawn(name, command)
+    }
+
+    /// Starts it by a command; its three streams become pipes.
+    pub(crate) fn spawn(name: &str, mut command: Command) -> Result<Self, LabError> {
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let program = Path::new(command.get_program()).display().to_string();
+        let mut child = command.spawn().map_err(LabError::io(format!("starting {program}")))?;
         let stdin = child.stdin.take();
         let (send, lines) = channel();
         if let Some(stdout) = child.stdout.take() {
@@ -76,6 +79,17 @@ impl Process {
     pub(crate) fn stderr_end(&self) -> String {
         let kept = self.stderr.lock().unwrap_or_else(PoisonError::into_inner);
         String::from_utf8_lossy(&kept).into_owned()
+    }
+
+    /// Waits until it has ended by itself, with its stdin open; what it still says is dropped.
+    pub(crate) fn wait(&mut self, within: Duration) -> io::Result<ExitStatus> {
+        loop {
+            match self.lines.recv_timeout(within) {
+                Ok(_) => {}
+                Err(RecvTimeoutError::Disconnected) => return self.child.wait(),
+                Err(RecvTimeoutError::Timeout) => return Err(io::ErrorKind::TimedOut.into()),
+            }
+        }
     }
 
     /// Closes its stdin, waits, and kills it if it does not end by itself within 5 s.

@@ -1,12 +1,14 @@
 //! `cargo xtask heap-matrix`: builds the programs of `lab/heap` with several Go releases in the forms that programs
 //! are shipped in, reads each one's heap while it stands still and holds it against what the program says of itself.
 
+mod emulator;
 mod holder;
 mod judge;
 mod read;
 mod rules;
 
 use crate::{Result, root};
+use emulator::{Arch, Machine};
 use judge::{Judged, judge, judge_growth};
 use lab::{HeapBuild, HeapProgram, Symbols, Toolchain};
 use model::GoVersion;
@@ -33,6 +35,9 @@ pub(crate) struct Args {
     /// How memory is read, for all: snapshot, stop or core; else the three take turns
     #[arg(long)]
     way: Option<Way>,
+    /// Processor that programs are built for; another one than this machine's is emulated, and read from core files
+    #[arg(long)]
+    arch: Option<Arch>,
     /// Write the table here
     #[arg(long)]
     output: Option<PathBuf>,
@@ -62,13 +67,22 @@ impl Form {
 
 /// Programs too large for so many runs get fewer entries.
 const SCALES: [(&str, &str); 2] = [("peerheap", "0.1"), ("millions", "0.5")];
+/// An emulator takes many times as long.
+const EMULATED_SCALES: [(&str, &str); 2] = [("peerheap", "0.01"), ("millions", "0.05")];
 
 /// One program of one release in one form.
 struct Work<'a> {
     go: &'a (String, Toolchain),
+    machine: &'a Machine,
     program: HeapProgram,
     form: Form,
     way: Way,
+}
+
+impl Work<'_> {
+    fn build(&self) -> HeapBuild {
+        HeapBuild { arch: self.machine.emulated().map(|a| a.name().to_owned()), ..self.form.build() }
+    }
 }
 
 struct Cell {
@@ -85,11 +99,18 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let dir = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
     let dir = dir.join("heap-matrix");
     std::fs::create_dir_all(&dir)?;
+    let machine = match Machine::of(args.arch) {
+        Ok(machine) => machine,
+        Err(missing) => {
+            println!("skipped: {missing}");
+            return Ok(());
+        }
+    };
     let releases = releases(&args.go)?;
-    let work = work(&releases, args)?;
+    let work = work(&releases, &machine, args)?;
     let cells = all(&work, args.jobs, &dir)?;
     let missed = cells.iter().filter(|c| !c.judged.misses.is_empty()).count();
-    let text = table(&cells, &args.go);
+    let text = table(&cells, &args.go, &machine);
     if let Some(path) = &args.output {
         std::fs::write(path, text)?;
     }
@@ -111,8 +132,15 @@ fn releases(wanted: &[String]) -> Result<Vec<(String, Toolchain)>> {
     Ok(releases)
 }
 
-fn work<'a>(releases: &'a [(String, Toolchain)], args: &Args) -> Result<Vec<Work<'a>>> {
-    let programs: Vec<HeapProgram> = HeapProgram::all();
+fn work<'a>(releases: &'a [(String, Toolchain)], machine: &'a Machine, args: &Args) -> Result<Vec<Work<'a>>> {
+    let mut programs: Vec<HeapProgram> = HeapProgram::all();
+    if machine.emulated().is_some() {
+        if args.way.is_some_and(|w| w != Way::Core) {
+            return Err("an emulated program can be read from a core file only".into());
+        }
+        // There may be no C compiler for that processor.
+        programs.retain(|p| !p.needs_cgo());
+    }
     for name in &args.program {
         HeapProgram::by_name(name)?;
     }
@@ -122,12 +150,19 @@ fn work<'a>(releases: &'a [(String, Toolchain)], args: &Args) -> Result<Vec<Work
     }
     let mut work = Vec::new();
     for (g, go) in releases.iter().enumerate() {
-        for (f, label) in labels.iter().enumerate().filter(|(_, l)| args.form.is_empty() || args.form.contains(l)) {
-            let _ = label;
+        for (f, label) in labels.iter().enumerate() {
+            let left_out = Form(f).build().pie && !machine.has_loader();
+            let wanted = if args.form.is_empty() { !left_out } else { args.form.contains(label) };
+            if !wanted {
+                continue;
+            }
             for (p, program) in programs.iter().enumerate() {
                 if args.program.is_empty() || args.program.iter().any(|n| n == program.name()) {
-                    let way = args.way.unwrap_or_else(|| way(p + g + f));
-                    work.push(Work { go, program: program.clone(), form: Form(f), way });
+                    let way = match machine {
+                        Machine::Here => args.way.unwrap_or_else(|| way(p + g + f)),
+                        Machine::Emulator { .. } => Way::Core,
+                    };
+                    work.push(Work { go, machine, program: program.clone(), form: Form(f), way });
                 }
             }
         }
@@ -172,19 +207,18 @@ fn all(work: &[Work<'_>], jobs: usize, dir: &Path) -> Result<Vec<Cell>> {
 fn one(w: &Work<'_>, dir: &Path) -> Result<Cell> {
     let since = Instant::now();
     let name = w.program.name();
-    let binary = w.program.build(&w.go.1, dir, &w.form.build())?;
-    let scale = SCALES.iter().find(|s| s.0 == name).map(|s| s.1);
+    let build = w.build();
+    let binary = w.program.build(&w.go.1, dir, &build)?;
+    let scales = if w.machine.emulated().is_some() { EMULATED_SCALES } else { SCALES };
+    let scale = scales.iter().find(|s| s.0 == name).map(|s| s.1);
     let arguments: Vec<&str> = scale.map(|s| vec!["-scale", s]).unwrap_or_default();
-    let mut running = w.program.start(&binary, &arguments)?;
-    let look = |heap: &bundle::ProgramHeap<'_>| judge(heap, running.truth(), w.form);
-    let mut judged = read::read(&running, &binary, w.way, dir, look)?;
-    let before = judged.overview.take();
-    if let Some(before) = before.filter(|_| running.truth().containers.iter().any(grows)) {
-        running.grow()?;
-        let look = |heap: &bundle::ProgramHeap<'_>| judge_growth(heap, running.truth(), w.form, &before);
-        judged.misses.extend(read::read(&running, &binary, Way::Snapshot, dir, look)?);
-    }
-    running.stop()?;
+    let judged = match w.machine {
+        Machine::Here => here(w, &binary, &arguments, dir)?,
+        Machine::Emulator { path, .. } => {
+            let scratch = dir.join("emulated").join(format!("{name}-{}-{}", w.go.0, build.label()));
+            emulated(w, path, &binary, &arguments, &scratch)?
+        }
+    };
     let seconds = since.elapsed().as_secs_f64();
     Ok(Cell { program: name.to_owned(), go: w.go.0.clone(), form: w.form, way: w.way, judged, seconds })
 }
@@ -192,6 +226,35 @@ fn one(w: &Work<'_>, dir: &Path) -> Result<Cell> {
 /// Whether a step of growth is to be seen.
 fn grows(c: &lab::HeapContainer) -> bool {
     c.rules.iter().any(|r| r == "unbounded-map")
+}
+
+/// Reads a program, lets it grow where its containers do, and reads it again.
+fn here(w: &Work<'_>, binary: &Path, arguments: &[&str], dir: &Path) -> Result<Judged> {
+    let mut running = w.program.start(binary, arguments)?;
+    let look = |heap: &bundle::ProgramHeap<'_>| judge(heap, running.truth(), w.form);
+    let mut judged = read::read(&running, binary, w.way, dir, look)?;
+    let before = judged.overview.take();
+    if let Some(before) = before.filter(|_| running.truth().containers.iter().any(grows)) {
+        running.grow()?;
+        let look = |heap: &bundle::ProgramHeap<'_>| judge_growth(heap, running.truth(), w.form, &before);
+        judged.misses.extend(read::read(&running, binary, Way::Snapshot, dir, look)?);
+    }
+    running.stop()?;
+    Ok(judged)
+}
+
+/// Reads the core file that a program of another processor leaves: of its growth nothing is seen.
+fn emulated(w: &Work<'_>, emulator: &Path, binary: &Path, arguments: &[&str], scratch: &Path) -> Result<Judged> {
+    // A core file of a run that was broken off.
+    if scratch.exists() {
+        std::fs::remove_dir_all(scratch)?;
+    }
+    let mut running = emulator::start(&w.program, emulator, binary, arguments, scratch)?;
+    let core = emulator::core_of(&mut running, scratch)?;
+    let look = |heap: &bundle::ProgramHeap<'_>| judge(heap, running.truth(), w.form);
+    let judged = read::core(&core, binary, look)?;
+    std::fs::remove_dir_all(scratch)?;
+    Ok(judged)
 }
 
 fn line(c: &Cell) -> String {
@@ -212,18 +275,29 @@ fn line(c: &Cell) -> String {
     text
 }
 
+fn head(machine: &Machine) -> String {
+    let Some(arch) = machine.emulated() else {
+        return String::from(
+            "# Heaps of the laboratory's programs\n\nEach program of `lab/heap` builds containers that it knows all about, says what they are in one document and stands \
+         still. Each was built with each Go release in each form, read (from a snapshot, a copy or a core file, which take turns) and held against its own document: \
+         entries and slots exactly, bytes and retained size within 1 %, the holder with its fields, at least 99.5 % of live bytes with a type with debug information and \
+         90 % without, live objects and bytes within 0.1 % of `MemStats`. Written by `cargo xtask heap-matrix --output docs/heap-matrix.md`.\n\n",
+        );
+    };
+    format!(
+        "## linux/{0}\n\nThe same programs built for {0}, run by QEMU's user mode and ended by SIGABRT with `GOTRACEBACK=crash`; \
+         the core file that QEMU wrote was read. Written by `cargo xtask heap-matrix --arch {0}`.\n\n",
+        arch.name()
+    )
+}
+
 /// One row per program and release, the forms as columns; the misses below.
-fn table(cells: &[Cell], releases: &[String]) -> String {
+fn table(cells: &[Cell], releases: &[String], machine: &Machine) -> String {
     let forms: Vec<Form> =
         (0..HeapBuild::forms().len()).map(Form).filter(|f| cells.iter().any(|c| c.form == *f)).collect();
     let missed = cells.iter().filter(|c| !c.judged.misses.is_empty()).count();
     let containers: usize = cells.iter().map(|c| c.judged.containers).sum();
-    let mut out = String::from(
-        "# Heaps of the laboratory's programs\n\nEach program of `lab/heap` builds containers that it knows all about, says what they are in one document and stands \
-         still. Each was built with each Go release in each form, read (from a snapshot, a copy or a core file, which take turns) and held against its own document: \
-         entries and slots exactly, bytes and retained size within 1 %, the holder with its fields, at least 99.5 % of live bytes with a type with debug information and \
-         90 % without, live objects and bytes within 0.1 % of `MemStats`. Written by `cargo xtask heap-matrix --output docs/heap-matrix.md`.\n\n",
-    );
+    let mut out = head(machine);
     let _ = writeln!(
         out,
         "{} programs with {containers} containers were read; {missed} programs have misses.\n",
@@ -273,22 +347,24 @@ mod tests {
     /// Programs with hundreds of megabytes, and the one that needs a C compiler, are for the whole matrix.
     const LEFT_OUT: [&str; 3] = ["millions", "peerheap", "cgo"];
 
-    fn read_all(go: Toolchain, forms: &[&str]) -> Vec<String> {
+    /// What is missed of these programs, or of all.
+    fn read_all(go: Toolchain, machine: &Machine, programs: &[&str], forms: &[&str]) -> Vec<String> {
         let release = go.release();
         let releases = [(release.clone(), go)];
         let dir = root().join("target/heap-matrix");
         std::fs::create_dir_all(&dir).unwrap();
-        let programs = HeapProgram::all();
-        let names = programs.iter().map(|p| p.name().to_owned()).filter(|n| !LEFT_OUT.contains(&n.as_str()));
+        let wanted = |n: &str| programs.contains(&n) || (programs.is_empty() && !LEFT_OUT.contains(&n));
+        let names = HeapProgram::all().into_iter().map(|p| p.name().to_owned()).filter(|n| wanted(n));
         let args = Args {
             go: vec![release],
             program: names.collect(),
             form: forms.iter().map(|&f| f.to_owned()).collect(),
             jobs: 2,
-            way: Some(Way::Snapshot),
+            way: machine.emulated().is_none().then_some(Way::Snapshot),
+            arch: None,
             output: None,
         };
-        let cells = all(&work(&releases, &args).unwrap(), args.jobs, &dir).unwrap();
+        let cells = all(&work(&releases, machine, &args).unwrap(), args.jobs, &dir).unwrap();
         assert_eq!(cells.len(), args.program.len() * forms.len());
         cells.iter().filter(|c| !c.judged.misses.is_empty()).map(line).collect()
     }
@@ -299,11 +375,23 @@ mod tests {
     fn heaps_are_what_the_programs_say() {
         let cache = lab::default_cache_dir();
         let newest = Toolchain::find_or_fetch(None, &cache, &mut |_| {}).unwrap();
-        let mut missed = read_all(newest, &["dwarf", "stripped-pie"]);
+        let mut missed = read_all(newest, &Machine::Here, &[], &["dwarf", "stripped-pie"]);
         let oldest = GoVersion::parse("go1.21.13");
         if let Some(oldest) = Toolchain::find(oldest.as_ref(), &cache).unwrap() {
-            missed.extend(read_all(oldest, &["stripped"]));
+            missed.extend(read_all(oldest, &Machine::Here, &[], &["stripped"]));
         }
+        assert!(missed.is_empty(), "{}", missed.join("\n"));
+    }
+
+    /// Core files of arm64, where QEMU is at hand.
+    #[test]
+    fn emulated_heaps_are_what_the_programs_say() {
+        let machine = match Machine::of(Some(Arch::Arm64)) {
+            Ok(machine) => machine,
+            Err(missing) => return eprintln!("skipped: {missing}"),
+        };
+        let go = Toolchain::find_or_fetch(None, &lab::default_cache_dir(), &mut |_| {}).unwrap();
+        let missed = read_all(go, &machine, &["lists", "maps", "roots", "values"], &["dwarf", "stripped"]);
         assert!(missed.is_empty(), "{}", missed.join("\n"));
     }
 }

@@ -34,6 +34,11 @@ pub(super) fn read<T>(
     Ok(memory?.graph(&mut |_| {}, look)?)
 }
 
+/// Reads the heap out of a core file.
+pub(super) fn core<T>(core: &Path, binary: &Path, look: impl FnOnce(&ProgramHeap<'_>) -> T) -> Result<T> {
+    Ok(ProgramMemory::core(core, Some(binary))?.graph(&mut |_| {}, look)?)
+}
+
 /// A core file of a running program, by gdb's `gcore`.
 fn core_of(pid: u32, prefix: &Path) -> Result<PathBuf> {
     let mut gcore = Command::new("gcore");

@@ -221,7 +221,7 @@ fn add(i: &Instruction) -> Op {
         OpKind::Register => number(i.op1_register()),
         _ => None,
     };
-    number(i.op0_register()).map_or_else(|| first_operand(i), |to| Op::Add { to, from })
+    number(i.op0_register()).map_or_else(|| first_operand(i), |to| Op::Add { to, of: to, and: from })
 }
 
 fn mov(i: &Instruction) -> Op {

@@ -3,38 +3,27 @@
 //! A heap profile hides the function of the runtime that allocated; the user's frame carries the address behind
 //! the call into the runtime. The bytes before that address name the function called.
 
-use super::amd64;
 use super::op::Op;
+use super::{amd64, arm64};
 use crate::layout::Arch;
 
 /// Target of the direct call that ends right before `return_address`. `code` holds the bytes that end there (at
 /// least 5 on amd64, 4 on arm64). `None` for indirect calls (`CALL reg`, `BLR`) and anything else.
 #[must_use]
 pub fn call_target(arch: Arch, code: &[u8], return_address: u64) -> Option<u64> {
+    let mut steps = Vec::new();
     match arch {
         // E8 rel32. An indirect call of 2 to 7 bytes can end in bytes that look like one: the caller checks that
         // the target is a function's entry.
-        Arch::Amd64 => {
-            let code = code.last_chunk::<5>()?;
-            let mut steps = Vec::new();
-            amd64::decode(code, return_address.checked_sub(5)?, &mut steps);
-            match *steps.as_slice() {
-                [step] => match step.op {
-                    Op::Call(target) => target,
-                    _ => None,
-                },
-                _ => None,
-            }
-        }
-        // BL imm26: 100101 imm26, in words, relative to the instruction itself.
-        Arch::Arm64 => {
-            let word = u32::from_le_bytes(*code.last_chunk::<4>()?);
-            if word >> 26 != 0b10_0101 {
-                return None;
-            }
-            let words = i64::from((word << 6).cast_signed() >> 6);
-            Some(return_address.wrapping_sub(4).wrapping_add_signed(words * 4))
-        }
+        Arch::Amd64 => amd64::decode(code.last_chunk::<5>()?, return_address.checked_sub(5)?, &mut steps),
+        Arch::Arm64 => arm64::decode(code.last_chunk::<4>()?, return_address.checked_sub(4)?, &mut steps),
+    }
+    match *steps.as_slice() {
+        [step] => match step.op {
+            Op::Call(target) => target,
+            _ => None,
+        },
+        _ => None,
     }
 }
 

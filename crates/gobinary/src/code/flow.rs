@@ -272,9 +272,9 @@ impl Flow<'_, '_, '_> {
                 state.set(to, value);
             }
             Op::Spoil(mask) => state.spoil(mask),
-            Op::Add { to, from } => {
-                let moved = state.get(to).moved();
-                let other = from.map_or(Value::Unknown, |r| state.get(r).moved());
+            Op::Add { to, of, and } => {
+                let moved = state.get(of).moved();
+                let other = and.map_or(Value::Unknown, |r| state.get(r).moved());
                 state.set(to, if moved == Value::Unknown { other } else { moved });
             }
             Op::Stack(n) => state.stack = state.stack.saturating_add(n),
@@ -324,7 +324,11 @@ impl Flow<'_, '_, '_> {
             Source::AddressOf(Address { base: Base::Fixed, offset, indexed: false }) => {
                 Value::Constant(offset.cast_unsigned())
             }
-            Source::AddressOf(Address { base: Base::Register(r), .. }) => state.get(r).moved(),
+            Source::AddressOf(Address { base: Base::Register(r), offset, indexed }) => match state.get(r) {
+                // A page, and a place on it.
+                Value::Constant(c) if !indexed => Value::Constant(c.wrapping_add_signed(offset)),
+                value => value.moved(),
+            },
             Source::AddressOf(_) => Value::Unknown,
             Source::Load(a) if a.indexed => Value::Unknown,
             Source::Load(a) => match a.base {

@@ -4,9 +4,10 @@
 //!
 //! The code of a function is followed from its entry on: registers, and words of the frame that only
 //! the function writes. Where two ways meet, what differs is unknown. Nothing is inferred from names
-//! but which functions of the runtime allocate. amd64 is read; of other processors nothing is said.
+//! but which functions of the runtime allocate. Knows amd64 and arm64.
 
 mod amd64;
+mod arm64;
 mod call;
 mod facts;
 mod flow;
@@ -206,21 +207,24 @@ impl<'t, 'm> Program<'t, 'm> {
         watch: &mut dyn flow::Watch,
     ) -> bool {
         let (start, end) = (func.entry(), func.end());
-        if self.arch() != Arch::Amd64 || end <= start || end - start > MOST_CODE || func.flags().assembly() {
+        if end <= start || end - start > MOST_CODE || func.flags().assembly() {
             return false;
         }
         let Ok(code) = self.types.memory().view(start, (end - start) as usize, &mut scratch.code) else {
             return false;
         };
         scratch.steps.clear();
-        amd64::decode(code, start, &mut scratch.steps);
+        match self.arch() {
+            Arch::Amd64 => amd64::decode(code, start, &mut scratch.steps),
+            Arch::Arm64 => arm64::decode(code, start, &mut scratch.steps),
+        }
         let Some(tables) = self.tables(&scratch.steps, code, start, end) else { return false };
         let flow = Flow {
             program: self,
             steps: &scratch.steps,
             code: start..end,
             entry: self.entry(start),
-            private: private(list, func),
+            private: private(list, func, self.arch()),
             tables,
         };
         flow.run(watch)
@@ -228,8 +232,11 @@ impl<'t, 'm> Program<'t, 'm> {
 
     /// What is known where a function starts.
     fn entry(&self, start: u64) -> State {
-        // The return address lies below the caller's stack pointer.
-        let mut state = State::new(-8);
+        let mut state = State::new(match self.arch() {
+            // The return address lies below the caller's stack pointer.
+            Arch::Amd64 => -8,
+            Arch::Arm64 => 0,
+        });
         for (i, &register) in (0_u8..).zip(signature::registers(self.arch())) {
             state.set(register, Value::Argument(i));
         }
@@ -247,10 +254,11 @@ impl<'t, 'm> Program<'t, 'm> {
     fn tables(&self, steps: &[Step], code: &[u8], start: u64, end: u64) -> Option<Vec<(u64, Vec<u64>)>> {
         let mut tables = Vec::new();
         for (i, step) in steps.iter().enumerate() {
-            if !matches!(step.op, Op::Table(_)) {
-                continue;
-            }
-            let table = amd64::jump_table(steps.get(..=i)?, code, start)?;
+            let Op::Table(table) = step.op else { continue };
+            let table = match self.arch() {
+                Arch::Amd64 => amd64::jump_table(steps.get(..=i)?, code, start)?,
+                Arch::Arm64 => table?,
+            };
             let mut targets = Vec::new();
             for n in 0..MOST_TARGETS {
                 match self.types.memory().u64(table.checked_add(8 * n)?) {
@@ -274,9 +282,14 @@ impl<'t, 'm> Program<'t, 'm> {
         self.callees.get(&target)
     }
 
-    /// Registers that a write barrier changes: up to Go 1.20 none, then the one that it returns in.
+    /// Registers that a write barrier changes: the one that it returns in, from Go 1.21 on, and those that any
+    /// call changes.
     const fn barrier_spoils(&self) -> u32 {
-        if self.types.layout().minor <= 20 { 0 } else { 1 << 11 }
+        let returns = self.types.layout().minor >= 21;
+        match self.arch() {
+            Arch::Amd64 => (returns as u32) << 11,
+            Arch::Arm64 => (returns as u32) << 25 | 1 << 27 | 1 << 30,
+        }
     }
 
     /// The type whose descriptor is at an address.
@@ -378,18 +391,22 @@ struct Scratch {
 }
 
 /// Words of a frame that stack maps cover: others are the callees' arguments, or hold no pointers.
-fn private(list: &Functions<'_>, func: &Func<'_>) -> Private {
+fn private(list: &Functions<'_>, func: &Func<'_>, arch: Arch) -> Private {
     let words =
         |map: Option<crate::StackMap<'_>>| map.map_or(0, |m| i32::try_from(m.words()).unwrap_or(0).min(1 << 20));
-    // Below the caller's stack pointer: the return address and the saved frame pointer.
-    let top = -16;
+    let (top, arguments) = match arch {
+        // Below the caller's stack pointer: the return address and the saved frame pointer.
+        Arch::Amd64 => (-16, 0),
+        // The caller's saved frame pointer below, its link register above.
+        Arch::Arm64 => (-8, 8),
+    };
     let object = |o: crate::StackObject| {
-        let start = if o.offset < 0 { o.offset.checked_add(top)? } else { o.offset };
+        let start = o.offset.checked_add(if o.offset < 0 { top } else { arguments })?;
         Some(start..start.checked_add(i32::try_from(o.size).ok()?)?)
     };
     Private {
         locals: top - 8 * words(list.locals_map(func))..top,
-        arguments: 0..1 << 20,
+        arguments: arguments..1 << 20,
         objects: list.stack_objects(func).iter().take(MOST_STACK_OBJECTS).filter_map(object).collect(),
         handed: Vec::new(),
     }

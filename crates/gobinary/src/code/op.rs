@@ -2,7 +2,7 @@
 //! pointers needs it: one [`Op`] for each instruction, the same for all processors. What an
 //! instruction does beyond that makes its targets unknown; nothing is guessed.
 
-/// Number of a general register: rax, rcx, ... r15 of amd64.
+/// Number of a general register: rax, rcx, ... r15 of amd64, x0 to x30 of arm64.
 pub(super) type Register = u8;
 /// Registers that are kept track of.
 pub(super) const REGISTERS: usize = 32;
@@ -57,8 +57,8 @@ pub(super) enum Op {
     Nothing,
     /// Writes a register.
     Move { to: Register, from: Source },
-    /// Adds a register, or a number, to a register.
-    Add { to: Register, from: Option<Register> },
+    /// Adds to a register another one, or a number.
+    Add { to: Register, of: Register, and: Option<Register> },
     /// Makes registers unknown: a bit each.
     Spoil(u32),
     /// Writes so many bytes of memory.

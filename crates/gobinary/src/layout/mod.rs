@@ -50,6 +50,16 @@ impl Arch {
             Self::Arm64 => 0,
         }
     }
+
+    /// Address behind the highest that a program has unless it asks for more: Linux maps memory downwards from there
+    /// (`TASK_SIZE` of x86-64 with four levels of page tables, `DEFAULT_MAP_WINDOW_64` of AArch64).
+    #[must_use]
+    pub const fn user_space_end(self) -> u64 {
+        match self {
+            Self::Amd64 => 1 << 47,
+            Self::Arm64 => 1 << 48,
+        }
+    }
 }
 
 impl fmt::Display for Arch {
