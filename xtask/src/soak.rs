@@ -15,6 +15,8 @@ use target::memory::{Snapshot, SnapshotOptions};
 
 /// Gaps of the ticker that are measured without snapshots.
 const MOST_WITHOUT: u32 = 200;
+/// Longest pauses that are told with their parts.
+const SLOWEST: usize = 6;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -127,6 +129,7 @@ fn cycles(n: u32, within: Duration, program: &mut Program) -> Result<()> {
     let plan = Snapshot::plan(&process)?;
     println!("plan: {plan:?}");
     let (mut pauses, mut gaps, mut stops, mut left) = (Vec::new(), Vec::new(), 0, 0);
+    let mut slowest: Vec<(Duration, u32, String)> = Vec::new();
     println!("load average before: {}", load());
     let mut without = Vec::new();
     for _ in 0..n.min(MOST_WITHOUT) {
@@ -138,7 +141,11 @@ fn cycles(n: u32, within: Duration, program: &mut Program) -> Result<()> {
             break;
         }
         let snapshot = Snapshot::fork(&process, &plan, &SnapshotOptions::default())?;
-        pauses.push(snapshot.pause().total);
+        let pause = snapshot.pause();
+        pauses.push(pause.total);
+        slowest.push((pause.total, i, format!("{pause:.1?}")));
+        slowest.sort_unstable_by(|a, b| b.cmp(a));
+        slowest.truncate(SLOWEST);
         stops += snapshot.pause().stops - 1;
         snapshot.u64(program.counter).map_err(|e| format!("cycle {i}: {e}"))?;
         left += u32::from(!snapshot.remove());
@@ -150,6 +157,7 @@ fn cycles(n: u32, within: Duration, program: &mut Program) -> Result<()> {
     println!("pause by the program:   {}", spread(&mut gaps));
     println!("without snapshots:      {}", spread(&mut without));
     println!("load average after: {}", load());
+    slowest.iter().for_each(|(_, i, parts)| println!("slow: snapshot {i}: {parts}"));
     let done = |key: &str| end[key] - start[key];
     println!(
         "meanwhile: {} requests, {} operations, {} processes started, {} SIGCHLD, {} children seen by wait4(-1), {} errors",
