@@ -6,7 +6,7 @@ use crate::heap_queries::{self, WIDTHS, share};
 use crate::terminal::findings;
 use crate::wrap::wrap;
 use crate::{clean, fmt};
-use model::{Bytes, HeapContainers, HeapDepth, HeapNote, HeapOverview, HeapStep};
+use model::{Bytes, HeapContainers, HeapCoverage, HeapDepth, HeapNote, HeapOverview, HeapStep};
 use std::fmt::Write as _;
 
 /// Fewest steps of a way to a holder that is shown.
@@ -40,10 +40,10 @@ fn head(out: &mut String, o: &HeapOverview, width: usize) {
     let c = &o.coverage;
     heap_queries::head(out, &o.into());
     let found = format!(
-        "{} in {} objects, {} of the bytes typed; unreachable {}, unswept {}, stacks {}",
+        "{} in {} objects, {}; unreachable {}, unswept {}, stacks {}",
         Bytes(c.bytes),
         fmt::count(c.objects),
-        fmt::percent(share(c.typed_bytes, c.bytes)),
+        typed(c),
         Bytes(c.unreachable_bytes),
         Bytes(c.unswept_bytes),
         Bytes(c.stack_bytes),
@@ -62,6 +62,16 @@ fn head(out: &mut String, o: &HeapOverview, width: usize) {
     if c.layout_assumed {
         out.push_str("this Go release is newer than the layouts known: the nearest one was used and checked\n");
     }
+}
+
+/// How much has a type: of garbage, to which nothing leads, little can be said.
+fn typed(c: &HeapCoverage) -> String {
+    let all = fmt::percent(share(c.typed_bytes, c.bytes));
+    let reachable = fmt::percent(share(c.typed_reachable_bytes, c.bytes.saturating_sub(c.unreachable_bytes)));
+    if all == reachable || c.unreachable_bytes == 0 {
+        return format!("{all} of the bytes typed");
+    }
+    format!("{reachable} of what is reachable typed ({all} of all)")
 }
 
 fn holders(out: &mut String, o: &HeapOverview, width: usize) {
