@@ -111,8 +111,8 @@ def measure(oomph, binary, gib, tmp, args):
     views = list(VIEWS)
     # An index would answer from the second run on.
     commands = [[*oomph, core, "--no-index", *VIEWS[view]] for view in views]
-    with_dwarf = form.endswith("dwarf")
-    peers = [shlex.split(p.replace("{exe}", binary)) + [core] for p in (args.viewcore, args.goref) if p and with_dwarf]
+    with_peers = form.endswith("dwarf") and gib == args.main
+    peers = [shlex.split(p.replace("{exe}", binary)) + [core] for p in (args.viewcore, args.goref) if p and with_peers]
     found = medians(commands + peers, args.runs, args.realtime)
     os.unlink(core)
     row = {"gib": gib, "form": form, "objects": facts["objects"], "bytes": facts["bytes"],
