@@ -24,7 +24,7 @@ pub use thresholds::Thresholds;
 
 use bundle::Facts;
 use context::Context;
-use model::{Checked, Finding, HeapOverview, Report};
+use model::{Checked, Finding, HeapOverview, Outcome, Report};
 
 /// Runs all rules over `facts`. `oomph_version` goes into the report.
 #[must_use]
@@ -38,6 +38,12 @@ pub fn diagnose(facts: &Facts, thresholds: &Thresholds, oomph_version: &str) -> 
         checked.push(Checked { rule: rule.id.to_owned(), outcome: check.outcome, detail: check.detail });
     }
     verdict::absorb(&mut findings);
+    for c in checked.iter_mut().filter(|c| c.outcome == Outcome::Found) {
+        if !findings.iter().any(|(_, f)| f.rule == c.rule) {
+            c.outcome = Outcome::Clear;
+            c.detail.push_str("; what it found is part of another finding");
+        }
+    }
     verdict::relate(&mut findings);
     verdict::rank(&mut findings);
     let word = verdict::verdict(&cx, &findings, &checked);
