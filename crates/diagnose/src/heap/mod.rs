@@ -134,13 +134,19 @@ pub(crate) fn subject(kind: SubjectKind, c: &HeapContainer) -> Subject {
 /// The way to a container: the root's name, then fields, and types where a field has no name.
 pub(crate) fn way(holder: &[HeapStep]) -> Vec<String> {
     let step = |s: &HeapStep| if s.via.is_empty() { s.type_name.clone() } else { s.via.clone() };
-    holder.iter().map(step).collect()
+    holder.iter().filter(|s| !is_inside_map(s)).map(step).collect()
+}
+
+/// What a map is made of says no more than the map.
+fn is_inside_map(step: &HeapStep) -> bool {
+    const PARTS: [&str; 4] = [" directory", " table", " groups", " buckets"];
+    step.via.is_empty() && step.type_name.starts_with("map[") && PARTS.iter().any(|p| step.type_name.ends_with(p))
 }
 
 /// The way in one line: `shop.Shop.carts.byVisit`.
 pub(crate) fn way_text(holder: &[HeapStep]) -> String {
     let mut text = String::new();
-    for (i, s) in holder.iter().enumerate() {
+    for (i, s) in holder.iter().filter(|s| !is_inside_map(s)).enumerate() {
         match (i, s.via.is_empty()) {
             (0, _) => text.push_str(&s.type_name),
             (_, false) => text.push_str(&s.via),
@@ -224,6 +230,22 @@ mod tests {
         ];
         assert_eq!(way_text(&holder), "main.app.cache.users");
         assert_eq!(way(&holder), ["main.app", "main.App", ".cache", ".users"]);
+    }
+
+    #[test]
+    fn the_parts_of_a_map_are_left_out() {
+        let map = "map[string]*main.User";
+        let inside = |part: &str| step("", &format!("{map} {part}"));
+        let holder = [
+            step("", "main.app"),
+            step(".users", map),
+            inside("directory"),
+            inside("table"),
+            inside("groups"),
+            step("[value]", "main.User"),
+        ];
+        assert_eq!(way_text(&holder), "main.app.users[value]");
+        assert_eq!(way(&holder), ["main.app", ".users", "[value]"]);
     }
 
     #[test]
