@@ -81,8 +81,7 @@ impl DominatorTree {
         let holders = input.array::<u32>((nodes - places.objects) as usize)?;
         let before = |(i, d): (usize, &u32)| if i == 0 { *d == 0 } else { (*d as usize) < i };
         let sizes = high.is_empty() || high.len() == reached;
-        if !dominator.iter().enumerate().all(before) || !sizes || holders.iter().any(|h| *h as usize >= reached.max(1))
-        {
+        if !dominator.iter().enumerate().all(before) || !sizes || holders.iter().any(|h| *h as usize >= reached) {
             return Err(CONTRADICTION);
         }
         let mut number_of: Array<u32> = Array::zeroed(count);
@@ -90,7 +89,8 @@ impl DominatorTree {
             let place = places.place(node).ok_or(CONTRADICTION)?;
             *number_of.get_mut(place as usize).ok_or(CONTRADICTION)? = number;
         }
-        if node_of.first().is_some_and(|root| places.place(*root) != Some(places.root)) {
+        // The root is always reached, first of all.
+        if node_of.first().and_then(|root| places.place(*root)) != Some(places.root) {
             return Err(CONTRADICTION);
         }
         // Nothing that has a place hangs.
