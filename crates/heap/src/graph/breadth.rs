@@ -3,7 +3,7 @@
 //! Owns the search by levels. A level is a list, so what it will read can be asked for ahead. Refuses to keep a
 //! depth per node: who needs it gets each level as it is found.
 
-use super::{Array, Bits, DominatorTree, Rooted, Successors};
+use super::{Array, Bits, DominatorTree, NONE, Rooted, Successors};
 use std::ops::ControlFlow;
 
 /// How far ahead in a level a node's own memory and its edges are asked for.
@@ -123,6 +123,8 @@ impl DominatorTree {
         let wanted: Bits = targets.iter().filter_map(|t| place_of(*t)).collect();
         let mut missing = wanted.count();
         let mut before: Array<u32> = Array::zeroed(places.node_count() as usize);
+        // A stored tree may name what the edges do not reach.
+        before.fill(NONE);
         let from = &mut *before;
         let start: &[u32] = if missing == 0 { &[] } else { &[places.root] };
         search(
@@ -137,7 +139,10 @@ impl DominatorTree {
         );
         let path = |target: u32| {
             let Some(end) = place_of(target) else { return Vec::new() };
-            let up = |&p: &u32| (p != places.root).then(|| from[p as usize]);
+            if end != places.root && from[end as usize] == NONE {
+                return Vec::new();
+            }
+            let up = |&p: &u32| (p != places.root).then(|| from[p as usize]).filter(|&p| p != NONE);
             let mut path: Vec<u32> = std::iter::successors(Some(end), up).filter_map(|p| places.node(p)).collect();
             path.reverse();
             if path.last() != Some(&target) {
