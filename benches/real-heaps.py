@@ -487,6 +487,7 @@ def snapshot(oomph, running):
 
 
 def core(oomph, running, work):
+    why = "the process ended"
     for _ in range(5):
         pid = running.pid()
         try:
@@ -498,8 +499,9 @@ def core(oomph, running, work):
         if file.is_file():
             break
         # It may have ended just now: a build has many processes.
+        why = (done.stderr.strip().splitlines() or ["no core file"])[-1]
     else:
-        return None, [f"gcore: {(done.stderr.strip().splitlines() or ['no core file'])[-1]}"]
+        return None, [f"gcore: {why}"]
     try:
         answer, error = heap(oomph, file, "--exe", exe, "--no-index")
     finally:

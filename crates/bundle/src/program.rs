@@ -63,8 +63,6 @@ pub struct ProgramHeap<'a> {
     pub names: &'a ProgramNames<'a>,
     /// Go's version as the build information has it.
     pub version: &'a str,
-    /// Path of the program's own module.
-    pub main_module: Option<&'a str>,
     /// Which program it is.
     pub process: HeapProcess,
     /// What the core file or the debug information lacks.
@@ -272,18 +270,16 @@ impl ProgramMemory {
             Some(file) => by_index(&file, &runtime, &names, step)?,
             None => (HeapGraph::read(&runtime, &names, &names.functions, step)?, None),
         };
-        let main_module = build.main.as_ref().map(|m| m.path.as_str());
         let process = HeapProcess {
             pid: self.pid,
             start_ticks: self.start_ticks,
             build_id: binary.go_build_id(),
-            main_module: main_module.map(str::to_owned),
+            main_module: build.main.as_ref().map(|m| m.path.clone()),
         };
         Ok(then(&ProgramHeap {
             graph: &graph,
             names: &names,
             version: &version,
-            main_module,
             process,
             notes: &notes,
             index: index.as_deref(),

@@ -12,7 +12,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 /// Bytes of spans that one task reads.
-const TASK_BYTES: u64 = 4 << 20;
+pub(crate) const TASK_BYTES: u64 = 4 << 20;
 /// Bytes of one large object read at a time.
 const WINDOW: u64 = 1 << 20;
 
@@ -64,7 +64,7 @@ impl HeapView<'_> {
     pub fn edges(&self, roots: &Roots) -> Result<(Edges, ScanGaps), GraphError> {
         let met = Met::new(self.objects.count());
         let parts: Vec<(FinishedPart, ScanGaps)> = self
-            .tasks()
+            .tasks(TASK_BYTES)
             .into_par_iter()
             .map_init(
                 || (Scanner::new(*self), EdgesPart::default()),
@@ -81,14 +81,14 @@ impl HeapView<'_> {
         Ok((Edges::join(parts.into_iter().map(|p| p.0).collect(), &met, roots)?, gaps))
     }
 
-    /// Runs of spans of about the same number of bytes, for parallel passes.
-    pub(crate) fn tasks(&self) -> Vec<Range<usize>> {
+    /// Runs of spans of about so many bytes, for parallel passes.
+    pub(crate) fn tasks(&self, size: u64) -> Vec<Range<usize>> {
         let spans = self.objects.spans();
         let mut tasks = Vec::new();
         let (mut first, mut bytes) = (0, 0);
         for (i, span) in spans.iter().enumerate() {
             bytes += span.bytes;
-            if bytes >= TASK_BYTES || i + 1 == spans.len() {
+            if bytes >= size || i + 1 == spans.len() {
                 tasks.push(first..i + 1);
                 (first, bytes) = (i + 1, 0);
             }

@@ -79,22 +79,6 @@ impl Shape {
         }
     }
 
-    /// The Go type that it is of.
-    pub(crate) const fn typ(self) -> Option<TypeId> {
-        match self {
-            Self::Value(id)
-            | Self::Array(id)
-            | Self::MapHeader(id)
-            | Self::MapDirectory(id)
-            | Self::MapTable(id)
-            | Self::MapGroups(id)
-            | Self::MapBuckets(id)
-            | Self::MapExtra(id)
-            | Self::Channel(id) => Some(id),
-            _ => None,
-        }
-    }
-
     /// A number below 64 that differs between most shapes.
     #[inline]
     fn few_bits(self) -> usize {
@@ -153,12 +137,6 @@ impl Shape {
             Self::WeakHandle => "weak handle".to_owned(),
         }
     }
-}
-
-/// The name of a map by that of one of its parts ([`Shape::name`]); other names as they are.
-pub(crate) fn whole_name(name: &str) -> &str {
-    let parts = [" directory", " table", " groups", " buckets", " extra"];
-    parts.iter().find_map(|p| name.strip_suffix(p)).unwrap_or(name)
 }
 
 /// In place of a number that has more than 16 bits.

@@ -280,7 +280,7 @@ impl<'a> Typer<'a> {
     }
 
     fn is_generic(&self, shape: Shape) -> bool {
-        let Some(id) = shape.typ() else { return false };
+        let Some(id) = shape.go_type() else { return false };
         if let Some(&known) = self.generic.borrow().get(&id) {
             return known;
         }

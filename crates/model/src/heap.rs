@@ -151,6 +151,14 @@ pub struct HeapStep {
     pub address: String,
 }
 
+/// The name of a map by that of one of its parts (`map[K]V groups`), as [`HeapStep::type_name`] has them; other
+/// names as they are.
+#[must_use]
+pub fn whole_name(name: &str) -> &str {
+    let parts = [" directory", " table", " groups", " buckets", " extra"];
+    parts.iter().find_map(|p| name.strip_suffix(p)).unwrap_or(name)
+}
+
 /// Something that holds memory.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct HeapHolder {

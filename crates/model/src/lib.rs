@@ -31,7 +31,7 @@ pub use goversion::GoVersion;
 pub use heap::{
     HEAP_SCHEMA, HeapAllocated, HeapContainer, HeapContainerGroup, HeapContainers, HeapCoverage, HeapDepth,
     HeapDepthRow, HeapDuplicate, HeapDuplicates, HeapGoroutines, HeapHeld, HeapHolder, HeapKeys, HeapMap, HeapNote,
-    HeapOverview, HeapRuntimeCounts, HeapStep, HeapTree, HeapTreeRow, HeapType,
+    HeapOverview, HeapRuntimeCounts, HeapStep, HeapTree, HeapTreeRow, HeapType, whole_name,
 };
 pub use heap_census::{HeapCensus, HeapPlace, HeapPlaced, HeapPlacedOne, HeapProcess};
 pub use heap_diff::{HEAP_DIFF_SCHEMA, HeapDiff, HeapGrowth, HeapGrowthOf, HeapSide};

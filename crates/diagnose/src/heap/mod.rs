@@ -12,7 +12,7 @@ use crate::context::Context;
 use crate::sites::{SiteTable, is_own};
 use model::{
     Finding, Frame, HeapAllocated, HeapContainer, HeapNote, HeapOverview, HeapStep, RootKind, Severity, SiteRef,
-    SiteRole, Size, Subject, SubjectKind,
+    SiteRole, Size, Subject, SubjectKind, whole_name,
 };
 
 /// Most lines of code that a finding shows of what a container retains.
@@ -139,8 +139,7 @@ pub(crate) fn way(holder: &[HeapStep]) -> Vec<String> {
 
 /// What a map is made of says no more than the map.
 fn is_inside_map(step: &HeapStep) -> bool {
-    const PARTS: [&str; 4] = [" directory", " table", " groups", " buckets"];
-    step.via.is_empty() && step.type_name.starts_with("map[") && PARTS.iter().any(|p| step.type_name.ends_with(p))
+    step.via.is_empty() && step.type_name.starts_with("map[") && whole_name(&step.type_name) != step.type_name
 }
 
 /// The way in one line: `shop.Shop.carts.byVisit`.

@@ -184,17 +184,10 @@ fn known_by_name(name: &str) -> Option<Known> {
 /// Walks all typed objects that have pointers, and the typed variables.
 pub(super) fn walk(graph: &HeapGraph<'_>, places: &[TypedPlace], texts: &Texts) -> Seen {
     let spans = graph.objects.spans();
-    let mut tasks = Vec::new();
-    let (mut first, mut bytes) = (0, 0);
-    for (i, span) in spans.iter().enumerate() {
-        bytes += span.bytes;
-        if bytes >= TASK_BYTES || i + 1 == spans.len() {
-            tasks.push(first..i + 1);
-            (first, bytes) = (i + 1, 0);
-        }
-    }
     let met: Vec<AtomicU64> = (0..graph.objects.count().div_ceil(64)).map(|_| AtomicU64::new(0)).collect();
-    let mut seen = tasks
+    let mut seen = graph
+        .view()
+        .tasks(TASK_BYTES)
         .into_par_iter()
         .fold(
             || Walker::new(graph, &met, texts),

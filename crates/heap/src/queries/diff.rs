@@ -2,9 +2,9 @@
 //! indices, and the address of a container where both heaps are of one process. Reads documents alone, so that heaps
 //! of last week compare with those of today.
 
-use crate::shapes::whole_name;
 use model::{
     HEAP_DIFF_SCHEMA, HeapCensus, HeapDiff, HeapGrowth, HeapGrowthOf, HeapOverview, HeapPlace, HeapPlaced, HeapSide,
+    whole_name,
 };
 use rustc_hash::FxHashMap;
 use std::cmp::Reverse;

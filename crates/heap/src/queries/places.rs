@@ -10,7 +10,8 @@ use crate::graph::{Bits, GraphError, Rooted, Start, Successors, spanning};
 use crate::paths::Names;
 use crate::program::HeapGraph;
 use crate::roots::RootGroup;
-use crate::shapes::{Shape, whole_name};
+use crate::shapes::Shape;
+use model::whole_name;
 use rustc_hash::FxHashMap;
 
 /// Most types and fields on a way; what lies deeper counts at the last place.

@@ -3,6 +3,7 @@
 //! type and offset, not once per object.
 
 use crate::paths::{field_name, is_key};
+use crate::pointers::TASK_BYTES;
 use crate::program::HeapGraph;
 use crate::shapes::Shape;
 use gobinary::TypeId;
@@ -35,7 +36,7 @@ pub(super) fn vias(graph: &HeapGraph<'_>, above: &(impl Fn(u32) -> Option<u32> +
     found.resize_with(graph.objects.count() as usize, AtomicU32::default);
     let words: Vec<Words> = (0..graph.shapes.len() as u32).map(|n| graph.words_of(n)).collect();
     let pass = Pass { graph, words: &words, above, found: &found };
-    graph.view().tasks().into_par_iter().for_each_init(Vec::new, |scratch, spans| {
+    graph.view().tasks(TASK_BYTES).into_par_iter().for_each_init(Vec::new, |scratch, spans| {
         for index in spans {
             pass.span(index as u32, scratch);
         }

@@ -12,7 +12,7 @@ use crate::{Failure, Outcome};
 use bundle::ProgramHeap;
 use heap::containers::{ContainerKind, ContainerOptions};
 use heap::{ContainerSort, NotFound, Pattern, Wanted};
-use model::{HEAP_HOLDERS_SCHEMA, HEAP_RETAINED_SCHEMA, HeapHolders};
+use model::{HEAP_HOLDERS_SCHEMA, HEAP_RETAINED_SCHEMA, HeapHolders, HeapOverview};
 
 /// Rows of each table that rules look at, at least.
 const SEEN_BY_RULES: usize = 256;
@@ -28,10 +28,10 @@ pub(super) fn run(a: &Heap) -> Result<Outcome, Failure> {
         Some(Q::Goroutines(t)) => overview(t, &Wanted { goroutines: true, ..none }),
         Some(Q::Chains(t)) => overview(t, &Wanted { depth: true, ..none }),
         Some(Q::Duplicates(t)) => {
-            overview(t, &Wanted { containers: containers(&t.options), duplicates_only: true, ..none })
+            overview(t, &Wanted { containers: containers(&t.options, t.options.rows()), duplicates_only: true, ..none })
         }
         Some(Q::Containers(c)) => {
-            let containers = containers(&c.of.options);
+            let containers = containers(&c.of.options, rows);
             overview(&c.of, &Wanted { containers, sort: sort(c), kind: kind(c.kind.as_deref())?, ..none })
         }
         Some(Q::Holders { of, what }) => holders(of, what),
@@ -44,7 +44,7 @@ pub(super) fn run(a: &Heap) -> Result<Outcome, Failure> {
 /// No question: the overview, or what `--show` names.
 fn shown(a: &Heap, none: &Wanted) -> Result<Outcome, Failure> {
     let t = HeapTarget { target: a.target.clone().unwrap_or_default(), options: a.options.clone() };
-    let containers = containers(&t.options);
+    let containers = containers(&t.options, t.options.rows());
     let wanted = match a.show {
         None => return suspects(&t),
         Some(HeapView::Overview) => whole(&t, &Wanted::all(none.rows)),
@@ -61,9 +61,9 @@ fn shown(a: &Heap, none: &Wanted) -> Result<Outcome, Failure> {
 /// The overview: people get what matters first, documents and pages all of it.
 fn whole(t: &HeapTarget, all: &Wanted) -> Wanted {
     match t.options.format {
-        HeapFormat::Json => Wanted { containers: containers(&t.options), ..*all },
+        HeapFormat::Json => Wanted { containers: containers(&t.options, t.options.rows()), ..*all },
         // What is compared is for programs.
-        HeapFormat::Html => Wanted { containers: containers(&t.options), census: false, ..*all },
+        HeapFormat::Html => Wanted { containers: containers(&t.options, t.options.rows()), census: false, ..*all },
         // A terminal has no room for the tree.
         HeapFormat::Text => Wanted { containers: None, depth: false, roots: false, census: false, tree: 0, ..*all },
     }
@@ -75,11 +75,10 @@ fn suspects(t: &HeapTarget) -> Result<Outcome, Failure> {
     let shown = whole(t, &Wanted::all(rows));
     let thresholds = crate::config::thresholds(None)?;
     let seen = rows.max(SEEN_BY_RULES);
-    let all = Wanted { tree: shown.tree, census: shown.census, ..Wanted::all(seen) };
-    let containers = ContainerOptions { show_keys: t.options.show_keys, ..all.containers.unwrap_or_default() };
+    let containers = containers(&t.options, seen);
+    let wanted = Wanted { tree: shown.tree, census: shown.census, containers, ..Wanted::all(seen) };
     let reporter = Reporter::new(t.options.quiet);
     let memory = open::open(&t.target, &t.options, &reporter)?;
-    let wanted = Wanted { containers: Some(containers), ..all };
     let mut overview = open::read(&memory, &reporter, |heap| Ok(heap.overview(&memory, &wanted)?))?;
     overview.suspects = diagnose::suspects(&overview, &thresholds);
     overview.truncate(rows);
@@ -88,13 +87,17 @@ fn suspects(t: &HeapTarget) -> Result<Outcome, Failure> {
         overview.depth = None;
         overview.roots.clear();
     }
-    let html = || report::heap_html(&overview);
-    open::print(&overview, &t.options, Some(&html), |width| report::heap_overview(&overview, width))?;
+    print(&overview, t)
+}
+
+fn print(overview: &HeapOverview, t: &HeapTarget) -> Result<Outcome, Failure> {
+    let html = || report::heap_html(overview);
+    open::print(overview, &t.options, Some(&html), |width| report::heap_overview(overview, width))?;
     Ok(Outcome::Fine)
 }
 
-fn containers(o: &HeapOptions) -> Option<ContainerOptions> {
-    Some(ContainerOptions { show_keys: o.show_keys, ..Wanted::all(o.rows()).containers? })
+fn containers(o: &HeapOptions, rows: usize) -> Option<ContainerOptions> {
+    Some(ContainerOptions { show_keys: o.show_keys, ..Wanted::all(rows).containers? })
 }
 
 const fn sort(c: &HeapContainersArgs) -> ContainerSort {
@@ -125,9 +128,7 @@ fn overview(t: &HeapTarget, wanted: &Wanted) -> Result<Outcome, Failure> {
         // Strings with the same content have a question of their own.
         containers.duplicates.largest.clear();
     }
-    let html = || report::heap_html(&overview);
-    open::print(&overview, &t.options, Some(&html), |width| report::heap_overview(&overview, width))?;
-    Ok(Outcome::Fine)
+    print(&overview, t)
 }
 
 /// An address as people and tools write it.
@@ -167,7 +168,8 @@ fn retained(t: &HeapTarget, text: &str) -> Result<Outcome, Failure> {
     let read = |heap: &ProgramHeap<'_>| {
         let head = heap.head(&memory, HEAP_RETAINED_SCHEMA);
         let rows = t.options.rows();
-        let answer = heap.graph.retained_without(heap.names, &pattern, heap.main_module, rows, head)?;
+        let answer =
+            heap.graph.retained_without(heap.names, &pattern, heap.process.main_module.as_deref(), rows, head)?;
         answer.ok_or_else(|| {
             Failure::new(format!("nothing in this heap matches `{text}`")).hint(
                 "a type as oomph heap types lists it, the import path of a package or module, a variable, a goroutine's \
