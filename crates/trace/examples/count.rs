@@ -1,0 +1,45 @@
+//! Counts the events of a trace: `count FILE`.
+
+use std::{fs::File, io, os::unix::fs::FileExt};
+
+use trace::{Event, Generation, Source, read};
+
+/// A file read by position, so that memory stays constant.
+struct Positioned {
+    file: File,
+    size: u64,
+}
+
+impl Source for Positioned {
+    fn size(&self) -> u64 {
+        self.size
+    }
+
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        let mut done = 0;
+        while let Some(rest) = buffer.get_mut(done..).filter(|r| !r.is_empty()) {
+            match self.file.read_at(rest, offset + done as u64) {
+                Ok(0) => break,
+                Ok(n) => done += n,
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(done)
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "an example prints")]
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let path = std::env::args_os().nth(1).ok_or("usage: count FILE")?;
+    let file = File::open(path)?;
+    let size = file.metadata()?.len();
+    let mut events = 0u64;
+    let mut count = |_: &Event<'_>, _: &Generation| events += 1;
+    let summary = read(&Positioned { file, size }, &mut count)?;
+    println!("{events} events, {} generations", summary.generations);
+    for gap in &summary.gaps {
+        println!("{gap}");
+    }
+    Ok(())
+}

@@ -1,0 +1,103 @@
+//! Timed events of one batch, decoded into columns: time, event, arguments.
+//!
+//! A [`Chunk`] holds a fixed number of events and stays in the processor's cache; a batch is decoded chunk by
+//! chunk. Refuses: events without a time, numbers cut off at the end of a batch.
+//!
+//! Source: GOROOT/src/internal/trace/batchcursor.go (Go 1.27.3).
+
+use crate::{
+    error::Broken,
+    leb,
+    wire::{ARGS, MAX_ARGS, UNTIMED, Wire},
+};
+
+/// Events in a chunk.
+pub(crate) const CHUNK: usize = 256;
+
+/// A run of events of one M.
+#[derive(Debug)]
+pub(crate) struct Chunk {
+    /// Nanoseconds.
+    pub(crate) time: [i64; CHUNK],
+    pub(crate) kind: [Wire; CHUNK],
+    /// Arguments, the time left out; what an event does not have is of no meaning.
+    pub(crate) args: [[u64; MAX_ARGS]; CHUNK],
+    pub(crate) len: usize,
+}
+
+impl Chunk {
+    pub(crate) fn new() -> Box<Self> {
+        Box::new(Self { time: [0; CHUNK], kind: [Wire::ProcStop; CHUNK], args: [[0; MAX_ARGS]; CHUNK], len: 0 })
+    }
+}
+
+/// How far a batch is decoded.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Progress {
+    /// Bytes of the payload.
+    pub(crate) pos: usize,
+    /// Time of the last event, at first the batch's base.
+    pub(crate) time: i64,
+}
+
+/// Room in which any event fits: its number and five numbers of ten bytes.
+const WINDOW: usize = 1 + 5 * 10;
+
+/// Fills a chunk from where the batch was left. The chunk holds what came before an error.
+pub(crate) fn decode(bytes: &[u8], at: &mut Progress, unit: f64, chunk: &mut Chunk, offset: u64) -> Result<(), Broken> {
+    chunk.len = 0;
+    let mut pos = at.pos;
+    let mut time = at.time;
+    let mut done = Ok(());
+    let rows = chunk.time.iter_mut().zip(&mut chunk.kind).zip(&mut chunk.args);
+    for ((time_out, kind_out), args_out) in rows {
+        let read = match bytes.get(pos..).and_then(|b| b.first_chunk::<WINDOW>()) {
+            Some(window) => event(window, args_out),
+            None => match bytes.get(pos..) {
+                None | Some([]) => break,
+                Some(rest) => event(rest, args_out),
+            },
+        };
+        let Some((kind, dt, len)) = read else {
+            done = Err(why(bytes, pos, offset));
+            break;
+        };
+        pos += len;
+        time = time.wrapping_add((dt as f64 * unit) as i64);
+        *time_out = time;
+        *kind_out = kind;
+        chunk.len += 1;
+    }
+    *at = Progress { pos, time };
+    done
+}
+
+/// Number, time difference and length in bytes of the event at the start of `bytes`.
+#[inline(always)]
+fn event(bytes: &[u8], args: &mut [u64; MAX_ARGS]) -> Option<(Wire, u64, usize)> {
+    let number = *bytes.first()?;
+    let kind = Wire::from_number(number)?;
+    let count = ARGS[usize::from(number)];
+    let mut pos = 1;
+    let dt = leb::read(bytes, &mut pos)?;
+    for arg in args.iter_mut().take(usize::from(count)) {
+        *arg = leb::read(bytes, &mut pos)?;
+    }
+    Some((kind, dt, pos))
+}
+
+#[cold]
+fn why(bytes: &[u8], pos: usize, offset: u64) -> Broken {
+    let kind = bytes.get(pos).copied().unwrap_or(0);
+    let at = offset.saturating_add(pos as u64);
+    if ARGS[usize::from(kind)] == UNTIMED {
+        Broken::new(at, format!("expected a timed event, found event {kind}"))
+    } else {
+        Broken::new(at, format!("expected the numbers of event {kind}, found none before the end of the batch"))
+    }
+}
+
+/// Length in bytes of the event at the start of `bytes`.
+pub(crate) fn length(bytes: &[u8]) -> Option<usize> {
+    event(bytes, &mut [0; MAX_ARGS]).map(|(_, _, len)| len)
+}

@@ -1,0 +1,319 @@
+//! The reader: generation after generation, every event to a visitor in the order of Go's own reader.
+//!
+//! Memory does not grow with the trace: per thread one batch and one chunk of decoded events, per generation its
+//! strings, stacks and the places of its batches. What cannot be read becomes a [`Gap`], and reading goes on with
+//! the next generation where there is one. Refuses: I/O, and keeping events.
+//!
+//! Source: GOROOT/src/internal/trace/reader.go (Go 1.27.3).
+
+use crate::{
+    cursor::Cursor,
+    error::{Broken, Gap, TraceError},
+    event::{Event, Kind, NONE},
+    frontier::{Frontier, Head},
+    header::{HEADER_LEN, Version},
+    index::{End, Index},
+    order::{Fault, Order, Step, Thread},
+    source::Source,
+    tables::{CpuSample, Generation},
+};
+
+/// Who is told the events.
+pub trait Visitor {
+    /// The next event. Its strings and stacks are in the tables of `generation`.
+    fn event(&mut self, event: &Event<'_>, generation: &Generation);
+}
+
+impl<F: FnMut(&Event<'_>, &Generation)> Visitor for F {
+    #[inline]
+    fn event(&mut self, event: &Event<'_>, generation: &Generation) {
+        self(event, generation);
+    }
+}
+
+/// What was read.
+#[derive(Clone, Debug)]
+pub struct Summary {
+    /// Version of the format.
+    pub version: Version,
+    /// Events told, those included that Go's reader derives (syncs, the parts of a coroutine switch).
+    pub events: u64,
+    /// Generations whose events were told, wholly or in part.
+    pub generations: u64,
+    /// What could not be read, in file order; empty for a sound trace.
+    pub gaps: Vec<Gap>,
+}
+
+/// Most gaps kept: a trace with more is not worth a longer list.
+const MAX_GAPS: usize = 1000;
+
+/// Reads a trace to its end and tells each event.
+///
+/// # Errors
+/// If it is no trace, in a format that is not read, or the source fails. A trace that is cut off or damaged is
+/// not an error: what is readable is told, the rest is in [`Summary::gaps`].
+pub fn read<S: Source + ?Sized, V: Visitor>(source: &S, visitor: &mut V) -> Result<Summary, TraceError> {
+    let mut head = [0; HEADER_LEN];
+    let len = source.read_at(0, &mut head).map_err(|source| TraceError::Io { offset: 0, source })?;
+    let version = Version::of_header(head.get(..len).unwrap_or_default())?;
+    let mut session = Session {
+        source,
+        order: Order::new(),
+        frontier: Frontier::default(),
+        cursors: Vec::new(),
+        sink: Sink { visitor, last_time: 0, events: 0, syncs: 0 },
+        summary: Summary { version, events: 0, generations: 0, gaps: Vec::new() },
+    };
+    session.all()?;
+    session.summary.events = session.sink.events;
+    Ok(session.summary)
+}
+
+/// Where events go: numbers them, makes their times rise.
+struct Sink<'v, V> {
+    visitor: &'v mut V,
+    last_time: i64,
+    events: u64,
+    syncs: u64,
+}
+
+impl<V: Visitor> Sink<'_, V> {
+    #[inline]
+    fn tell(&mut self, event: &Event<'_>, generation: &Generation) {
+        let time = if event.time <= self.last_time { self.last_time.wrapping_add(1) } else { event.time };
+        self.last_time = time;
+        self.events += 1;
+        self.visitor.event(&Event { time, ..*event }, generation);
+    }
+
+    fn sync(&mut self, time: i64, generation: &Generation) {
+        self.syncs += 1;
+        let args = &[self.syncs, 0, 0, 0];
+        let sync = Event { kind: Kind::Sync, time, thread: NONE, proc: NONE, goroutine: NONE, args };
+        self.tell(&sync, generation);
+    }
+
+    fn sample(&mut self, s: CpuSample, generation: &Generation) {
+        let args = &[s.stack, 0, 0, 0];
+        let CpuSample { time, thread, proc, goroutine, .. } = s;
+        self.tell(&Event { kind: Kind::CpuSample, time, thread, proc, goroutine, args }, generation);
+    }
+}
+
+struct Session<'s, 'v, S: ?Sized, V> {
+    source: &'s S,
+    order: Order,
+    frontier: Frontier,
+    cursors: Vec<Cursor>,
+    sink: Sink<'v, V>,
+    summary: Summary,
+}
+
+/// Why a thread's run of events ended.
+enum Run {
+    /// Its next event, at this time, is later than another thread's.
+    Later(i64),
+    /// Its next event, at this time, has to wait for another thread's.
+    Waits(i64),
+    /// It has no more events.
+    Ended,
+}
+
+/// Trouble that ends a generation, or all.
+enum Stop {
+    Broken(Broken),
+    Error(TraceError),
+}
+
+impl From<TraceError> for Stop {
+    fn from(error: TraceError) -> Self {
+        Self::Error(error)
+    }
+}
+
+impl From<Broken> for Stop {
+    fn from(broken: Broken) -> Self {
+        Self::Broken(broken)
+    }
+}
+
+impl<S: Source + ?Sized, V: Visitor> Session<'_, '_, S, V> {
+    fn all(&mut self) -> Result<(), TraceError> {
+        let mut generation = Generation::default();
+        let mut index = Index::default();
+        let mut offset = HEADER_LEN as u64;
+        let mut sound = true;
+        loop {
+            let found = index.scan(self.source, self.summary.version, offset, &mut generation)?;
+            let number = generation.number;
+            if found.any {
+                sound = match found.fault {
+                    Some(gap) => {
+                        self.gap(gap);
+                        false
+                    }
+                    None => self.generation(&mut generation, &mut index, offset)?,
+                };
+                if !sound {
+                    self.order.reset();
+                }
+            }
+            match found.end {
+                End::Next(next) => offset = next,
+                End::File => break,
+                End::Broken(broken) => {
+                    self.gap(broken.in_generation(number));
+                    break;
+                }
+            }
+        }
+        // Go's reader ends with a sync, unless the order broke before.
+        if sound {
+            generation.clear(0);
+            self.sink.sync(self.sink.last_time, &generation);
+        }
+        Ok(())
+    }
+
+    fn gap(&mut self, gap: Gap) {
+        if self.summary.gaps.len() < MAX_GAPS {
+            self.summary.gaps.push(gap);
+        }
+    }
+
+    /// Tells the events of a generation; false if they could not all be told.
+    fn generation(&mut self, generation: &mut Generation, index: &mut Index, offset: u64) -> Result<bool, TraceError> {
+        let number = generation.number;
+        if let Err(broken) = generation.complete(self.summary.version, offset) {
+            self.gap(broken.in_generation(number));
+            return Ok(false);
+        }
+        self.summary.generations += 1;
+        match self.ordered(generation, index) {
+            Ok(()) => Ok(true),
+            Err(Stop::Error(error)) => Err(error),
+            Err(Stop::Broken(broken)) => {
+                self.gap(broken.in_generation(number));
+                Ok(false)
+            }
+        }
+    }
+
+    fn ordered(&mut self, generation: &mut Generation, index: &mut Index) -> Result<(), Stop> {
+        self.order.begin(generation.number);
+        self.sink.sync(generation.nanoseconds(generation.min_time.unwrap_or(0)), generation);
+        self.start(generation, index)?;
+        let mut sample = 0;
+        loop {
+            let head = self.frontier.get(0);
+            let mut until = i64::MAX;
+            while let Some(&s) = generation.samples.get(sample) {
+                if head.is_some_and(|h| s.time >= h.time) {
+                    until = s.time;
+                    break;
+                }
+                self.sink.sample(s, generation);
+                sample += 1;
+            }
+            let Some(head) = head else { return Ok(()) };
+            match self.run(head.cursor, self.frontier.bound().min(until), generation)? {
+                Run::Later(time) => self.frontier.update(0, time),
+                Run::Ended => self.frontier.remove(0),
+                Run::Waits(time) => {
+                    self.frontier.update(0, time);
+                    self.others(generation)?;
+                }
+            }
+        }
+    }
+
+    /// Puts each thread's first event into the frontier.
+    fn start(&mut self, generation: &Generation, index: &mut Index) -> Result<(), Stop> {
+        self.frontier.clear();
+        for (i, t) in index.threads.drain(..).enumerate() {
+            if self.cursors.len() <= i {
+                self.cursors.push(Cursor::new());
+            }
+            let Some(cursor) = self.cursors.get_mut(i) else { break };
+            cursor.start(self.order.thread(t.thread), t.batches);
+            if cursor.refill(self.source, generation.unit)??
+                && let Some(time) = cursor.time()
+            {
+                self.frontier.insert(Head { time, cursor: i as u32 });
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells the events of one thread as long as they come before those of all others.
+    fn run(&mut self, cursor: u32, until: i64, generation: &mut Generation) -> Result<Run, Stop> {
+        let Some(c) = self.cursors.get_mut(cursor as usize) else { return Ok(Run::Ended) };
+        loop {
+            while let Some(time) = c.time() {
+                if time > until {
+                    return Ok(Run::Later(time));
+                }
+                match step(&mut self.order, &mut self.sink, c, time, generation) {
+                    Ok(true) => c.next += 1,
+                    Ok(false) => return Ok(Run::Waits(time)),
+                    Err(fault) => return Err(Broken::new(c.offset_of(self.source, c.next), fault.0).into()),
+                }
+            }
+            if !c.refill(self.source, generation.unit)?? {
+                return Ok(Run::Ended);
+            }
+        }
+    }
+
+    /// Takes one event of another thread, the earliest that may come next.
+    #[cold]
+    fn others(&mut self, generation: &mut Generation) -> Result<(), Stop> {
+        self.frontier.sort();
+        for i in 1..self.frontier.len() {
+            let Some(head) = self.frontier.get(i) else { break };
+            let Some(c) = self.cursors.get_mut(head.cursor as usize) else { break };
+            match step(&mut self.order, &mut self.sink, c, head.time, generation) {
+                Ok(true) => c.next += 1,
+                Ok(false) => continue,
+                Err(fault) => return Err(Broken::new(c.offset_of(self.source, c.next), fault.0).into()),
+            }
+            if c.time().is_none() {
+                c.refill(self.source, generation.unit)??;
+            }
+            match c.time() {
+                Some(time) => self.frontier.update(i, time),
+                None => self.frontier.remove(i),
+            }
+            return Ok(());
+        }
+        let stuck = self.frontier.get(0).and_then(|h| self.cursors.get(h.cursor as usize));
+        let offset = stuck.map_or(0, |c| c.offset_of(self.source, c.next));
+        Err(Broken::new(offset, "expected an event of any thread that may come next, found none").into())
+    }
+}
+
+/// Tells the cursor's next event if it may come next; true if so.
+#[inline]
+fn step<V: Visitor>(
+    order: &mut Order,
+    sink: &mut Sink<'_, V>,
+    c: &Cursor,
+    time: i64,
+    generation: &mut Generation,
+) -> Result<bool, Fault> {
+    let (Some(&wire), Some(args)) = (c.chunk.kind.get(c.next), c.chunk.args.get(c.next)) else { return Ok(false) };
+    let before = order.context(c.thread);
+    match order.advance(c.thread, before, wire, args, generation)? {
+        Step::Wait => return Ok(false),
+        Step::Taken => {
+            let Thread { id: thread, proc, goroutine, .. } = before;
+            sink.tell(&Event { kind: Kind::Wire(wire), time, thread, proc, goroutine, args }, generation);
+        }
+        Step::Altered => {
+            for altered in &order.altered {
+                sink.tell(&altered.event(time), generation);
+            }
+        }
+    }
+    Ok(true)
+}
