@@ -1,0 +1,132 @@
+//! Traces of real programs, and the text that each Go release's `go tool trace` makes of them.
+#![allow(dead_code, clippy::unwrap_used, reason = "tests; each uses its part")]
+
+pub(crate) mod text;
+pub(crate) mod txtar;
+
+use std::{
+    fs,
+    io::{BufReader, Read},
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use lab::Toolchain;
+use trace::{Event, Generation, Summary};
+
+use self::text::Dialect;
+
+/// The Go releases whose traces are read, those that are on this machine.
+pub(crate) fn toolchains() -> Vec<Toolchain> {
+    let cache = lab::default_cache_dir();
+    let mut found: Vec<Toolchain> = Vec::new();
+    for want in ["1.22.10", "1.23.9", "1.24.11", "1.25.5", "1.26.6", "1.27.3"] {
+        let want = model::GoVersion::parse(&format!("go{want}"));
+        found.extend(Toolchain::find(want.as_ref(), &cache).unwrap());
+    }
+    found.push(Toolchain::find_or_fetch(None, &cache, &mut |_| {}).unwrap());
+    found.dedup_by_key(|t| t.release());
+    found
+}
+
+/// The program `lab/trace`, built by a release.
+pub(crate) struct Program {
+    dir: tempfile::TempDir,
+    exe: PathBuf,
+    pub(crate) go: Toolchain,
+}
+
+impl Program {
+    pub(crate) fn build(go: &Toolchain) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        lab::extract(dir.path()).unwrap();
+        let exe = dir.path().join("trace.exe");
+        go.run(dir.path(), &["build", "-o", exe.to_str().unwrap(), "./trace"]).unwrap();
+        Self { dir, exe, go: go.clone() }
+    }
+
+    /// The modes that this release has.
+    pub(crate) fn modes(&self) -> Vec<&'static str> {
+        let mut modes = vec!["busy", "gc", "syscalls", "sleepers", "profiled"];
+        if self.go.version().at_least(23) {
+            modes.push("coroutines");
+        }
+        if self.go.version().at_least(25) {
+            modes.push("flight");
+        }
+        modes
+    }
+
+    /// A trace of the program at work.
+    pub(crate) fn trace(&self, mode: &str, milliseconds: u32, debug: &str) -> PathBuf {
+        let path = self.dir.path().join(format!("{mode}-{milliseconds}{debug}.trace"));
+        let mut command = Command::new(&self.exe);
+        command.arg(mode).arg(&path).arg(milliseconds.to_string()).env("GODEBUG", debug);
+        assert!(command.status().unwrap().success());
+        path
+    }
+}
+
+/// What a comparison found equal.
+#[derive(Debug)]
+pub(crate) struct Equal {
+    pub(crate) events: u64,
+    pub(crate) summary: Summary,
+    /// What `go tool trace` said to stderr; empty if it read the trace to its end.
+    pub(crate) complaint: String,
+    /// Events told beyond the text of `go tool trace`.
+    pub(crate) beyond: u64,
+}
+
+/// Reads the trace and compares, line by line, with `go tool trace -d=parsed` of a release.
+pub(crate) fn compare(go: &Toolchain, path: &Path) -> Equal {
+    let dialect = Dialect::of(go.version());
+    let mode = if go.version().at_least(24) { "-d=parsed" } else { "-d=1" };
+    let mut command = go.command(path.parent().unwrap());
+    command.args(["tool", "trace", mode]).arg(path).env("TZ", "UTC");
+    let errors = tempfile::tempfile().unwrap();
+    command.stdout(Stdio::piped()).stderr(errors.try_clone().unwrap());
+    let mut child = command.spawn().unwrap();
+    let mut theirs = BufReader::with_capacity(1 << 20, child.stdout.take().unwrap());
+    let (mut ours, mut buffer) = (String::new(), Vec::new());
+    let mut writer = text::Writer::new(dialect);
+    let (mut events, mut beyond) = (0, 0);
+    let bytes = fs::read(path).unwrap();
+    let mut tell = |event: &Event<'_>, generation: &Generation| {
+        ours.clear();
+        writer.event(event, generation, &mut ours);
+        if ours.is_empty() {
+            return;
+        }
+        buffer.resize(ours.len(), 0);
+        let n = read_full(&mut theirs, &mut buffer);
+        if n == 0 {
+            beyond += 1;
+            return;
+        }
+        let told = String::from_utf8_lossy(&buffer[..n]);
+        assert!(told == ours, "event {events} of {}:\nours:   {ours}\ntheirs: {told}", path.display());
+        events += 1;
+    };
+    let summary = trace::read(&bytes[..], &mut tell).unwrap();
+    let mut rest = String::new();
+    theirs.read_to_string(&mut rest).unwrap();
+    assert!(rest.is_empty(), "{}: theirs go on after event {events}: {rest:.500}; {:?}", path.display(), summary.gaps);
+    child.wait().unwrap();
+    let mut complaint = String::new();
+    let mut errors = errors;
+    std::io::Seek::rewind(&mut errors).unwrap();
+    errors.read_to_string(&mut complaint).unwrap();
+    Equal { events, summary, complaint, beyond }
+}
+
+fn read_full(from: &mut impl Read, buffer: &mut [u8]) -> usize {
+    let mut done = 0;
+    while done < buffer.len() {
+        match from.read(&mut buffer[done..]).unwrap() {
+            0 => break,
+            n => done += n,
+        }
+    }
+    done
+}
