@@ -40,11 +40,42 @@ pub(crate) struct Progress {
     pub(crate) time: i64,
 }
 
+/// Nanoseconds per unit of time stamps.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Unit {
+    factor: f64,
+    /// The factor, if it is a small whole number; else 0.
+    whole: i64,
+}
+
+impl Unit {
+    pub(crate) fn new(factor: f64) -> Self {
+        let whole = if factor.fract() == 0.0 && (1.0..1e6).contains(&factor) { factor as i64 } else { 0 };
+        Self { factor, whole }
+    }
+
+    /// What Go computes with floating-point numbers: whole numbers give the same while the product has at most 53 bits.
+    #[inline(always)]
+    pub(crate) fn nanoseconds(self, stamp: u64) -> i64 {
+        if stamp < 1 << 32 && self.whole != 0 {
+            stamp.cast_signed() * self.whole
+        } else {
+            (stamp as f64 * self.factor) as i64
+        }
+    }
+}
+
 /// Room in which any event fits: its number and five numbers of ten bytes.
 const WINDOW: usize = 1 + 5 * 10;
 
 /// Fills a chunk from where the batch was left. The chunk holds what came before an error.
-pub(crate) fn decode(bytes: &[u8], at: &mut Progress, unit: f64, chunk: &mut Chunk, offset: u64) -> Result<(), Broken> {
+pub(crate) fn decode(
+    bytes: &[u8],
+    at: &mut Progress,
+    unit: Unit,
+    chunk: &mut Chunk,
+    offset: u64,
+) -> Result<(), Broken> {
     chunk.len = 0;
     let mut pos = at.pos;
     let mut time = at.time;
@@ -63,7 +94,7 @@ pub(crate) fn decode(bytes: &[u8], at: &mut Progress, unit: f64, chunk: &mut Chu
             break;
         };
         pos += len;
-        time = time.wrapping_add((dt as f64 * unit) as i64);
+        time = time.wrapping_add(unit.nanoseconds(dt));
         *time_out = time;
         *kind_out = kind;
         chunk.len += 1;

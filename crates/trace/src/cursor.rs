@@ -3,7 +3,7 @@
 //! Refuses: order across threads.
 
 use crate::{
-    columns::{Chunk, Progress, decode},
+    columns::{Chunk, Progress, Unit, decode},
     error::{Broken, TraceError},
     index::BatchAt,
     source::{Source, fill, part},
@@ -12,8 +12,8 @@ use crate::{
 /// A thread's next events.
 #[derive(Debug)]
 pub(crate) struct Cursor {
-    /// Slot of the thread in the order; `None` for events of no thread.
-    pub(crate) thread: Option<u32>,
+    /// Slot of the thread in the order.
+    pub(crate) thread: u32,
     pub(crate) chunk: Box<Chunk>,
     /// Next event of the chunk.
     pub(crate) next: usize,
@@ -33,7 +33,7 @@ pub(crate) struct Cursor {
 impl Cursor {
     pub(crate) fn new() -> Self {
         Self {
-            thread: None,
+            thread: 0,
             chunk: Chunk::new(),
             next: 0,
             batches: Vec::new(),
@@ -47,7 +47,7 @@ impl Cursor {
     }
 
     /// Begins with a thread's batches.
-    pub(crate) fn start(&mut self, thread: Option<u32>, batches: Vec<BatchAt>) {
+    pub(crate) fn start(&mut self, thread: u32, batches: Vec<BatchAt>) {
         self.thread = thread;
         self.batches = batches;
         self.batch = None;
@@ -67,7 +67,7 @@ impl Cursor {
     pub(crate) fn refill<S: Source + ?Sized>(
         &mut self,
         source: &S,
-        unit: f64,
+        unit: Unit,
     ) -> Result<Result<bool, Broken>, TraceError> {
         self.next = 0;
         self.chunk.len = 0;
@@ -81,7 +81,7 @@ impl Cursor {
                 let Some(&b) = self.batches.get(self.following) else { return Ok(Ok(false)) };
                 self.following += 1;
                 self.batch = Some(b);
-                self.progress = Progress { pos: 0, time: (b.time as f64 * unit) as i64 };
+                self.progress = Progress { pos: 0, time: unit.nanoseconds(b.time) };
                 if source.memory().is_none() {
                     let io = |source| TraceError::Io { offset: b.payload, source };
                     fill(source, b.payload, b.len as usize, &mut self.buffer).map_err(io)?;

@@ -3,28 +3,41 @@
 //! Refuses: more than ten bytes, and a tenth byte above 1, as encoding/binary.Uvarint does.
 
 /// Reads a number; `pos` moves behind it. `None` where the bytes end or the number has more than 64 bits.
+///
+/// The lengths that nearly all numbers have are told by branches, which the processor foresees; a computed length
+/// would have to be waited for before the next number can be read.
 #[inline(always)]
 pub(crate) fn read(bytes: &[u8], pos: &mut usize) -> Option<u64> {
-    let first = *bytes.get(*pos)?;
-    if first < 0x80 {
-        *pos += 1;
-        return Some(u64::from(first));
+    let at = *pos;
+    let b0 = u64::from(*bytes.get(at)?);
+    if b0 < 0x80 {
+        *pos = at + 1;
+        return Some(b0);
     }
-    read_long(bytes, pos, first)
+    let b1 = u64::from(*bytes.get(at + 1)?);
+    if b1 < 0x80 {
+        *pos = at + 2;
+        return Some(b0 & 0x7f | b1 << 7);
+    }
+    let b2 = u64::from(*bytes.get(at + 2)?);
+    if b2 < 0x80 {
+        *pos = at + 3;
+        return Some(b0 & 0x7f | (b1 & 0x7f) << 7 | b2 << 14);
+    }
+    read_long(bytes, pos)
 }
 
-#[inline]
-fn read_long(bytes: &[u8], pos: &mut usize, first: u8) -> Option<u64> {
-    let rest = bytes.get(*pos + 1..)?;
-    let mut value = u64::from(first & 0x7f);
-    let mut shift = 7;
-    for (i, &b) in rest.iter().take(9).enumerate() {
+#[inline(never)]
+fn read_long(bytes: &[u8], pos: &mut usize) -> Option<u64> {
+    let mut value = 0;
+    let mut shift = 0;
+    for (i, &b) in bytes.get(*pos..)?.iter().take(10).enumerate() {
         if b < 0x80 {
-            if i == 8 && b > 1 {
+            if i == 9 && b > 1 {
                 return None;
             }
             value |= u64::from(b) << shift;
-            *pos += i + 2;
+            *pos += i + 1;
             return Some(value);
         }
         value |= u64::from(b & 0x7f) << shift;

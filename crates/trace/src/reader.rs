@@ -7,6 +7,7 @@
 //! Source: GOROOT/src/internal/trace/reader.go (Go 1.27.3).
 
 use crate::{
+    columns::Unit,
     cursor::Cursor,
     error::{Broken, Gap, TraceError},
     event::{Event, Kind, NONE},
@@ -62,6 +63,7 @@ pub fn read<S: Source + ?Sized, V: Visitor>(source: &S, visitor: &mut V) -> Resu
         frontier: Frontier::default(),
         cursors: Vec::new(),
         sink: Sink { visitor, last_time: 0, events: 0, syncs: 0 },
+        unit: Unit::new(1.0),
         summary: Summary { version, events: 0, generations: 0, gaps: Vec::new() },
     };
     session.all()?;
@@ -78,7 +80,7 @@ struct Sink<'v, V> {
 }
 
 impl<V: Visitor> Sink<'_, V> {
-    #[inline]
+    #[inline(always)]
     fn tell(&mut self, event: &Event<'_>, generation: &Generation) {
         let time = if event.time <= self.last_time { self.last_time.wrapping_add(1) } else { event.time };
         self.last_time = time;
@@ -106,6 +108,8 @@ struct Session<'s, 'v, S: ?Sized, V> {
     frontier: Frontier,
     cursors: Vec<Cursor>,
     sink: Sink<'v, V>,
+    /// Of the generation at hand.
+    unit: Unit,
     summary: Summary,
 }
 
@@ -201,6 +205,7 @@ impl<S: Source + ?Sized, V: Visitor> Session<'_, '_, S, V> {
 
     fn ordered(&mut self, generation: &mut Generation, index: &mut Index) -> Result<(), Stop> {
         self.order.begin(generation.number);
+        self.unit = Unit::new(generation.unit);
         self.sink.sync(generation.nanoseconds(generation.min_time.unwrap_or(0)), generation);
         self.start(generation, index)?;
         let mut sample = 0;
@@ -236,7 +241,7 @@ impl<S: Source + ?Sized, V: Visitor> Session<'_, '_, S, V> {
             }
             let Some(cursor) = self.cursors.get_mut(i) else { break };
             cursor.start(self.order.thread(t.thread), t.batches);
-            if cursor.refill(self.source, generation.unit)??
+            if cursor.refill(self.source, self.unit)??
                 && let Some(time) = cursor.time()
             {
                 self.frontier.insert(Head { time, cursor: i as u32 });
@@ -248,21 +253,24 @@ impl<S: Source + ?Sized, V: Visitor> Session<'_, '_, S, V> {
     /// Tells the events of one thread as long as they come before those of all others.
     fn run(&mut self, cursor: u32, until: i64, generation: &mut Generation) -> Result<Run, Stop> {
         let Some(c) = self.cursors.get_mut(cursor as usize) else { return Ok(Run::Ended) };
-        loop {
+        let mut now = self.order.context(c.thread);
+        let end = 'run: loop {
             while let Some(time) = c.time() {
                 if time > until {
-                    return Ok(Run::Later(time));
+                    break 'run Run::Later(time);
                 }
-                match step(&mut self.order, &mut self.sink, c, time, generation) {
+                match step(&mut self.order, &mut self.sink, c, &mut now, time, generation) {
                     Ok(true) => c.next += 1,
-                    Ok(false) => return Ok(Run::Waits(time)),
+                    Ok(false) => break 'run Run::Waits(time),
                     Err(fault) => return Err(Broken::new(c.offset_of(self.source, c.next), fault.0).into()),
                 }
             }
-            if !c.refill(self.source, generation.unit)?? {
-                return Ok(Run::Ended);
+            if !c.refill(self.source, self.unit)?? {
+                break Run::Ended;
             }
-        }
+        };
+        self.order.set_context(c.thread, now);
+        Ok(end)
     }
 
     /// Takes one event of another thread, the earliest that may come next.
@@ -272,13 +280,15 @@ impl<S: Source + ?Sized, V: Visitor> Session<'_, '_, S, V> {
         for i in 1..self.frontier.len() {
             let Some(head) = self.frontier.get(i) else { break };
             let Some(c) = self.cursors.get_mut(head.cursor as usize) else { break };
-            match step(&mut self.order, &mut self.sink, c, head.time, generation) {
+            let mut now = self.order.context(c.thread);
+            match step(&mut self.order, &mut self.sink, c, &mut now, head.time, generation) {
                 Ok(true) => c.next += 1,
                 Ok(false) => continue,
                 Err(fault) => return Err(Broken::new(c.offset_of(self.source, c.next), fault.0).into()),
             }
+            self.order.set_context(c.thread, now);
             if c.time().is_none() {
-                c.refill(self.source, generation.unit)??;
+                c.refill(self.source, self.unit)??;
             }
             match c.time() {
                 Some(time) => self.frontier.update(i, time),
@@ -293,20 +303,20 @@ impl<S: Source + ?Sized, V: Visitor> Session<'_, '_, S, V> {
 }
 
 /// Tells the cursor's next event if it may come next; true if so.
-#[inline]
+#[inline(always)]
 fn step<V: Visitor>(
     order: &mut Order,
     sink: &mut Sink<'_, V>,
     c: &Cursor,
+    now: &mut Thread,
     time: i64,
     generation: &mut Generation,
 ) -> Result<bool, Fault> {
     let (Some(&wire), Some(args)) = (c.chunk.kind.get(c.next), c.chunk.args.get(c.next)) else { return Ok(false) };
-    let before = order.context(c.thread);
-    match order.advance(c.thread, before, wire, args, generation)? {
+    let Thread { id: thread, proc, goroutine, .. } = *now;
+    match order.advance(c.thread, now, wire, args, generation)? {
         Step::Wait => return Ok(false),
         Step::Taken => {
-            let Thread { id: thread, proc, goroutine, .. } = before;
             sink.tell(&Event { kind: Kind::Wire(wire), time, thread, proc, goroutine, args }, generation);
         }
         Step::Altered => {

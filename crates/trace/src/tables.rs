@@ -9,6 +9,7 @@
 use hashbrown::HashMap;
 
 use crate::{
+    columns::Unit,
     error::Broken,
     header::Version,
     leb,
@@ -123,7 +124,7 @@ impl Generation {
 
     /// Time in nanoseconds of a time stamp, as Go computes it.
     pub(crate) fn nanoseconds(&self, stamp: u64) -> i64 {
-        (stamp as f64 * self.unit) as i64
+        Unit::new(self.unit).nanoseconds(stamp)
     }
 
     /// Takes a batch of structure in.
@@ -272,9 +273,9 @@ impl Generation {
         if let Some(clock) = &mut self.clock {
             clock.trace = trace;
         }
-        let unit = self.unit;
+        let unit = Unit::new(self.unit);
         for s in &mut self.samples {
-            s.time = (s.time.cast_unsigned() as f64 * unit) as i64;
+            s.time = unit.nanoseconds(s.time.cast_unsigned());
         }
         crate::pdqsort::sort_by_time(&mut self.samples, |s| s.time);
         Ok(())

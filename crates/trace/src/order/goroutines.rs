@@ -3,7 +3,7 @@
 //! Refuses: contexts that cannot be, as Go's `advanceGo*`.
 
 use super::{
-    Altered, At, Order, Result, Step,
+    Altered, At, Fault, Order, Result, Step, fault,
     state::{Goroutine, P_ABANDONED, P_RUNNING, P_SYSCALL, RUNNABLE, RUNNING, SYSCALL, Thread, WAITING},
 };
 use crate::{
@@ -12,7 +12,8 @@ use crate::{
 };
 
 impl Order {
-    pub(super) fn go_start(&mut self, at: &At<'_>) -> Result<Step> {
+    #[inline(always)]
+    pub(super) fn go_start(&mut self, at: At<'_>, now: &mut Thread) -> Result<Step> {
         let [gid, seq, ..] = *at.args;
         let id = gid.cast_signed();
         let generation = self.generation;
@@ -26,23 +27,25 @@ impl Order {
             }
             _ => return Ok(Step::Wait),
         }
-        self.bind_goroutine(at, id, slot);
+        (now.goroutine, now.g) = (id, slot);
         Ok(Step::Taken)
     }
 
-    pub(super) fn go_stop(&mut self, at: &At<'_>) -> Result<Step> {
+    #[inline(always)]
+    pub(super) fn go_stop(&mut self, at: At<'_>, now: &mut Thread) -> Result<Step> {
         at.user()?;
-        let g = self.own_in(at, RUNNING)?;
+        let g = self.own_in(&at, RUNNING)?;
         match at.wire {
             Wire::GoStop => g.status = RUNNABLE,
             Wire::GoBlock => g.status = WAITING,
             _ => self.goroutines.remove(at.before.goroutine),
         }
-        self.bind_goroutine(at, NONE, 0);
+        now.goroutine = NONE;
         Ok(Step::Taken)
     }
 
-    pub(super) fn go_unblock(&mut self, at: &At<'_>) -> Result<Step> {
+    #[inline(always)]
+    pub(super) fn go_unblock(&mut self, at: At<'_>) -> Result<Step> {
         let [gid, seq, ..] = *at.args;
         let generation = self.generation;
         let Some(slot) = self.goroutines.find(gid.cast_signed()) else { return Ok(Step::Wait) };
@@ -66,7 +69,7 @@ impl Order {
             );
         }
         let id = at.args[0].cast_signed();
-        if id == NONE || self.goroutines.find(id).is_some() {
+        if id < 0 || self.goroutines.find(id).is_some() {
             return Err(at.fault(&format!("expected a new goroutine, found {id}, which exists")));
         }
         let status = if at.wire == Wire::GoCreateBlocked { WAITING } else { RUNNABLE };
@@ -90,7 +93,7 @@ impl Order {
                 (g.seq, g.generation) = (0, generation);
                 (slot, to)
             }
-            None if self.is_initial() && id != NONE => {
+            None if self.is_initial() && id >= 0 => {
                 (self.goroutines.add(Goroutine::new(id, status, generation)), GoState::Undetermined)
             }
             None => {
@@ -99,7 +102,7 @@ impl Order {
         };
         let mut event = at.altered([gid, mid, ((from as u64) << 32) | found, stack]);
         match status {
-            RUNNING => self.bind_goroutine(at, id, slot),
+            RUNNING => self.bind_goroutine(at.thread, id, slot),
             SYSCALL => self.status_in_syscall(at, id, slot, holder, &mut event)?,
             _ => {}
         }
@@ -117,7 +120,7 @@ impl Order {
                     at.fault(&format!("expected goroutine {id} on thread {holder}, found {}", at.before.goroutine))
                 );
             }
-            self.bind_goroutine(at, id, slot);
+            self.bind_goroutine(at.thread, id, slot);
             return Ok(());
         }
         match self.thread_of.get(&holder).and_then(|&t| self.threads.get(t as usize)) {
@@ -158,34 +161,32 @@ impl Order {
             g.status = RUNNING;
             g.seq = seq;
         }
-        self.bind_goroutine(at, id, slot);
+        self.bind_goroutine(at.thread, id, slot);
         self.altered.push(Altered { wire: Wire::GoStart, goroutine: NONE, args: [gid, seq, 0, 0], ..first });
         Ok(Step::Altered)
     }
 
-    pub(super) fn syscall_begin(&mut self, at: &At<'_>) -> Result<Step> {
+    #[inline(always)]
+    pub(super) fn syscall_begin(&mut self, at: At<'_>) -> Result<Step> {
         at.user()?;
-        self.own_in(at, RUNNING)?.status = SYSCALL;
+        self.own_in(&at, RUNNING)?.status = SYSCALL;
         let (generation, seq) = (self.generation, at.args[0]);
-        let p = self.own_proc(at)?;
+        let p = self.own_proc(&at)?;
         p.status = P_SYSCALL;
         if !p.succeeds(generation, seq) {
-            return Err(at.fault(&format!(
-                "expected sequence number {} of proc {}, found {seq}",
-                p.seq.wrapping_add(1),
-                p.id
-            )));
+            return Err(out_of_sequence(at.wire, p.id, p.seq.wrapping_add(1), seq));
         }
         p.seq = seq;
         Ok(Step::Taken)
     }
 
-    pub(super) fn syscall_end(&mut self, at: &At<'_>) -> Result<Step> {
+    #[inline(always)]
+    pub(super) fn syscall_end(&mut self, at: At<'_>) -> Result<Step> {
         at.user()?;
-        self.own_in(at, SYSCALL)?.status = RUNNING;
-        let p = self.own_proc(at)?;
+        self.own_in(&at, SYSCALL)?.status = RUNNING;
+        let p = self.own_proc(&at)?;
         if p.status != P_SYSCALL {
-            return Err(at.fault(&format!("expected proc {} in a system call, found status {}", p.id, p.status)));
+            return Err(not_in_syscall(at.wire, p.id, p.status));
         }
         p.status = P_RUNNING;
         Ok(Step::Taken)
@@ -199,7 +200,7 @@ impl Order {
         at.thread()?;
         at.goroutine()?;
         self.own_in(at, SYSCALL)?.status = RUNNABLE;
-        self.bind_goroutine(at, NONE, 0);
+        self.bind_goroutine(at.thread, NONE, 0);
         Ok(Step::Taken)
     }
 
@@ -207,11 +208,11 @@ impl Order {
         at.thread()?;
         at.no_goroutine()?;
         let id = at.args[0].cast_signed();
-        if id == NONE || self.goroutines.find(id).is_some() {
+        if id < 0 || self.goroutines.find(id).is_some() {
             return Err(at.fault(&format!("expected a new goroutine, found {id}, which exists")));
         }
         let slot = self.goroutines.add(Goroutine::new(id, SYSCALL, self.generation));
-        self.bind_goroutine(at, id, slot);
+        self.bind_goroutine(at.thread, id, slot);
         Ok(Step::Taken)
     }
 
@@ -220,7 +221,7 @@ impl Order {
         at.goroutine()?;
         self.own_in(at, SYSCALL)?;
         self.goroutines.remove(at.before.goroutine);
-        self.bind_goroutine(at, NONE, 0);
+        self.bind_goroutine(at.thread, NONE, 0);
         if at.before.proc == NONE {
             return Ok(Step::Taken);
         }
@@ -230,11 +231,23 @@ impl Order {
         }
         // The thread's id may be used again: as if the thread had stolen its own proc.
         p.status = P_ABANDONED;
-        self.bind_proc(at, NONE, 0);
+        self.bind_proc(at.thread, NONE, 0);
         let own = at.altered([0; 4]);
         let steal = [at.before.proc.cast_unsigned(), 0, 0, u64::from(P_SYSCALL)];
         self.alter(Altered { wire: Wire::ProcSteal, args: steal, ..own });
         self.altered.push(own);
         Ok(Step::Altered)
     }
+}
+
+#[cold]
+#[inline(never)]
+fn out_of_sequence(wire: Wire, proc: i64, expected: u64, found: u64) -> Fault {
+    fault(format!("{}: expected sequence number {expected} of proc {proc}, found {found}", wire.name()))
+}
+
+#[cold]
+#[inline(never)]
+fn not_in_syscall(wire: Wire, proc: i64, status: u8) -> Fault {
+    fault(format!("{}: expected proc {proc} in a system call, found status {status}", wire.name()))
 }

@@ -99,11 +99,12 @@ pub(crate) struct Order {
 }
 
 /// What an event is judged in: its thread's context and itself.
+#[derive(Clone, Copy)]
 struct At<'a> {
     wire: Wire,
     args: &'a [u64; 4],
-    /// Slot of the thread; `None` for events of no thread.
-    thread: Option<u32>,
+    /// Slot of the thread; 0 for events of no thread.
+    thread: u32,
     /// The thread before the event.
     before: Thread,
 }
@@ -116,7 +117,7 @@ impl Order {
             goroutines: Goroutines::new(),
             procs: Vec::new(),
             proc_of: HashMap::new(),
-            threads: Vec::new(),
+            threads: vec![Thread::new(NONE)],
             thread_of: HashMap::new(),
             tasks: HashMap::new(),
             names: HashMap::new(),
@@ -132,7 +133,7 @@ impl Order {
         self.goroutines.clear();
         self.procs.clear();
         self.proc_of.clear();
-        self.threads.clear();
+        self.threads.truncate(1);
         self.thread_of.clear();
         self.tasks.clear();
         self.names.clear();
@@ -152,43 +153,82 @@ impl Order {
         self.generation == self.initial
     }
 
-    /// The slot of a thread; `None` for [`NONE`].
-    pub(crate) fn thread(&mut self, id: i64) -> Option<u32> {
+    /// The slot of a thread; 0 for [`NONE`].
+    pub(crate) fn thread(&mut self, id: i64) -> u32 {
         if id == NONE {
-            return None;
+            return 0;
         }
         let next = self.threads.len() as u32;
         let slot = *self.thread_of.entry(id).or_insert(next);
         if slot == next {
             self.threads.push(Thread::new(id));
         }
-        Some(slot)
+        slot
     }
 
     /// What a thread runs.
-    #[inline]
-    pub(crate) fn context(&self, thread: Option<u32>) -> Thread {
-        thread.and_then(|t| self.threads.get(t as usize)).copied().unwrap_or(Thread::new(NONE))
+    #[inline(always)]
+    pub(crate) fn context(&self, thread: u32) -> Thread {
+        match self.threads.get(thread as usize) {
+            Some(t) => *t,
+            None => Thread::new(NONE),
+        }
     }
 
-    /// Takes the event if it may come next. `before` is the thread's [`Self::context`].
-    #[inline]
+    /// Sets what a thread runs.
+    #[inline(always)]
+    pub(crate) fn set_context(&mut self, thread: u32, now: Thread) {
+        if thread != 0
+            && let Some(t) = self.threads.get_mut(thread as usize)
+        {
+            *t = now;
+        }
+    }
+
+    /// Takes the event if it may come next. `now` is the thread's [`Self::context`], which the caller keeps for a run
+    /// of events and gives back with [`Self::set_context`].
+    #[inline(always)]
     pub(crate) fn advance(
         &mut self,
-        thread: Option<u32>,
-        before: Thread,
+        thread: u32,
+        now: &mut Thread,
         wire: Wire,
         args: &[u64; 4],
         generation: &mut Generation,
     ) -> Result<Step> {
-        let at = At { wire, args, thread, before };
+        let at = At { wire, args, thread, before: *now };
+        // The most frequent events by far; they are compiled into the reader's loop.
         match wire {
-            Wire::GoStart => self.go_start(&at),
-            Wire::GoDestroy | Wire::GoStop | Wire::GoBlock => self.go_stop(&at),
-            Wire::GoUnblock => self.go_unblock(&at),
+            Wire::GoStart => self.go_start(at, now),
+            Wire::GoDestroy | Wire::GoStop | Wire::GoBlock => self.go_stop(at, now),
+            Wire::GoUnblock => self.go_unblock(at),
+            Wire::GoSyscallBegin => self.syscall_begin(at),
+            Wire::GoSyscallEnd => self.syscall_end(at),
+            Wire::HeapAlloc | Wire::HeapGoal => at.proc().map(|()| Step::Taken),
+            _ => {
+                self.set_context(thread, *now);
+                let step = self.advance_other(thread, wire, args, generation);
+                *now = self.context(thread);
+                step
+            }
+        }
+    }
+
+    /// As [`Self::advance`], for less frequent events.
+    #[inline(never)]
+    fn advance_other(&mut self, thread: u32, wire: Wire, args: &[u64; 4], generation: &mut Generation) -> Result<Step> {
+        let at = At { wire, args, thread, before: self.context(thread) };
+        match wire {
+            Wire::GoStart
+            | Wire::GoDestroy
+            | Wire::GoStop
+            | Wire::GoBlock
+            | Wire::GoUnblock
+            | Wire::GoSyscallBegin
+            | Wire::GoSyscallEnd
+            | Wire::HeapAlloc
+            | Wire::HeapGoal => Ok(Step::Wait),
             Wire::GoCreate | Wire::GoCreateBlocked => self.go_create(&at),
-            Wire::GoSyscallBegin => self.syscall_begin(&at),
-            Wire::GoSyscallEnd => self.syscall_end(&at),
             Wire::GoSyscallEndBlocked => self.syscall_end_blocked(&at),
             Wire::ProcStart => self.proc_start(&at),
             Wire::ProcStop => self.proc_stop(&at),
@@ -199,7 +239,6 @@ impl Order {
             Wire::GoDestroySyscall => self.destroy_syscall(&at),
             Wire::GoSwitch | Wire::GoSwitchDestroy => self.go_switch(&at),
             Wire::ProcsChange | Wire::GoLabel | Wire::UserLog => at.user().map(|()| Step::Taken),
-            Wire::HeapAlloc | Wire::HeapGoal => at.proc().map(|()| Step::Taken),
             Wire::STWBegin | Wire::GCMarkAssistBegin => self.go_range_begin(&at),
             Wire::STWEnd | Wire::GCMarkAssistEnd => self.go_range_end(&at),
             Wire::GCMarkAssistActive => self.assist_active(&at),
@@ -223,46 +262,47 @@ impl Order {
     }
 
     /// Sets what the event's thread runs from now on.
-    #[inline]
-    fn bind_goroutine(&mut self, at: &At<'_>, id: i64, slot: u32) {
-        if let Some(t) = at.thread.and_then(|t| self.threads.get_mut(t as usize)) {
+    #[inline(always)]
+    fn bind_goroutine(&mut self, thread: u32, id: i64, slot: u32) {
+        if thread != 0
+            && let Some(t) = self.threads.get_mut(thread as usize)
+        {
             t.goroutine = id;
             t.g = slot;
         }
     }
 
-    #[inline]
-    fn bind_proc(&mut self, at: &At<'_>, id: i64, slot: u32) {
-        if let Some(t) = at.thread.and_then(|t| self.threads.get_mut(t as usize)) {
+    #[inline(always)]
+    fn bind_proc(&mut self, thread: u32, id: i64, slot: u32) {
+        if thread != 0
+            && let Some(t) = self.threads.get_mut(thread as usize)
+        {
             t.proc = id;
             t.p = slot;
         }
     }
 
     /// The goroutine that the event's thread runs.
-    #[inline]
+    #[inline(always)]
     fn own(&mut self, at: &At<'_>) -> Option<&mut Goroutine> {
         self.goroutines.at(at.before.g, at.before.goroutine)
     }
 
     /// The same, which must be there and in a status.
-    #[inline]
+    #[inline(always)]
     fn own_in(&mut self, at: &At<'_>, status: u8) -> Result<&mut Goroutine> {
         match self.goroutines.at(at.before.g, at.before.goroutine) {
             Some(g) if g.status == status => Ok(g),
-            Some(g) => {
-                Err(at.fault(&format!("expected goroutine {} in status {status}, found it in {}", g.id, g.status)))
-            }
-            None => Err(at.fault(&format!("expected goroutine {} to exist", at.before.goroutine))),
+            g => Err(not_in(at.wire, at.before.goroutine, status, g.map(|g| g.status))),
         }
     }
 
     /// The proc that the event's thread has.
-    #[inline]
+    #[inline(always)]
     fn own_proc(&mut self, at: &At<'_>) -> Result<&mut Proc> {
         match self.procs.get_mut(at.before.p as usize) {
             Some(p) if p.id == at.before.proc => Ok(p),
-            _ => Err(at.fault(&format!("expected proc {} to exist", at.before.proc))),
+            _ => Err(no_proc(at.wire, at.before.proc)),
         }
     }
 
@@ -292,36 +332,60 @@ impl At<'_> {
     }
 
     /// There must be a thread.
-    #[inline]
+    #[inline(always)]
     fn thread(&self) -> Result<()> {
-        if self.thread.is_none() { Err(self.fault("expected a thread but there is none")) } else { Ok(()) }
+        if self.thread == 0 { Err(missing(self.wire, "a thread")) } else { Ok(()) }
     }
 
     /// There must be a thread with a proc.
-    #[inline]
+    #[inline(always)]
     fn proc(&self) -> Result<()> {
         self.thread()?;
-        if self.before.proc == NONE { Err(self.fault("expected a proc but there is none")) } else { Ok(()) }
+        if self.before.proc == NONE { Err(missing(self.wire, "a proc")) } else { Ok(()) }
     }
 
     /// There must be a thread with a proc and a goroutine.
-    #[inline]
+    #[inline(always)]
     fn user(&self) -> Result<()> {
         self.proc()?;
         self.goroutine()
     }
 
-    #[inline]
+    #[inline(always)]
     fn goroutine(&self) -> Result<()> {
-        if self.before.goroutine == NONE { Err(self.fault("expected a goroutine but there is none")) } else { Ok(()) }
+        if self.before.goroutine == NONE { Err(missing(self.wire, "a goroutine")) } else { Ok(()) }
     }
 
-    #[inline]
+    #[inline(always)]
     fn no_goroutine(&self) -> Result<()> {
-        if self.before.goroutine == NONE {
-            Ok(())
-        } else {
-            Err(self.fault(&format!("expected no goroutine, found {}", self.before.goroutine)))
-        }
+        if self.before.goroutine == NONE { Ok(()) } else { Err(unexpected_goroutine(self.wire, self.before.goroutine)) }
     }
+}
+
+#[cold]
+#[inline(never)]
+fn missing(wire: Wire, what: &str) -> Fault {
+    fault(format!("{}: expected {what} but there is none", wire.name()))
+}
+
+#[cold]
+#[inline(never)]
+fn unexpected_goroutine(wire: Wire, id: i64) -> Fault {
+    fault(format!("{}: expected no goroutine, found {id}", wire.name()))
+}
+
+#[cold]
+#[inline(never)]
+fn not_in(wire: Wire, id: i64, status: u8, found: Option<u8>) -> Fault {
+    let name = wire.name();
+    match found {
+        Some(found) => fault(format!("{name}: expected goroutine {id} in status {status}, found it in {found}")),
+        None => fault(format!("{name}: expected goroutine {id} to exist")),
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn no_proc(wire: Wire, id: i64) -> Fault {
+    fault(format!("{}: expected proc {id} to exist", wire.name()))
 }

@@ -53,7 +53,7 @@ impl Order {
             event = Altered { thread: owner.id, proc: id, goroutine: owner.goroutine, ..event };
         }
         if status == P_RUNNING || status == P_SYSCALL {
-            self.bind_proc(at, id, slot);
+            self.bind_proc(at.thread, id, slot);
         }
         Ok(self.alter(event))
     }
@@ -75,7 +75,7 @@ impl Order {
             }
             _ => return Ok(Step::Wait),
         }
-        self.bind_proc(at, id, slot);
+        self.bind_proc(at.thread, id, slot);
         Ok(Step::Taken)
     }
 
@@ -88,7 +88,7 @@ impl Order {
             );
         }
         p.status = P_IDLE;
-        self.bind_proc(at, NONE, 0);
+        self.bind_proc(at.thread, NONE, 0);
         Ok(Step::Taken)
     }
 
@@ -113,7 +113,7 @@ impl Order {
             if at.before.proc != id {
                 return Err(at.fault(&format!("expected thread {victim} to have proc {id}, found {}", at.before.proc)));
             }
-            self.bind_proc(at, NONE, 0);
+            self.bind_proc(at.thread, NONE, 0);
             return Ok(self.alter(event));
         }
         let owner = self.thread_of.get(&victim).and_then(|&t| self.threads.get_mut(t as usize));

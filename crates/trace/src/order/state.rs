@@ -24,7 +24,7 @@ pub(crate) const P_SYSCALL: u8 = 3;
 /// See [`P_RUNNING`].
 pub(crate) const P_ABANDONED: u8 = 4;
 
-/// A slot that holds no goroutine.
+/// Id in a slot that holds no goroutine. Its status is 0, which no transition starts from.
 const FREE: i64 = i64::MIN;
 
 /// A goroutine that exists.
@@ -55,7 +55,7 @@ impl Goroutine {
     }
 
     /// The sequence number is the next one.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn succeeds(&self, generation: u64, seq: u64) -> bool {
         self.generation == generation && seq == self.seq.wrapping_add(1)
     }
@@ -90,28 +90,33 @@ impl Goroutines {
     }
 
     /// The slot of a goroutine.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn find(&mut self, id: i64) -> Option<u32> {
         let hint = self.hints[id as usize % HINTS];
-        if self.slots.get(hint as usize).is_some_and(|g| g.id == id) && id != FREE {
-            return Some(hint);
+        match self.slots.get(hint as usize) {
+            Some(g) if g.id == id => Some(hint),
+            _ => self.find_by_id(id),
         }
+    }
+
+    #[inline(never)]
+    fn find_by_id(&mut self, id: i64) -> Option<u32> {
         let slot = *self.by_id.get(&id)?;
         self.hints[id as usize % HINTS] = slot;
         Some(slot)
     }
 
     /// The goroutine with this id, which probably is in this slot.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn at(&mut self, slot: u32, id: i64) -> Option<&mut Goroutine> {
         let slot = match self.slots.get(slot as usize) {
             Some(g) if g.id == id => slot,
-            _ => *self.by_id.get(&id)?,
+            _ => self.find_by_id(id)?,
         };
         self.slots.get_mut(slot as usize)
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn get(&mut self, slot: u32) -> Option<&mut Goroutine> {
         self.slots.get_mut(slot as usize)
     }
@@ -141,6 +146,7 @@ impl Goroutines {
             && let Some(g) = self.slots.get_mut(slot as usize)
         {
             g.id = FREE;
+            g.status = 0;
             g.extra = None;
             self.free.push(slot);
         }
@@ -159,7 +165,7 @@ pub(crate) struct Proc {
 }
 
 impl Proc {
-    #[inline]
+    #[inline(always)]
     pub(crate) fn succeeds(&self, generation: u64, seq: u64) -> bool {
         self.generation == generation && seq == self.seq.wrapping_add(1)
     }
