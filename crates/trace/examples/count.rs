@@ -1,8 +1,8 @@
-//! Counts the events of a trace: `count FILE`.
+//! Counts the events of a trace: `count FILE [THREADS]`.
 
 use std::{fs::File, io, os::unix::fs::FileExt};
 
-use trace::{Event, Generation, Source, read};
+use trace::{Event, Generation, Options, Source, read};
 
 /// A file read by position, so that memory stays constant.
 struct Positioned {
@@ -31,12 +31,14 @@ impl Source for Positioned {
 
 #[expect(clippy::print_stdout, reason = "an example prints")]
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let path = std::env::args_os().nth(1).ok_or("usage: count FILE")?;
+    let mut args = std::env::args().skip(1);
+    let path = args.next().ok_or("usage: count FILE [THREADS]")?;
+    let threads = args.next().map_or(Ok(0), |n| n.parse())?;
     let file = File::open(path)?;
     let size = file.metadata()?.len();
     let mut events = 0u64;
     let mut count = |_: &Event<'_>, _: &Generation| events += 1;
-    let summary = read(&Positioned { file, size }, &mut count)?;
+    let summary = read(&Positioned { file, size }, &Options { threads }, &mut count)?;
     println!("{events} events, {} generations", summary.generations);
     for gap in &summary.gaps {
         println!("{gap}");

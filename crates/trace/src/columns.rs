@@ -23,11 +23,22 @@ pub(crate) struct Chunk {
     /// Arguments, the time left out; what an event does not have is of no meaning.
     pub(crate) args: [[u64; MAX_ARGS]; CHUNK],
     pub(crate) len: usize,
+    /// Offset and length of the batch it is of.
+    pub(crate) batch: (u64, u32),
+    /// Where it begins in the batch.
+    pub(crate) start: usize,
 }
 
 impl Chunk {
     pub(crate) fn new() -> Box<Self> {
-        Box::new(Self { time: [0; CHUNK], kind: [Wire::ProcStop; CHUNK], args: [[0; MAX_ARGS]; CHUNK], len: 0 })
+        Box::new(Self {
+            time: [0; CHUNK],
+            kind: [Wire::ProcStop; CHUNK],
+            args: [[0; MAX_ARGS]; CHUNK],
+            len: 0,
+            batch: (0, 0),
+            start: 0,
+        })
     }
 }
 

@@ -1,12 +1,16 @@
-//! One thread's stream of events in a generation: its batches, decoded a chunk at a time.
+//! One thread's next events in a generation, decoded here or ahead.
 //!
 //! Refuses: order across threads.
 
+use std::collections::VecDeque;
+
 use crate::{
-    columns::{Chunk, Progress, Unit, decode},
+    ahead::{Ahead, GROUP, Job},
+    columns::{Chunk, Unit, length},
     error::{Broken, TraceError},
     index::BatchAt,
-    source::{Source, fill, part},
+    source::{Source, payload},
+    stream::{Filled, Stream},
 };
 
 /// A thread's next events.
@@ -17,17 +21,13 @@ pub(crate) struct Cursor {
     pub(crate) chunk: Box<Chunk>,
     /// Next event of the chunk.
     pub(crate) next: usize,
-    batches: Vec<BatchAt>,
-    /// Batch that the chunk is of, and the one after it.
-    batch: Option<BatchAt>,
-    following: usize,
-    progress: Progress,
-    /// Where the chunk begins in the batch.
-    chunk_start: Progress,
-    /// The payload, where the source is not in memory.
-    buffer: Vec<u8>,
-    /// Met behind the events of the chunk.
-    trouble: Option<Broken>,
+    /// `None` while it is lent.
+    stream: Option<Stream>,
+    /// Chunks after this one.
+    ready: VecDeque<Box<Chunk>>,
+    spare: Vec<Box<Chunk>>,
+    /// What comes after them.
+    then: Option<Filled>,
 }
 
 impl Cursor {
@@ -36,87 +36,109 @@ impl Cursor {
             thread: 0,
             chunk: Chunk::new(),
             next: 0,
-            batches: Vec::new(),
-            batch: None,
-            following: 0,
-            progress: Progress::default(),
-            chunk_start: Progress::default(),
-            buffer: Vec::new(),
-            trouble: None,
+            stream: None,
+            ready: VecDeque::new(),
+            spare: Vec::new(),
+            then: None,
         }
     }
 
     /// Begins with a thread's batches.
     pub(crate) fn start(&mut self, thread: u32, batches: Vec<BatchAt>) {
         self.thread = thread;
-        self.batches = batches;
-        self.batch = None;
-        self.following = 0;
         self.chunk.len = 0;
         self.next = 0;
-        self.trouble = None;
+        self.spare.extend(self.ready.drain(..));
+        self.then = None;
+        self.stream.get_or_insert_default().start(batches);
     }
 
     /// Time of the next event of the chunk.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn time(&self) -> Option<i64> {
         if self.next < self.chunk.len { self.chunk.time.get(self.next).copied() } else { None }
     }
 
-    /// Decodes the next chunk; false at the end of the stream. Trouble comes after the events before it.
+    /// Goes to the next chunk; false at the end of the stream. Trouble comes after the events before it.
     pub(crate) fn refill<S: Source + ?Sized>(
         &mut self,
+        number: usize,
         source: &S,
         unit: Unit,
+        ahead: Option<&mut Ahead>,
     ) -> Result<Result<bool, Broken>, TraceError> {
         self.next = 0;
-        self.chunk.len = 0;
-        loop {
-            if let Some(trouble) = self.trouble.take() {
-                self.following = self.batches.len();
-                self.batch = None;
-                return Ok(Err(trouble));
+        let filled = match ahead {
+            Some(ahead) => self.from_ahead(number, source, unit, ahead),
+            None => self.stream.get_or_insert_default().fill(source, unit, &mut self.chunk),
+        };
+        match filled {
+            Filled::Events => Ok(Ok(true)),
+            Filled::Ended => {
+                self.chunk.len = 0;
+                Ok(Ok(false))
             }
-            if self.batch.is_none_or(|b| self.progress.pos >= b.len as usize) {
-                let Some(&b) = self.batches.get(self.following) else { return Ok(Ok(false)) };
-                self.following += 1;
-                self.batch = Some(b);
-                self.progress = Progress { pos: 0, time: unit.nanoseconds(b.time) };
-                if source.memory().is_none() {
-                    let io = |source| TraceError::Io { offset: b.payload, source };
-                    fill(source, b.payload, b.len as usize, &mut self.buffer).map_err(io)?;
-                }
+            Filled::Broken(broken) => Ok(Err(broken)),
+            Filled::Error(error) => Err(error),
+        }
+    }
+
+    fn from_ahead<S: Source + ?Sized>(&mut self, number: usize, source: &S, unit: Unit, ahead: &mut Ahead) -> Filled {
+        if self.ready.is_empty() {
+            if let Some(then) = self.then.take() {
+                self.then = Some(Filled::Ended);
+                return then;
             }
-            let Some(b) = self.batch else { return Ok(Ok(false)) };
-            let bytes = match source.memory() {
-                Some(all) => part(all, b.payload, b.len as usize).unwrap_or_default(),
-                None => &self.buffer,
+            if let Some(stream) = &mut self.stream {
+                // The first chunk of a generation is wanted at once.
+                let filled = stream.fill(source, unit, &mut self.chunk);
+                self.lend(number, unit, ahead);
+                return filled;
+            }
+            let Some(done) = ahead.wait(number) else {
+                return Filled::Error(TraceError::Io { offset: 0, source: std::io::ErrorKind::BrokenPipe.into() });
             };
-            self.chunk_start = self.progress;
-            if let Err(trouble) = decode(bytes, &mut self.progress, unit, &mut self.chunk, b.payload) {
-                self.trouble = Some(trouble);
-            } else if self.chunk.len == 0 {
-                // Cannot be for bytes that are left; but never stand still.
-                self.progress.pos = b.len as usize;
-            }
-            if self.chunk.len > 0 {
-                return Ok(Ok(true));
+            let mut chunks = done.job.chunks;
+            self.spare.extend(chunks.drain(done.filled.min(chunks.len())..));
+            self.ready.extend(chunks);
+            self.stream = Some(done.job.stream);
+            match done.then {
+                Filled::Events => self.lend(number, unit, ahead),
+                then => self.then = Some(then),
             }
         }
+        match self.ready.pop_front() {
+            Some(next) => {
+                self.spare.push(std::mem::replace(&mut self.chunk, next));
+                Filled::Events
+            }
+            None => self.then.replace(Filled::Ended).unwrap_or(Filled::Ended),
+        }
+    }
+
+    /// Has the next chunks decoded, if there can be any.
+    fn lend(&mut self, number: usize, unit: Unit, ahead: &mut Ahead) {
+        if self.stream.as_ref().is_none_or(Stream::is_done) {
+            self.then = Some(Filled::Ended);
+            return;
+        }
+        let Some(stream) = self.stream.take() else { return };
+        let keep = self.spare.len().saturating_sub(GROUP);
+        let mut chunks = self.spare.split_off(keep);
+        chunks.resize_with(GROUP, Chunk::new);
+        ahead.submit(Job { cursor: number, stream, unit, chunks });
     }
 
     /// Offset in the file of an event of the chunk: found by decoding up to it again.
     #[cold]
     pub(crate) fn offset_of<S: Source + ?Sized>(&self, source: &S, event: usize) -> u64 {
-        let Some(b) = self.batch else { return 0 };
-        let bytes = match source.memory() {
-            Some(all) => part(all, b.payload, b.len as usize).unwrap_or_default(),
-            None => &self.buffer,
-        };
-        let mut pos = self.chunk_start.pos;
+        let (at, len) = self.chunk.batch;
+        let mut buffer = Vec::new();
+        let bytes = payload(source, at, len as usize, &mut buffer).unwrap_or_default();
+        let mut pos = self.chunk.start;
         for _ in 0..event {
-            pos += bytes.get(pos..).and_then(crate::columns::length).unwrap_or(0);
+            pos += bytes.get(pos..).and_then(length).unwrap_or(0);
         }
-        b.payload.saturating_add(pos as u64)
+        at.saturating_add(pos as u64)
     }
 }

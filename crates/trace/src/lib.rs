@@ -8,6 +8,7 @@
 //!
 //! Source: GOROOT/src/internal/trace and GOROOT/src/runtime/trace*.go of Go 1.22 to 1.27.
 
+mod ahead;
 mod batch;
 mod columns;
 mod cursor;
@@ -21,13 +22,14 @@ mod order;
 mod pdqsort;
 mod reader;
 mod source;
+mod stream;
 mod tables;
 mod wire;
 
 pub use error::{Gap, TraceError};
 pub use event::{Detail, Event, GoState, Kind, Metric, NO_TASK, NONE, Phase, ProcState, Range, Scope};
 pub use header::Version;
-pub use reader::{Summary, Visitor, read};
+pub use reader::{Options, Summary, Visitor, read};
 pub use source::Source;
 pub use tables::{ClockSnapshot, Frame, Generation, StackId, StringId};
 pub use wire::Wire;

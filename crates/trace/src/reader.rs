@@ -7,6 +7,7 @@
 //! Source: GOROOT/src/internal/trace/reader.go (Go 1.27.3).
 
 use crate::{
+    ahead::{Ahead, with_threads},
     columns::Unit,
     cursor::Cursor,
     error::{Broken, Gap, TraceError},
@@ -48,27 +49,54 @@ pub struct Summary {
 /// Most gaps kept: a trace with more is not worth a longer list.
 const MAX_GAPS: usize = 1000;
 
-/// Reads a trace to its end and tells each event.
+/// How to read.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options {
+    /// Threads to use, the caller's included: 1 for only that, 0 for as many as are of use on this machine.
+    pub threads: usize,
+}
+
+/// Threads beside the caller's that are of use: decoding is faster than the order, which is one thread's work.
+const MOST_AHEAD: usize = 2;
+
+impl Options {
+    fn ahead(self) -> usize {
+        let threads = match self.threads {
+            0 => std::thread::available_parallelism().map_or(1, usize::from),
+            n => n,
+        };
+        threads.saturating_sub(1).min(MOST_AHEAD)
+    }
+}
+
+/// Reads a trace to its end and tells each event, on the caller's thread.
 ///
 /// # Errors
 /// If it is no trace, in a format that is not read, or the source fails. A trace that is cut off or damaged is
 /// not an error: what is readable is told, the rest is in [`Summary::gaps`].
-pub fn read<S: Source + ?Sized, V: Visitor>(source: &S, visitor: &mut V) -> Result<Summary, TraceError> {
+pub fn read<S: Source + ?Sized, V: Visitor>(
+    source: &S,
+    options: &Options,
+    visitor: &mut V,
+) -> Result<Summary, TraceError> {
     let mut head = [0; HEADER_LEN];
     let len = source.read_at(0, &mut head).map_err(|source| TraceError::Io { offset: 0, source })?;
     let version = Version::of_header(head.get(..len).unwrap_or_default())?;
-    let mut session = Session {
-        source,
-        order: Order::new(),
-        frontier: Frontier::default(),
-        cursors: Vec::new(),
-        sink: Sink { visitor, last_time: 0, events: 0, syncs: 0 },
-        unit: Unit::new(1.0),
-        summary: Summary { version, events: 0, generations: 0, gaps: Vec::new() },
-    };
-    session.all()?;
-    session.summary.events = session.sink.events;
-    Ok(session.summary)
+    with_threads(source, options.ahead(), |ahead| {
+        let mut session = Session {
+            source,
+            ahead,
+            order: Order::new(),
+            frontier: Frontier::default(),
+            cursors: Vec::new(),
+            sink: Sink { visitor, last_time: 0, events: 0, syncs: 0 },
+            unit: Unit::new(1.0),
+            summary: Summary { version, events: 0, generations: 0, gaps: Vec::new() },
+        };
+        session.all()?;
+        session.summary.events = session.sink.events;
+        Ok(session.summary)
+    })
 }
 
 /// Where events go: numbers them, makes their times rise.
@@ -104,6 +132,7 @@ impl<V: Visitor> Sink<'_, V> {
 
 struct Session<'s, 'v, S: ?Sized, V> {
     source: &'s S,
+    ahead: Option<Ahead>,
     order: Order,
     frontier: Frontier,
     cursors: Vec<Cursor>,
@@ -207,7 +236,7 @@ impl<S: Source + ?Sized, V: Visitor> Session<'_, '_, S, V> {
         self.order.begin(generation.number);
         self.unit = Unit::new(generation.unit);
         self.sink.sync(generation.nanoseconds(generation.min_time.unwrap_or(0)), generation);
-        self.start(generation, index)?;
+        self.start(index)?;
         let mut sample = 0;
         loop {
             let head = self.frontier.get(0);
@@ -233,15 +262,18 @@ impl<S: Source + ?Sized, V: Visitor> Session<'_, '_, S, V> {
     }
 
     /// Puts each thread's first event into the frontier.
-    fn start(&mut self, generation: &Generation, index: &mut Index) -> Result<(), Stop> {
+    fn start(&mut self, index: &mut Index) -> Result<(), Stop> {
         self.frontier.clear();
+        if let Some(ahead) = &mut self.ahead {
+            ahead.drain();
+        }
         for (i, t) in index.threads.drain(..).enumerate() {
             if self.cursors.len() <= i {
                 self.cursors.push(Cursor::new());
             }
             let Some(cursor) = self.cursors.get_mut(i) else { break };
             cursor.start(self.order.thread(t.thread), t.batches);
-            if cursor.refill(self.source, self.unit)??
+            if cursor.refill(i, self.source, self.unit, self.ahead.as_mut())??
                 && let Some(time) = cursor.time()
             {
                 self.frontier.insert(Head { time, cursor: i as u32 });
@@ -265,7 +297,7 @@ impl<S: Source + ?Sized, V: Visitor> Session<'_, '_, S, V> {
                     Err(fault) => return Err(Broken::new(c.offset_of(self.source, c.next), fault.0).into()),
                 }
             }
-            if !c.refill(self.source, self.unit)?? {
+            if !c.refill(cursor as usize, self.source, self.unit, self.ahead.as_mut())?? {
                 break Run::Ended;
             }
         };
@@ -288,7 +320,7 @@ impl<S: Source + ?Sized, V: Visitor> Session<'_, '_, S, V> {
             }
             self.order.set_context(c.thread, now);
             if c.time().is_none() {
-                c.refill(self.source, self.unit)??;
+                c.refill(head.cursor as usize, self.source, self.unit, self.ahead.as_mut())??;
             }
             match c.time() {
                 Some(time) => self.frontier.update(i, time),

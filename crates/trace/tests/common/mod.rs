@@ -12,7 +12,7 @@ use std::{
 };
 
 use lab::Toolchain;
-use trace::{Event, Generation, Summary};
+use trace::{Event, Generation, Options, Summary};
 
 use self::text::Dialect;
 
@@ -108,7 +108,7 @@ pub(crate) fn compare(go: &Toolchain, path: &Path) -> Equal {
         assert!(told == ours, "event {events} of {}:\nours:   {ours}\ntheirs: {told}", path.display());
         events += 1;
     };
-    let summary = trace::read(&bytes[..], &mut tell).unwrap();
+    let summary = trace::read(&bytes[..], &Options::default(), &mut tell).unwrap();
     let mut rest = String::new();
     theirs.read_to_string(&mut rest).unwrap();
     assert!(rest.is_empty(), "{}: theirs go on after event {events}: {rest:.500}; {:?}", path.display(), summary.gaps);
