@@ -4,7 +4,7 @@
 //
 // Modes: busy (channels, goroutines, tasks, regions, system calls, collections), gc (allocation with mark
 // assists), syscalls (calls that block, so that procs are stolen), sleepers (timers, mutexes, selects), profiled
-// (busy under a CPU profile), coroutines (iter.Pull, from Go 1.23), flight (a flight recorder's window, from Go
+// (busy under a CPU profile), idle (a tick now and then), coroutines (iter.Pull, from Go 1.23), flight (a flight recorder's window, from Go
 // 1.25). In every mode goroutines of all states exist before the trace begins.
 package main
 
@@ -33,6 +33,7 @@ type node struct {
 
 var modes = map[string]func(time.Time){
 	"busy": busy, "gc": gc, "syscalls": syscalls, "sleepers": sleepers, "profiled": profiled,
+	"idle": idle,
 }
 
 func main() {
@@ -51,7 +52,7 @@ func main() {
 	block := make(chan struct{})
 	for i := 0; i < 20; i++ {
 		go func() { <-block }()
-		go sleepers(stop)
+		go sleepers(time.Now().Add(time.Millisecond))
 	}
 	if os.Args[1] == "flight" {
 		flight(f, stop)
@@ -208,6 +209,13 @@ func sleepers(stop time.Time) {
 		}()
 	}
 	wg.Wait()
+}
+
+func idle(stop time.Time) {
+	for time.Now().Before(stop) {
+		time.Sleep(20 * time.Millisecond)
+		request(0, 1)
+	}
 }
 
 func profiled(stop time.Time) {

@@ -42,6 +42,20 @@ impl Chunk {
     }
 }
 
+impl Chunk {
+    /// Time of an event, if there is one of that number.
+    #[inline(always)]
+    pub(crate) fn time(&self, event: usize) -> Option<i64> {
+        if event < self.len { self.time.get(event).copied() } else { None }
+    }
+
+    /// Time, number and arguments of an event.
+    #[inline(always)]
+    pub(crate) fn get(&self, event: usize) -> Option<(i64, Wire, &[u64; MAX_ARGS])> {
+        Some((self.time(event)?, *self.kind.get(event)?, self.args.get(event)?))
+    }
+}
+
 /// How far a batch is decoded.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Progress {
@@ -122,8 +136,26 @@ fn event(bytes: &[u8], args: &mut [u64; MAX_ARGS]) -> Option<(Wire, u64, usize)>
     let count = ARGS[usize::from(number)];
     let mut pos = 1;
     let dt = leb::read(bytes, &mut pos)?;
-    for arg in args.iter_mut().take(usize::from(count)) {
-        *arg = leb::read(bytes, &mut pos)?;
+    let [a, b, c, d] = args;
+    // One jump by the number of arguments is foreseen better than the end of a loop.
+    match count {
+        0 => {}
+        1 => *a = leb::read(bytes, &mut pos)?,
+        2 => {
+            *a = leb::read(bytes, &mut pos)?;
+            *b = leb::read(bytes, &mut pos)?;
+        }
+        3 => {
+            *a = leb::read(bytes, &mut pos)?;
+            *b = leb::read(bytes, &mut pos)?;
+            *c = leb::read(bytes, &mut pos)?;
+        }
+        _ => {
+            *a = leb::read(bytes, &mut pos)?;
+            *b = leb::read(bytes, &mut pos)?;
+            *c = leb::read(bytes, &mut pos)?;
+            *d = leb::read(bytes, &mut pos)?;
+        }
     }
     Some((kind, dt, pos))
 }

@@ -56,7 +56,7 @@ impl Cursor {
     /// Time of the next event of the chunk.
     #[inline(always)]
     pub(crate) fn time(&self) -> Option<i64> {
-        if self.next < self.chunk.len { self.chunk.time.get(self.next).copied() } else { None }
+        self.chunk.time(self.next)
     }
 
     /// Goes to the next chunk; false at the end of the stream. Trouble comes after the events before it.

@@ -8,7 +8,7 @@
 
 use crate::{
     ahead::{Ahead, with_threads},
-    columns::Unit,
+    columns::{Chunk, Unit},
     cursor::Cursor,
     error::{Broken, Gap, TraceError},
     event::{Event, Kind, NONE},
@@ -89,31 +89,43 @@ pub fn read<S: Source + ?Sized, V: Visitor>(
             order: Order::new(),
             frontier: Frontier::default(),
             cursors: Vec::new(),
-            sink: Sink { visitor, last_time: 0, events: 0, syncs: 0 },
+            sink: Sink { visitor, clock: Clock { last_time: 0, events: 0 }, syncs: 0 },
             unit: Unit::new(1.0),
             summary: Summary { version, events: 0, generations: 0, gaps: Vec::new() },
         };
         session.all()?;
-        session.summary.events = session.sink.events;
+        session.summary.events = session.sink.clock.events;
         Ok(session.summary)
     })
 }
 
-/// Where events go: numbers them, makes their times rise.
+/// Where events go.
 struct Sink<'v, V> {
     visitor: &'v mut V,
-    last_time: i64,
-    events: u64,
+    clock: Clock,
     syncs: u64,
 }
 
-impl<V: Visitor> Sink<'_, V> {
+/// Counts events and makes their times rise. The reader's inner loop has a copy of its own, in registers.
+#[derive(Clone, Copy, Debug)]
+struct Clock {
+    last_time: i64,
+    events: u64,
+}
+
+impl Clock {
     #[inline(always)]
-    fn tell(&mut self, event: &Event<'_>, generation: &Generation) {
-        let time = if event.time <= self.last_time { self.last_time.wrapping_add(1) } else { event.time };
+    fn tell<V: Visitor>(&mut self, visitor: &mut V, event: &Event<'_>, generation: &Generation) {
+        let time = event.time.max(self.last_time.wrapping_add(1));
         self.last_time = time;
         self.events += 1;
-        self.visitor.event(&Event { time, ..*event }, generation);
+        visitor.event(&Event { time, ..*event }, generation);
+    }
+}
+
+impl<V: Visitor> Sink<'_, V> {
+    fn tell(&mut self, event: &Event<'_>, generation: &Generation) {
+        self.clock.tell(self.visitor, event, generation);
     }
 
     fn sync(&mut self, time: i64, generation: &Generation) {
@@ -203,7 +215,7 @@ impl<S: Source + ?Sized, V: Visitor> Session<'_, '_, S, V> {
         // Go's reader ends with a sync, unless the order broke before.
         if sound {
             generation.clear(0);
-            self.sink.sync(self.sink.last_time, &generation);
+            self.sink.sync(self.sink.clock.last_time, &generation);
         }
         Ok(())
     }
@@ -286,21 +298,40 @@ impl<S: Source + ?Sized, V: Visitor> Session<'_, '_, S, V> {
     fn run(&mut self, cursor: u32, until: i64, generation: &mut Generation) -> Result<Run, Stop> {
         let Some(c) = self.cursors.get_mut(cursor as usize) else { return Ok(Run::Ended) };
         let mut now = self.order.context(c.thread);
+        let mut clock = self.sink.clock;
         let end = 'run: loop {
-            while let Some(time) = c.time() {
-                if time > until {
-                    break 'run Run::Later(time);
-                }
-                match step(&mut self.order, &mut self.sink, c, &mut now, time, generation) {
-                    Ok(true) => c.next += 1,
-                    Ok(false) => break 'run Run::Waits(time),
-                    Err(fault) => return Err(Broken::new(c.offset_of(self.source, c.next), fault.0).into()),
-                }
+            let chunk = &*c.chunk;
+            let mut next = c.next;
+            while let Some(time) = chunk.time(next) {
+                let stop = if time > until {
+                    Run::Later(time)
+                } else {
+                    match step(
+                        &mut self.order,
+                        self.sink.visitor,
+                        &mut clock,
+                        chunk,
+                        next,
+                        c.thread,
+                        &mut now,
+                        generation,
+                    ) {
+                        Ok(true) => {
+                            next += 1;
+                            continue;
+                        }
+                        Ok(false) => Run::Waits(time),
+                        Err(fault) => return Err(Broken::new(c.offset_of(self.source, next), fault.0).into()),
+                    }
+                };
+                c.next = next;
+                break 'run stop;
             }
             if !c.refill(cursor as usize, self.source, self.unit, self.ahead.as_mut())?? {
                 break Run::Ended;
             }
         };
+        self.sink.clock = clock;
         self.order.set_context(c.thread, now);
         Ok(end)
     }
@@ -313,7 +344,8 @@ impl<S: Source + ?Sized, V: Visitor> Session<'_, '_, S, V> {
             let Some(head) = self.frontier.get(i) else { break };
             let Some(c) = self.cursors.get_mut(head.cursor as usize) else { break };
             let mut now = self.order.context(c.thread);
-            match step(&mut self.order, &mut self.sink, c, &mut now, head.time, generation) {
+            let (visitor, clock) = (&mut *self.sink.visitor, &mut self.sink.clock);
+            match step(&mut self.order, visitor, clock, &c.chunk, c.next, c.thread, &mut now, generation) {
                 Ok(true) => c.next += 1,
                 Ok(false) => continue,
                 Err(fault) => return Err(Broken::new(c.offset_of(self.source, c.next), fault.0).into()),
@@ -334,26 +366,29 @@ impl<S: Source + ?Sized, V: Visitor> Session<'_, '_, S, V> {
     }
 }
 
-/// Tells the cursor's next event if it may come next; true if so.
+/// Tells an event of a thread's chunk if it may come next; true if so.
 #[inline(always)]
+#[expect(clippy::too_many_arguments, reason = "the inner loop keeps each of them in a register")]
 fn step<V: Visitor>(
     order: &mut Order,
-    sink: &mut Sink<'_, V>,
-    c: &Cursor,
+    visitor: &mut V,
+    clock: &mut Clock,
+    chunk: &Chunk,
+    next: usize,
+    slot: u32,
     now: &mut Thread,
-    time: i64,
     generation: &mut Generation,
 ) -> Result<bool, Fault> {
-    let (Some(&wire), Some(args)) = (c.chunk.kind.get(c.next), c.chunk.args.get(c.next)) else { return Ok(false) };
+    let Some((time, wire, args)) = chunk.get(next) else { return Ok(false) };
     let Thread { id: thread, proc, goroutine, .. } = *now;
-    match order.advance(c.thread, now, wire, args, generation)? {
+    match order.advance(slot, now, wire, args, generation)? {
         Step::Wait => return Ok(false),
         Step::Taken => {
-            sink.tell(&Event { kind: Kind::Wire(wire), time, thread, proc, goroutine, args }, generation);
+            clock.tell(visitor, &Event { kind: Kind::Wire(wire), time, thread, proc, goroutine, args }, generation);
         }
         Step::Altered => {
             for altered in &order.altered {
-                sink.tell(&altered.event(time), generation);
+                clock.tell(visitor, &altered.event(time), generation);
             }
         }
     }

@@ -6,21 +6,60 @@ mod common;
 
 use std::fs;
 
-use common::{Program, compare, toolchains, txtar};
+use common::{Equal, Program, compare, toolchains, txtar};
+use lab::Toolchain;
 
-/// Every mode of the program, every release on this machine.
+/// Compares one trace, which must be sound.
+fn sound(program: &Program, mode: &str, milliseconds: u32, debug: &str) -> Equal {
+    let path = program.trace(mode, milliseconds, debug);
+    let equal = compare(&program.go, &path);
+    let release = program.go.release();
+    println!("{release} {mode} {debug}: {} events, {} generations", equal.events, equal.summary.generations);
+    assert_eq!((equal.beyond, &equal.complaint[..], &equal.summary.gaps[..]), (0, "", &[][..]));
+    assert!(equal.events > 100, "{mode}: {}", equal.events);
+    equal
+}
+
+/// Every mode of the program, every release on this machine; several generations, and the experiment alloc/free.
 #[test]
 fn every_event_is_that_of_go_tool_trace() {
+    let check = |go: &Toolchain| {
+        let program = Program::build(go);
+        for mode in program.modes() {
+            sound(&program, mode, if mode == "coroutines" { 3 } else { 8 }, "");
+        }
+        // A generation takes a second.
+        let long = sound(&program, "idle", 2500, "");
+        assert!(long.summary.generations >= 2, "{}", long.summary.generations);
+        if go.version().at_least(23) {
+            sound(&program, "busy", 4, "traceallocfree=1");
+        }
+    };
+    let all = toolchains();
+    let (even, odd): (Vec<_>, Vec<_>) = all.iter().enumerate().partition(|(i, _)| i % 2 == 0);
+    std::thread::scope(|scope| {
+        for half in [even, odd] {
+            scope.spawn(move || half.iter().for_each(|(_, go)| check(go)));
+        }
+    });
+}
+
+/// The same for longer traces, each mode five times.
+#[test]
+#[ignore = "takes many minutes"]
+fn five_longer_traces_of_every_mode() {
+    let (mut traces, mut events) = (0, 0);
     for go in toolchains() {
         let program = Program::build(&go);
         for mode in program.modes() {
-            let path = program.trace(mode, 15, "");
-            let equal = compare(&go, &path);
-            println!("{} {mode}: {} events equal, {:?}", go.release(), equal.events, equal.complaint);
-            assert_eq!((equal.beyond, &equal.complaint[..], &equal.summary.gaps[..]), (0, "", &[][..]));
-            assert!(equal.events > 100, "{mode}: {}", equal.events);
+            for round in 0..5 {
+                let milliseconds = if round == 4 && mode != "coroutines" { 2200 } else { 40 };
+                events += sound(&program, mode, milliseconds, "").events;
+                traces += 1;
+            }
         }
     }
+    println!("{traces} traces, {events} events equal");
 }
 
 /// The test files of Go's own reader: those that are sound are told to the end, the others to where Go stops.

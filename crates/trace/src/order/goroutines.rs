@@ -27,7 +27,7 @@ impl Order {
             }
             _ => return Ok(Step::Wait),
         }
-        (now.goroutine, now.g) = (id, slot);
+        (now.goroutine, now.g) = (id, slot as usize);
         Ok(Step::Taken)
     }
 
@@ -130,7 +130,7 @@ impl Order {
             }
             None => {
                 self.thread_of.insert(holder, self.threads.len() as u32);
-                self.threads.push(Thread { goroutine: id, g: slot, ..Thread::new(holder) });
+                self.threads.push(Thread { goroutine: id, g: slot as usize, ..Thread::new(holder) });
             }
         }
         event.thread = holder;

@@ -268,7 +268,7 @@ impl Order {
             && let Some(t) = self.threads.get_mut(thread as usize)
         {
             t.goroutine = id;
-            t.g = slot;
+            t.g = slot as usize;
         }
     }
 
@@ -278,7 +278,7 @@ impl Order {
             && let Some(t) = self.threads.get_mut(thread as usize)
         {
             t.proc = id;
-            t.p = slot;
+            t.p = slot as usize;
         }
     }
 
@@ -300,7 +300,7 @@ impl Order {
     /// The proc that the event's thread has.
     #[inline(always)]
     fn own_proc(&mut self, at: &At<'_>) -> Result<&mut Proc> {
-        match self.procs.get_mut(at.before.p as usize) {
+        match self.procs.get_mut(at.before.p) {
             Some(p) if p.id == at.before.proc => Ok(p),
             _ => Err(no_proc(at.wire, at.before.proc)),
         }

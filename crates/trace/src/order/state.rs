@@ -108,12 +108,12 @@ impl Goroutines {
 
     /// The goroutine with this id, which probably is in this slot.
     #[inline(always)]
-    pub(crate) fn at(&mut self, slot: u32, id: i64) -> Option<&mut Goroutine> {
-        let slot = match self.slots.get(slot as usize) {
+    pub(crate) fn at(&mut self, slot: usize, id: i64) -> Option<&mut Goroutine> {
+        let slot = match self.slots.get(slot) {
             Some(g) if g.id == id => slot,
-            _ => self.find_by_id(id)?,
+            _ => self.find_by_id(id)? as usize,
         };
-        self.slots.get_mut(slot as usize)
+        self.slots.get_mut(slot)
     }
 
     #[inline(always)]
@@ -177,10 +177,11 @@ pub(crate) struct Thread {
     pub(crate) id: i64,
     pub(crate) proc: i64,
     pub(crate) goroutine: i64,
-    /// Slot of the proc, of meaning while there is one.
-    pub(crate) p: u32,
+    /// Slot of the proc, of meaning while there is one. Not narrower than the other fields: what is read together but
+    /// was written apart makes the processor wait.
+    pub(crate) p: usize,
     /// Probable slot of the goroutine.
-    pub(crate) g: u32,
+    pub(crate) g: usize,
 }
 
 impl Thread {

@@ -24,8 +24,9 @@ pub(crate) fn toolchains() -> Vec<Toolchain> {
         let want = model::GoVersion::parse(&format!("go{want}"));
         found.extend(Toolchain::find(want.as_ref(), &cache).unwrap());
     }
-    found.push(Toolchain::find_or_fetch(None, &cache, &mut |_| {}).unwrap());
-    found.dedup_by_key(|t| t.release());
+    if found.is_empty() {
+        found.push(Toolchain::find_or_fetch(None, &cache, &mut |_| {}).unwrap());
+    }
     found
 }
 
