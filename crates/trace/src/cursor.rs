@@ -69,7 +69,7 @@ impl Cursor {
     ) -> Result<Result<bool, Broken>, TraceError> {
         self.next = 0;
         let filled = match ahead {
-            Some(ahead) => self.from_ahead(number, source, unit, ahead),
+            Some(ahead) => self.take_ahead(number, source, unit, ahead),
             None => self.stream.get_or_insert_default().fill(source, unit, &mut self.chunk),
         };
         match filled {
@@ -83,7 +83,7 @@ impl Cursor {
         }
     }
 
-    fn from_ahead<S: Source + ?Sized>(&mut self, number: usize, source: &S, unit: Unit, ahead: &mut Ahead) -> Filled {
+    fn take_ahead<S: Source + ?Sized>(&mut self, number: usize, source: &S, unit: Unit, ahead: &mut Ahead) -> Filled {
         if self.ready.is_empty() {
             if let Some(then) = self.then.take() {
                 self.then = Some(Filled::Ended);

@@ -90,7 +90,7 @@ pub fn read<S: Source + ?Sized, V: Visitor>(
             frontier: Frontier::default(),
             cursors: Vec::new(),
             sink: Sink { visitor, clock: Clock { last_time: 0, events: 0 }, syncs: 0 },
-            unit: Unit::new(1.0),
+            unit: 0.0,
             summary: Summary { version, events: 0, generations: 0, gaps: Vec::new() },
         };
         session.all()?;
@@ -149,8 +149,8 @@ struct Session<'s, 'v, S: ?Sized, V> {
     frontier: Frontier,
     cursors: Vec<Cursor>,
     sink: Sink<'v, V>,
-    /// Of the generation at hand.
-    unit: Unit,
+    /// Nanoseconds per unit of time stamps in the generation at hand, or the one before; 0 before the first.
+    unit: f64,
     summary: Summary,
 }
 
@@ -197,7 +197,10 @@ impl<S: Source + ?Sized, V: Visitor> Session<'_, '_, S, V> {
                         self.gap(gap);
                         false
                     }
-                    None => self.generation(&mut generation, &mut index, offset)?,
+                    None => {
+                        let cut_off = matches!(found.end, End::Broken(_));
+                        self.generation(&mut generation, &mut index, offset, cut_off)?
+                    }
                 };
                 if !sound {
                     self.order.reset();
@@ -227,9 +230,15 @@ impl<S: Source + ?Sized, V: Visitor> Session<'_, '_, S, V> {
     }
 
     /// Tells the events of a generation; false if they could not all be told.
-    fn generation(&mut self, generation: &mut Generation, index: &mut Index, offset: u64) -> Result<bool, TraceError> {
+    fn generation(
+        &mut self,
+        generation: &mut Generation,
+        index: &mut Index,
+        offset: u64,
+        cut_off: bool,
+    ) -> Result<bool, TraceError> {
         let number = generation.number;
-        if let Err(broken) = generation.complete(self.summary.version, offset) {
+        if let Err(broken) = generation.complete(self.summary.version, offset, cut_off, self.unit) {
             self.gap(broken.in_generation(number));
             return Ok(false);
         }
@@ -246,7 +255,7 @@ impl<S: Source + ?Sized, V: Visitor> Session<'_, '_, S, V> {
 
     fn ordered(&mut self, generation: &mut Generation, index: &mut Index) -> Result<(), Stop> {
         self.order.begin(generation.number);
-        self.unit = Unit::new(generation.unit);
+        self.unit = generation.unit;
         self.sink.sync(generation.nanoseconds(generation.min_time.unwrap_or(0)), generation);
         self.start(index)?;
         let mut sample = 0;
@@ -285,7 +294,7 @@ impl<S: Source + ?Sized, V: Visitor> Session<'_, '_, S, V> {
             }
             let Some(cursor) = self.cursors.get_mut(i) else { break };
             cursor.start(self.order.thread(t.thread), t.batches);
-            if cursor.refill(i, self.source, self.unit, self.ahead.as_mut())??
+            if cursor.refill(i, self.source, Unit::new(self.unit), self.ahead.as_mut())??
                 && let Some(time) = cursor.time()
             {
                 self.frontier.insert(Head { time, cursor: i as u32 });
@@ -327,7 +336,7 @@ impl<S: Source + ?Sized, V: Visitor> Session<'_, '_, S, V> {
                 c.next = next;
                 break 'run stop;
             }
-            if !c.refill(cursor as usize, self.source, self.unit, self.ahead.as_mut())?? {
+            if !c.refill(cursor as usize, self.source, Unit::new(self.unit), self.ahead.as_mut())?? {
                 break Run::Ended;
             }
         };
@@ -352,7 +361,7 @@ impl<S: Source + ?Sized, V: Visitor> Session<'_, '_, S, V> {
             }
             self.order.set_context(c.thread, now);
             if c.time().is_none() {
-                c.refill(head.cursor as usize, self.source, self.unit, self.ahead.as_mut())??;
+                c.refill(head.cursor as usize, self.source, Unit::new(self.unit), self.ahead.as_mut())??;
             }
             match c.time() {
                 Some(time) => self.frontier.update(i, time),

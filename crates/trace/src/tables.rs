@@ -253,14 +253,20 @@ impl Generation {
     }
 
     /// Ends the reading of structure: checks what must be there, turns time stamps into nanoseconds.
-    pub(crate) fn complete(&mut self, version: Version, offset: u64) -> Result<(), Broken> {
+    ///
+    /// A generation that is cut off (`cut_off`) may lack any of it; the unit of time is then that of the generation
+    /// before, for it is the process's.
+    pub(crate) fn complete(&mut self, version: Version, offset: u64, cut_off: bool, unit: f64) -> Result<(), Broken> {
+        if cut_off && self.unit == 0.0 {
+            self.unit = unit;
+        }
         if self.unit == 0.0 {
             return Err(Broken::new(offset, "expected the frequency of a generation, found none"));
         }
-        if version >= Version::Go125 && self.clock.is_none() {
+        if version >= Version::Go125 && self.clock.is_none() && !cut_off {
             return Err(Broken::new(offset, "expected the clock snapshot of a generation, found none"));
         }
-        for f in &self.frames {
+        for f in self.frames.iter().filter(|_| !cut_off) {
             for id in [f.function, f.file] {
                 if self.string(id).is_none() {
                     let what =

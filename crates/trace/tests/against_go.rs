@@ -1,6 +1,6 @@
 //! Every event, with its time, context, meaning and stacks, against `go tool trace` of the release that wrote the
 //! trace.
-#![expect(clippy::unwrap_used, reason = "tests")]
+#![expect(clippy::print_stdout, reason = "how much was compared is worth knowing")]
 
 mod common;
 

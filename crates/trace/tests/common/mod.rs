@@ -79,12 +79,26 @@ pub(crate) struct Equal {
     pub(crate) beyond: u64,
 }
 
+fn debug_mode(go: &Toolchain) -> &'static str {
+    if go.version().at_least(24) { "-d=parsed" } else { "-d=1" }
+}
+
+/// What `go tool trace` makes of these bytes: its text, and its complaint if it stopped.
+pub(crate) fn parsed_by_go(go: &Toolchain, bytes: &[u8]) -> (String, String) {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("trace");
+    fs::write(&path, bytes).unwrap();
+    let mut command = go.command(dir.path());
+    let output = command.args(["tool", "trace", debug_mode(go)]).arg(&path).env("TZ", "UTC").output().unwrap();
+    let text = |b: &[u8]| String::from_utf8_lossy(b).into_owned();
+    (text(&output.stdout), text(&output.stderr))
+}
+
 /// Reads the trace and compares, line by line, with `go tool trace -d=parsed` of a release.
 pub(crate) fn compare(go: &Toolchain, path: &Path) -> Equal {
     let dialect = Dialect::of(go.version());
-    let mode = if go.version().at_least(24) { "-d=parsed" } else { "-d=1" };
     let mut command = go.command(path.parent().unwrap());
-    command.args(["tool", "trace", mode]).arg(path).env("TZ", "UTC");
+    command.args(["tool", "trace", debug_mode(go)]).arg(path).env("TZ", "UTC");
     let errors = tempfile::tempfile().unwrap();
     command.stdout(Stdio::piped()).stderr(errors.try_clone().unwrap());
     let mut child = command.spawn().unwrap();

@@ -60,7 +60,7 @@ impl Writer {
     }
 
     fn detail(&self, e: &Event<'_>, detail: &Detail<'_>, g: &Generation, out: &mut String) {
-        let text = |id| String::from_utf8_lossy(g.string(id).unwrap()).into_owned();
+        let text = |id| string(id, g);
         let _ = match *detail {
             Detail::Sync(n) => {
                 if self.dialect >= Dialect::Go125 {
@@ -184,9 +184,18 @@ fn scope(s: Scope) -> String {
     }
 }
 
+fn string(id: u64, g: &Generation) -> String {
+    g.string(id).map_or_else(|| format!("no string {id}"), |s| String::from_utf8_lossy(s).into_owned())
+}
+
 fn stack(id: u64, g: &Generation, out: &mut String) {
-    for f in g.stack(id).unwrap() {
-        let text = |id| String::from_utf8_lossy(g.string(id).unwrap()).into_owned();
+    // A trace that is cut off may lack its stacks and strings.
+    let Some(frames) = g.stack(id) else {
+        let _ = writeln!(out, "no stack {id}");
+        return;
+    };
+    for f in frames {
+        let text = |id| string(id, g);
         let _ = write!(out, "\t{} @ 0x{:x}\n\t\t{}:{}\n", text(f.function), f.pc, text(f.file), f.line);
     }
 }

@@ -1,0 +1,250 @@
+//! Traces that are cut off, damaged or hostile: what is complete is told, the rest is named with its offset.
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "tests")]
+
+mod common;
+
+use std::{fs, path::Path};
+
+use common::{Program, text::Writer, toolchains, txtar::leb};
+use proptest::prelude::*;
+use trace::{Event, Generation, Options, Source, Summary, TraceError, read};
+
+/// Reads with one thread and with two; both must tell the same.
+fn both(bytes: &[u8], mut told: impl FnMut(&Event<'_>, &Generation)) -> Result<Summary, TraceError> {
+    let mut first = Vec::new();
+    let one = read(bytes, &Options { threads: 1 }, &mut |e: &Event<'_>, g: &Generation| {
+        first.push((e.kind, e.time, e.thread, e.proc, e.goroutine, e.stack()));
+        told(e, g);
+    })?;
+    let mut second = Vec::with_capacity(first.len());
+    let two = read(bytes, &Options { threads: 2 }, &mut |e: &Event<'_>, _: &Generation| {
+        second.push((e.kind, e.time, e.thread, e.proc, e.goroutine, e.stack()));
+    })?;
+    assert!(first == second, "one thread tells {}, two tell {}", first.len(), second.len());
+    assert_eq!(one.gaps, two.gaps);
+    Ok(one)
+}
+
+/// Cuts a trace at offsets spread by a fixed sequence of random numbers, and compares with Go on the cut file: all
+/// that Go tells is told, in the same words.
+fn cut(program: &Program, mode: &str, milliseconds: u32, cuts: u32) {
+    let whole = fs::read(program.trace(mode, milliseconds, "")).unwrap();
+    let mut random = 0x9e37_79b9_7f4a_7c15_u64;
+    let (mut events, mut beyond) = (0, 0);
+    for _ in 0..cuts {
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        let at = 16 + (random % (whole.len() as u64 - 16)) as usize;
+        let cut = &whole[..at];
+        let (lines, complaint) = common::parsed_by_go(&program.go, cut);
+        let mut ours = String::new();
+        let mut count = 0;
+        let mut writer = Writer::new(common::text::Dialect::of(program.go.version()));
+        let summary = both(cut, |e, g| {
+            writer.event(e, g, &mut ours);
+            count += 1;
+        })
+        .unwrap();
+        let theirs = if complaint.is_empty() { &lines[..] } else { without_last_sync(&lines) };
+        assert!(ours.starts_with(theirs), "cut at {at} of {}: {complaint}", whole.len());
+        // A cut between two generations of the older formats cannot be told from an end.
+        assert!(!summary.gaps.is_empty() || complaint.is_empty(), "cut at {at}: {complaint}");
+        for gap in &summary.gaps {
+            assert!(gap.offset <= at as u64 && !gap.reason.is_empty(), "{gap}");
+        }
+        events += count;
+        beyond += ours[theirs.len()..].lines().filter(|l| l.starts_with("M=")).count();
+    }
+    println!("{} {mode}: {cuts} cuts, {events} events, {beyond} more than Go tells", program.go.release());
+}
+
+/// From Go 1.25 on the reader tells a last sync before it complains.
+fn without_last_sync(lines: &str) -> &str {
+    let body = lines.strip_suffix('\n').unwrap_or(lines);
+    let last = body.rfind('\n').map_or(0, |i| i + 1);
+    if body[last..].contains(" Sync Time=") { &lines[..last] } else { lines }
+}
+
+#[test]
+fn a_trace_cut_off_anywhere_tells_what_go_tells() {
+    let all = toolchains();
+    let newest_of_each_format = all.iter().filter(|g| [23, 25, 27].contains(&g.version().minor));
+    let mut any = false;
+    for go in newest_of_each_format {
+        cut(&Program::build(go), "idle", 2200, 17);
+        any = true;
+    }
+    if !any {
+        cut(&Program::build(&all[0]), "idle", 2200, 17);
+    }
+}
+
+#[test]
+#[ignore = "takes minutes"]
+fn fifty_cuts_of_every_release() {
+    for go in toolchains() {
+        let program = Program::build(&go);
+        cut(&program, "idle", 2200, 50);
+        cut(&program, "syscalls", 40, 50);
+    }
+}
+
+/// A source that ends up short, as a file that is truncated while it is read.
+struct Shrinking<'a>(&'a [u8]);
+
+impl Source for Shrinking<'_> {
+    fn size(&self) -> u64 {
+        self.0.len() as u64 + 100_000
+    }
+
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> std::io::Result<usize> {
+        self.0.read_at(offset, buffer)
+    }
+}
+
+fn header(minor: u32) -> Vec<u8> {
+    format!("go 1.{minor} trace\0\0\0").into_bytes()
+}
+
+fn batch(out: &mut Vec<u8>, generation: u64, thread: u64, payload: &[u8]) {
+    out.push(1);
+    for v in [generation, thread, 1, payload.len() as u64] {
+        leb(out, v);
+    }
+    out.extend_from_slice(payload);
+}
+
+/// A batch with a frequency, so that the generation's events are told.
+fn frequency(out: &mut Vec<u8>) {
+    let mut payload = vec![8];
+    leb(&mut payload, 15_625_000);
+    batch(out, 1, u64::MAX, &payload);
+}
+
+fn gaps(bytes: &[u8]) -> Vec<String> {
+    both(bytes, |_, _| {}).unwrap().gaps.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn hostile_traces_are_refused_with_the_offset() {
+    let none = &mut |_: &Event<'_>, _: &Generation| {};
+    let not = read(&b"PK\x03\x04 not a trace"[..], &Options::default(), none).unwrap_err();
+    assert!(matches!(not, TraceError::NotATrace { .. }), "{not}");
+    let old = read(&header(21)[..], &Options::default(), none).unwrap_err();
+    assert!(old.to_string().contains("Go 1.21 or older"), "{old}");
+    let new = read(&header(28)[..], &Options::default(), none).unwrap_err();
+    assert!(new.to_string().contains("Go 1.28"), "{new}");
+
+    // A batch that claims more than it may, and one that claims more than there is.
+    let mut huge = header(23);
+    huge.push(1);
+    [1, 1, 1, u64::MAX].iter().for_each(|&v| leb(&mut huge, v));
+    assert!(gaps(&huge)[0].contains("offset 16") && gaps(&huge)[0].contains("at most 65536"), "{:?}", gaps(&huge));
+    let mut long = header(23);
+    long.push(1);
+    [1, 1, 1, 60_000].iter().for_each(|&v| leb(&mut long, v));
+    assert!(gaps(&long)[0].contains("60000 bytes of batch, found 0"), "{:?}", gaps(&long));
+
+    // A stack of too many frames, a string of too many bytes, a frame that names no string.
+    for (payload, what) in [
+        (vec![2, 3, 1, 0xff, 0xff, 0xff, 0xff, 0x0f], "at most 128 frames"),
+        (vec![4, 5, 1, 0xff, 0xff, 0x0f], "at most 1024 bytes"),
+        (vec![4, 5, 1, 9, b'x'], "9 bytes of string"),
+        (vec![2, 3, 1, 1, 1, 7, 7, 1], "string 7"),
+    ] {
+        let mut bytes = header(23);
+        frequency(&mut bytes);
+        batch(&mut bytes, 1, 1, &payload);
+        assert!(gaps(&bytes)[0].contains(what), "{what}: {:?}", gaps(&bytes));
+    }
+
+    // Absurd times and ids: told or refused, never a panic.
+    for (kind, args) in
+        [(13, &[u64::MAX, u64::MAX, 1][..]), (25, &[u64::MAX, 1 << 63, 1 << 62, 4]), (14, &[u64::MAX; 4])]
+    {
+        let mut payload = vec![kind];
+        args.iter().for_each(|&a| leb(&mut payload, a));
+        let mut bytes = header(22);
+        frequency(&mut bytes);
+        batch(&mut bytes, 1, u64::MAX, &payload);
+        batch(&mut bytes, 1, 3, &payload);
+        let _ = gaps(&bytes);
+    }
+}
+
+#[test]
+fn damage_in_one_generation_leaves_the_next() {
+    let go = toolchains().pop().unwrap();
+    let program = Program::build(&go);
+    let whole = fs::read(program.trace("idle", 2200, "")).unwrap();
+    let sound = both(&whole, |_, _| {}).unwrap();
+    assert!(sound.gaps.is_empty() && sound.generations >= 2);
+    // The first batch of events: a number that is no event in place of its first.
+    let mut at = 16;
+    let mut damaged = whole.clone();
+    loop {
+        assert_eq!(damaged[at], 1);
+        let mut pos = at + 1;
+        let mut numbers = [0u64; 4];
+        for n in &mut numbers {
+            let mut shift = 0;
+            loop {
+                let b = damaged[pos];
+                *n |= u64::from(b & 0x7f) << shift;
+                pos += 1;
+                shift += 7;
+                if b < 0x80 {
+                    break;
+                }
+            }
+        }
+        if ![2, 4, 6, 8, 50].contains(&damaged[pos]) {
+            damaged[pos] = 77;
+            at = pos;
+            break;
+        }
+        at = pos + numbers[3] as usize;
+    }
+    let mut after = 0;
+    let first = sound.generations;
+    let summary = both(&damaged, |_, g| after += u64::from(g.number() > 1)).unwrap();
+    assert_eq!(summary.gaps.len(), 1, "{:?}", summary.gaps);
+    assert_eq!(summary.gaps[0].offset, at as u64);
+    assert!(summary.gaps[0].reason.contains("event 77"), "{}", summary.gaps[0]);
+    assert!(summary.generations + 1 >= first && after > 100, "{after}");
+}
+
+#[test]
+fn a_source_that_fails_is_an_error() {
+    let mut bytes = header(23);
+    frequency(&mut bytes);
+    bytes.push(1);
+    [1, 1, 1, 60_000].iter().for_each(|&v| leb(&mut bytes, v));
+    bytes.push(9);
+    let error = read(&Shrinking(&bytes), &Options::default(), &mut |_: &Event<'_>, _: &Generation| {}).unwrap_err();
+    assert!(matches!(error, TraceError::Io { .. }), "{error}");
+}
+
+fn seed() -> Vec<u8> {
+    fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/seeds/trace/go1.27")).unwrap()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(64) })]
+
+    /// Changed bytes anywhere: no panic, and gaps that lie in the file.
+    #[test]
+    fn changed_bytes(changes in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..8)) {
+        let mut bytes = seed();
+        for (at, value) in changes {
+            let at = at.index(bytes.len());
+            bytes[at] = value;
+        }
+        if let Ok(summary) = both(&bytes, |e, g| { let _ = e.detail(g); }) {
+            for gap in summary.gaps {
+                prop_assert!(gap.offset <= bytes.len() as u64, "{}", gap);
+            }
+        }
+    }
+}
