@@ -182,7 +182,7 @@ fn damage_in_one_generation_leaves_the_next() {
     assert!(sound.gaps.is_empty() && sound.generations >= 2);
     // The first batch of events: a number that is no event in place of its first.
     let mut at = 16;
-    let mut damaged = whole.clone();
+    let mut damaged = whole;
     loop {
         assert_eq!(damaged[at], 1);
         let mut pos = at + 1;
