@@ -187,7 +187,7 @@ impl<'a> Cursor<'a> {
         let of_number = |b: &&u8| b.is_ascii_digit() || matches!(b, b'+' | b'-' | b'.' | b'e');
         let mut n = rest.iter().take(LONGEST_FLOAT).take_while(of_number).count();
         // The number before a `+` that belongs to the line: only after an `e` is it the number's own.
-        if let Some(cut) = rest.get(1..n).and_then(|r| sign_outside_exponent(r)) {
+        if let Some(cut) = rest.get(1..n).and_then(sign_outside_exponent) {
             n = cut.saturating_add(1);
         }
         let text = rest.get(..n).and_then(|t| std::str::from_utf8(t).ok());
