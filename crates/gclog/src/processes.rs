@@ -19,9 +19,6 @@ pub struct Assigned {
     pub missing: u32,
 }
 
-/// Processes that write at the same time, at most: the one that was quiet for longest makes room.
-const MOST: usize = 64;
-
 #[derive(Clone, Copy, Debug)]
 struct Known {
     id: ProcessId,
@@ -45,6 +42,9 @@ pub struct Processes {
 }
 
 impl Processes {
+    /// Processes that write at the same time, at most: the one that was quiet for longest makes room.
+    pub const MOST: usize = 64;
+
     /// Nobody has written yet.
     #[must_use]
     pub fn new() -> Self {
@@ -80,7 +80,7 @@ impl Processes {
         }
         let id = ProcessId(self.next);
         self.next = self.next.saturating_add(1);
-        if self.known.len() >= MOST
+        if self.known.len() >= Self::MOST
             && let Some(quiet) = (0..self.known.len()).min_by_key(|&i| self.known.get(i).map(|k| k.seen))
         {
             self.known.swap_remove(quiet);

@@ -29,9 +29,9 @@ pub use finding::{
 pub use frame::{Frame, Mechanism};
 pub use gap::Gap;
 pub use gclog::{
-    GCLOG_SCHEMA, GcLog, GcLogAllocated, GcLogBroken, GcLogBrokenAt, GcLogBrokenReason, GcLogChange, GcLogCost, GcLogCpu,
-    GcLogGrowth, GcLogHeap, GcLogInstant, GcLogPoint, GcLogProcess, GcLogRange, GcLogScavenged, GcLogSignal, GcLogTimes,
-    GcLogTrend,
+    GCLOG_SCHEMA, GcLog, GcLogAllocated, GcLogBroken, GcLogBrokenAt, GcLogBrokenReason, GcLogChange, GcLogCost,
+    GcLogCpu, GcLogGrowth, GcLogHeap, GcLogInstant, GcLogPoint, GcLogProcess, GcLogRange, GcLogScavenged, GcLogSignal,
+    GcLogTimes, GcLogTrend,
 };
 pub use goversion::GoVersion;
 pub use heap::{

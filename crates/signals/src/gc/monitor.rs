@@ -227,7 +227,10 @@ impl GcMonitor {
     pub fn push(&mut self, point: GcPoint, on: &mut impl FnMut(Raised)) {
         let last = self.back.back().copied().unwrap_or_default();
         let sane = [point.at_s, point.cycles, point.goal, point.pause_s, point.procs];
-        if !sane.iter().all(|v| v.is_finite()) || point.procs <= 0.0 || (self.points > 0 && point.at_s < last.point.at_s) {
+        if !sane.iter().all(|v| v.is_finite())
+            || point.procs <= 0.0
+            || (self.points > 0 && point.at_s < last.point.at_s)
+        {
             return;
         }
         let now = Summed {
