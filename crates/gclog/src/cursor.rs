@@ -139,9 +139,9 @@ impl<'a> Cursor<'a> {
         let whole = self.uint()?;
         self.literal(b".")?;
         let digits = self.digits();
+        self.at = self.at.saturating_add(digits.len());
         let part = if digits.len() == 3 { value(digits) } else { None };
         let Some(part) = part else { return self.stop() };
-        self.at = self.at.saturating_add(3);
         whole.checked_mul(1000).and_then(|w| w.checked_add(part)).map_or_else(|| before.stop(), Ok)
     }
 

@@ -104,6 +104,8 @@ pub struct Reader {
     offset: u64,
     /// Lines of text before `tail`.
     lines: u64,
+    /// The piece before `tail` was a line without its end.
+    continues: bool,
 }
 
 impl Default for Reader {
@@ -123,7 +125,7 @@ impl Reader {
         builder.match_kind(MatchKind::LeftmostFirst).kind(Some(AhoCorasickKind::DFA));
         #[expect(clippy::expect_used, reason = "fails on more than 2^31 states only")]
         let finder = builder.build(NEEDLES).expect("seven needles");
-        Self { finder, tail: Vec::new(), offset: 0, lines: 0 }
+        Self { finder, tail: Vec::new(), offset: 0, lines: 0, continues: false }
     }
 
     /// Bytes taken so far.
@@ -182,7 +184,7 @@ impl Reader {
         while let Some(m) = text.get(at..).and_then(|t| self.finder.find(t)) {
             let hit = at.saturating_add(m.start());
             if hit >= line.end {
-                line = Line::around(text, hit);
+                line = Line::around(text, hit, self.continues);
             }
             let whole = text.get(line.start..line.end).unwrap_or_default();
             let from = hit.saturating_sub(line.start);
@@ -196,6 +198,7 @@ impl Reader {
         }
         self.lines = self.lines.saturating_add(newlines(text, counted, text.len()));
         self.offset = self.offset.saturating_add(text.len() as u64);
+        self.continues = text.last().map_or(self.continues, |b| *b != b'\n');
     }
 }
 
@@ -211,16 +214,20 @@ struct Line {
     end: usize,
     /// A newline ends it.
     ended: bool,
+    /// Its beginning is not here: it is too long.
+    continues: bool,
     /// It has a piece of a gctrace line that is not taken.
     piece: bool,
 }
 
 impl Line {
-    fn around(text: &[u8], hit: usize) -> Self {
+    /// The line of `text` that holds `hit`; the first one `continues` what was before.
+    fn around(text: &[u8], hit: usize, continues: bool) -> Self {
         let (before, after) = text.split_at(hit.min(text.len()));
-        let end = memchr(b'\n', after);
+        let (start, end) = (memrchr(b'\n', before), memchr(b'\n', after));
         Self {
-            start: memrchr(b'\n', before).map_or(0, |n| n.saturating_add(1)),
+            start: start.map_or(0, |n| n.saturating_add(1)),
+            continues: continues && start.is_none(),
             end: end.map_or(text.len(), |n| hit.saturating_add(n)),
             ended: end.is_some(),
             piece: false,
@@ -232,7 +239,7 @@ impl Line {
         let past = from.saturating_add(NEEDLES.get(needle).map_or(1, |n| n.len()));
         let rest = line.get(past..).unwrap_or_default();
         match needle {
-            0 => match head(line, rest, from) {
+            0 => match head(line, rest, from, self.begins(line, from)) {
                 Head::Line => self.take(line, from, Kind::Gc, |c| line::cycle(c).map(Record::Cycle)),
                 Head::Cut => self.broken(Kind::Gc, Why::Cut, past),
                 Head::Twice => self.broken(Kind::Gc, Why::Mixed, past),
@@ -256,9 +263,14 @@ impl Line {
             5 if rest.starts_with(b"total ") || rest.starts_with(b"class ") => {
                 self.take(line, from, Kind::Scan, |c| trace::scan(c).map(Record::Scan))
             }
-            6 if begins(line, from) && self.ended && ends(line, from, past) => (past, Some(Record::Periodic)),
+            6 if self.begins(line, from) && self.ended && ends(line, from, past) => (past, Some(Record::Periodic)),
             _ => (past, None),
         }
+    }
+
+    /// Whether a line of the runtime's may begin at `from`.
+    fn begins(&self, line: &[u8], from: usize) -> bool {
+        begins(line, from) && (from > 0 || !self.continues)
     }
 
     fn broken(&mut self, kind: Kind, why: Why, next: usize) -> (usize, Option<Record>) {
@@ -288,7 +300,7 @@ impl Line {
                 return self.broken(kind, why, stop.at);
             }
         };
-        if !begins(line, from) || (self.piece && kind == Kind::Gc) {
+        if !self.begins(line, from) || (self.piece && kind == Kind::Gc) {
             return self.broken(kind, Why::Glued, c.at());
         }
         if !ends(line, from, c.at()) {
@@ -317,18 +329,19 @@ enum Head {
     No,
 }
 
-fn head(line: &[u8], rest: &[u8], from: usize) -> Head {
+/// What `gc ` at `from` begins; `begins` says whether a line may begin there.
+fn head(line: &[u8], rest: &[u8], from: usize, begins: bool) -> Head {
     let digits = rest.iter().take_while(|b| b.is_ascii_digit()).count();
     let after = rest.get(digits..).unwrap_or_default();
     if digits == 0 {
-        return if rest.starts_with(b"gc ") && begins(line, from) { Head::Twice } else { Head::No };
+        return if rest.starts_with(b"gc ") && begins { Head::Twice } else { Head::No };
     }
     if after.starts_with(b" @") {
         return Head::Line;
     }
     let at = line.len().saturating_sub(after.len());
     let cut = after.is_empty() || after == b" " || ends(line, from, at);
-    if cut && begins(line, from) { Head::Cut } else { Head::No }
+    if cut && begins { Head::Cut } else { Head::No }
 }
 
 /// Whether digits come first, and then `text`.
