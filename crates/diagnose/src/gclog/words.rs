@@ -51,9 +51,10 @@ pub(super) fn summary(s: &GcSignal, t: &GcThresholds) -> String {
             b(t.goal_trail_bytes)
         ),
         GcSignal::HeapJump { from, to, cycles } => format!(
-            "the live heap went from {} to {} in {cycles:.0} collections that released nothing (from {:.0}x)",
+            "the live heap went from {} to {} in {cycles:.0} collection{} that released nothing (from {:.0}x)",
             b(from),
             b(to),
+            if cycles > 1.5 { "s" } else { "" },
             t.jump_factor
         ),
         GcSignal::LongPause { pause, median, heap_factor } => {

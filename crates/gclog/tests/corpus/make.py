@@ -2,6 +2,7 @@
 """Makes the corpus anew: what real Go programs print, with what their runtime counted.
 
     crates/gclog/tests/corpus/make.py [GOROOT ...]
+    crates/gclog/tests/corpus/make.py --shapes GOROOT      the logs beside this directory, for the signals
 
 Without arguments every toolchain below ~/.cache/oomph/go is used. For each: goVERSION.log (gctrace, gcpacertrace,
 scavtrace; gctrace=2 from 1.25 on), goVERSION.jsonl (the program's own account), goVERSION.mixed.log and .jsonl (the
@@ -94,6 +95,34 @@ def prometheus():
     print("go1.19.8")
 
 
+# Programs with a known way of using memory, for the signals: name, arguments, environment.
+SHAPES = [
+    ("healthy", ["-load", "12s", "-live", "64", "-rate", "100"], {}),
+    ("storm", ["-load", "24s", "-live", "8", "-rate", "16", "-burst", "40"], {}),
+    ("limit", ["-load", "20s", "-live", "32", "-rate", "100", "-leak", "8"], {"GOMEMLIMIT": "200MiB"}),
+    ("leak", ["-load", "20s", "-live", "16", "-rate", "60", "-leak", "3"], {}),
+    ("assists", ["-load", "6s", "-live", "32", "-workers", "8"], {}),
+    ("forced", ["-load", "12s", "-live", "32", "-rate", "20", "-force", "500ms"], {}),
+    ("step", ["-load", "16s", "-live", "16", "-rate", "40", "-step", "100"], {}),
+    ("big", ["-load", "24s", "-live", "8", "-rate", "16", "-big", "300"], {}),
+    *((f"gogc{g}", ["-load", "15s", "-live", "64", "-rate", "200"], {"GOGC": str(g)}) for g in (50, 100, 200, 400)),
+]
+
+
+def shapes(root):
+    env = {**os.environ, "GOROOT": str(root), "GOTOOLCHAIN": "local", "CGO_ENABLED": "0"}
+    with tempfile.TemporaryDirectory() as tmp:
+        binary = Path(tmp) / "gctruth"
+        subprocess.run([root / "bin" / "go", "build", "-o", binary, "."], cwd=HERE / "program", env=env, check=True)
+        for name, args, more in SHAPES:
+            run(binary, args, "gctrace=1,gcpacertrace=1" if name.startswith("gogc") else "gctrace=1", f"../shapes/{name}", more)
+            print(name)
+
+
+if sys.argv[1:2] == ["--shapes"]:
+    (HERE / "../shapes").mkdir(exist_ok=True)
+    shapes(Path(sys.argv[2]))
+    sys.exit()
 roots = [Path(a) for a in sys.argv[1:]] or sorted(Path.home().glob(".cache/oomph/go/*/go"))
 for r in roots:
     toolchain(r)

@@ -1,6 +1,6 @@
 //! Owns raising signals as points come in, in constant memory and time per point. A signal that held is raised anew only
-//! after it has not held for a while. Refuses to say anything of the first collections of a process: a heap of a few MiB is
-//! collected all the time.
+//! after it has not held for a while. Refuses to compare with the first collections of a process: a heap of a few MiB is
+//! collected all the time, and filled for the first time.
 
 use super::{GcPoint, GcThresholds, MIB};
 use crate::growth::median;
@@ -307,7 +307,9 @@ impl GcMonitor {
         let (live, after) = (p.live?, p.after?);
         let held_on = after - live < self.thresholds.released_share * after;
         let start = before.and_then(|b| b.live).map_or((live, cycles), |l| (l, cycles - p.cycles));
-        if !held_on {
+        // A program that starts fills its heap: no jump.
+        let begun = self.points >= EARLIER.0 as u64 || p.at_s >= self.first? + EARLIER.1;
+        if !held_on || !begun {
             self.rising_from = None;
             return None;
         }

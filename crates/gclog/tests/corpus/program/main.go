@@ -57,6 +57,9 @@ var (
 	}
 	keep atomic.Pointer[node]
 	sink atomic.Pointer[node]
+
+	stepped atomic.Pointer[node]
+	large   []*node
 )
 
 func read() truth {
@@ -163,23 +166,68 @@ func cycles(n, loggers int) {
 	say(settled())
 }
 
-// load allocates garbage beside a live heap, at a rate, and says what it did.
-func load(d time.Duration, live, rate int) {
-	keep.Store(list(live << 20))
+// shape is what a program under load does.
+type shape struct {
+	live, rate, leak, step, big, burst, workers int
+	force                                       time.Duration
+}
+
+// load allocates garbage beside a live heap, at a rate, and says what it did. At half time the heap steps up, a large
+// slice is made, the rate changes, as the shape has it.
+func load(d time.Duration, sh shape) {
+	keep.Store(list(sh.live << 20))
 	runtime.GC()
 	say(settled())
-	const step = 256 << 10
+	const piece = 256 << 10
 	begin := time.Now()
-	allocated := 0
+	done := make(chan struct{})
+	for w := 1; w < sh.workers; w++ {
+		go func() {
+			for time.Since(begin) < d {
+				sink.Store(list(piece))
+			}
+			done <- struct{}{}
+		}()
+	}
+	rate, allocated, leaked := float64(sh.rate<<20), 0, 0
+	since, late := begin, false
+	forced := begin
 	for time.Since(begin) < d {
-		sink.Store(list(step))
-		allocated += step
+		sink.Store(list(piece))
+		allocated += piece
+		if due := int(time.Since(begin).Seconds() * float64(sh.leak<<20)); leaked < due {
+			// A list of its own: the one before hangs on it.
+			more := list(due - leaked)
+			last := more
+			for last.next != nil {
+				last = last.next
+			}
+			last.next = keep.Load()
+			keep.Store(more)
+			leaked = due
+		}
+		if sh.force > 0 && time.Since(forced) >= sh.force {
+			runtime.GC()
+			forced = time.Now()
+		}
+		if !late && time.Since(begin) >= d/2 {
+			late = true
+			stepped.Store(list(sh.step << 20))
+			if sh.big > 0 {
+				large = make([]*node, sh.big<<20/8)
+			}
+			rate *= float64(sh.burst)
+			since, allocated = time.Now(), 0
+		}
 		if rate > 0 {
-			due := time.Duration(float64(allocated) / float64(rate<<20) * float64(time.Second))
-			if ahead := due - time.Since(begin); ahead > 0 {
+			due := time.Duration(float64(allocated) / rate * float64(time.Second))
+			if ahead := due - time.Since(since); ahead > 0 {
 				time.Sleep(ahead)
 			}
 		}
+	}
+	for w := 1; w < sh.workers; w++ {
+		<-done
 	}
 	say(settled())
 }
@@ -188,11 +236,18 @@ func main() {
 	n := flag.Int("cycles", 0, "collections to go through")
 	loggers := flag.Int("log", 0, "goroutines that log to standard error meanwhile")
 	d := flag.Duration("load", 0, "how long to allocate")
-	live := flag.Int("live", 64, "live heap with -load, MiB")
-	rate := flag.Int("rate", 0, "MiB of garbage a second with -load; 0: as fast as it goes")
+	var sh shape
+	flag.IntVar(&sh.live, "live", 64, "live heap with -load, MiB")
+	flag.IntVar(&sh.rate, "rate", 0, "MiB of garbage a second with -load; 0: as fast as it goes")
+	flag.IntVar(&sh.leak, "leak", 0, "MiB a second that the live heap grows by")
+	flag.IntVar(&sh.step, "step", 0, "MiB that it grows by at half time")
+	flag.IntVar(&sh.big, "big", 0, "MiB of one slice made at half time")
+	flag.IntVar(&sh.burst, "burst", 1, "factor of the rate from half time on")
+	flag.IntVar(&sh.workers, "workers", 1, "goroutines that allocate, all but one as fast as it goes")
+	flag.DurationVar(&sh.force, "force", 0, "time between forced collections")
 	flag.Parse()
 	if *d > 0 {
-		load(*d, *live, *rate)
+		load(*d, sh)
 		return
 	}
 	cycles(*n, *loggers)
