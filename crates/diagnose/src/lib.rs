@@ -9,6 +9,7 @@ mod cluster;
 mod context;
 mod counted;
 mod evidence;
+mod gclog;
 mod heap;
 mod ledger;
 mod recipes;
@@ -18,6 +19,7 @@ mod sites;
 mod thresholds;
 mod verdict;
 
+pub use gclog::{GcLogNote, GcLogReading};
 pub use ledger::ledger;
 pub use rules::{Rule, rules};
 pub use thresholds::Thresholds;

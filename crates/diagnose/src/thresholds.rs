@@ -77,6 +77,28 @@ pub struct Thresholds {
     /// Forced cycles per minute by the program itself. One every five seconds; a batch job that collects once
     /// after itself stays below.
     pub forced_gc_per_minute: f64,
+    /// Bytes by which the heap exceeds its goal when marking ends, from which allocation outran the collector. The goal
+    /// of a small heap is passed by some MiB all the time: spans are handed out whole.
+    pub gc_goal_trail_bytes: f64,
+    /// Factor by which the live heap rises with nothing released, from which it is a jump. With GOGC=100 a single
+    /// collection at most doubles it, so two have to agree.
+    pub gc_jump_factor: f64,
+    /// Share of the heap that a collection must free to have released something.
+    pub gc_released_share: f64,
+    /// How many median stops a stop must last to stand out, when it is also as long as `gc-pause-p99-s`.
+    pub gc_pause_factor: f64,
+    /// Share of assists in the CPU time of assists and background workers, from which those who allocate pay for the
+    /// collector. The pacer aims at none: background workers are to have 25 % of all Ps to themselves.
+    pub gc_assist_share: f64,
+    /// Factor by which collections become more frequent from which it is a storm, or rarer.
+    pub gc_rate_factor: f64,
+    /// Collections per second below which no rate is a storm.
+    pub gc_rate_per_s: f64,
+    /// Runway (goal less live heap) as a share of the live heap below which a memory limit holds the goal down, when it
+    /// is also less than half of what it was. GOGC alone keeps it at GOGC / 100.
+    pub gc_limit_runway: f64,
+    /// Share of the live heap that it must gain in the later half of a GC log to be called growing.
+    pub gc_live_growth_share: f64,
     /// Share of GOMEMLIMIT that non-releasable memory must reach.
     pub memory_limit_share: f64,
 }
@@ -84,6 +106,7 @@ pub struct Thresholds {
 impl Default for Thresholds {
     fn default() -> Self {
         const MIB: f64 = 1024.0 * 1024.0;
+        let gc = signals::GcThresholds::default();
         Self {
             growth_z: 3.0,
             growth_bytes_per_s: 16.0 * 1024.0,
@@ -113,9 +136,18 @@ impl Default for Thresholds {
             timers: 5_000.0,
             overflow_chain: 8.0,
             suspect_share: 0.2,
-            gc_cpu_fraction: 0.15,
-            gc_pause_p99_s: 0.010,
-            forced_gc_per_minute: 12.0,
+            gc_cpu_fraction: gc.cpu_share,
+            gc_pause_p99_s: gc.pause_s,
+            forced_gc_per_minute: gc.forced_per_minute,
+            gc_goal_trail_bytes: gc.goal_trail_bytes,
+            gc_jump_factor: gc.jump_factor,
+            gc_released_share: gc.released_share,
+            gc_pause_factor: gc.pause_factor,
+            gc_assist_share: gc.assist_share,
+            gc_rate_factor: gc.rate_factor,
+            gc_rate_per_s: gc.rate_per_s,
+            gc_limit_runway: gc.limit_runway,
+            gc_live_growth_share: 0.1,
             memory_limit_share: 0.85,
         }
     }

@@ -10,6 +10,7 @@ mod bytes;
 mod finding;
 mod frame;
 mod gap;
+mod gclog;
 mod goversion;
 mod heap;
 mod heap_census;
@@ -27,6 +28,11 @@ pub use finding::{
 };
 pub use frame::{Frame, Mechanism};
 pub use gap::Gap;
+pub use gclog::{
+    GCLOG_SCHEMA, GcLog, GcLogAllocated, GcLogBroken, GcLogBrokenAt, GcLogBrokenReason, GcLogChange, GcLogCost,
+    GcLogCpu, GcLogGrowth, GcLogHeap, GcLogInstant, GcLogPoint, GcLogProcess, GcLogRange, GcLogScavenged, GcLogSignal,
+    GcLogTimes, GcLogTrend,
+};
 pub use goversion::GoVersion;
 pub use heap::{
     HEAP_SCHEMA, HeapAllocated, HeapContainer, HeapContainerGroup, HeapContainers, HeapCoverage, HeapDepth,

@@ -1,7 +1,9 @@
 //! The command line: one definition for parser, help and examples.
 
+mod gclog;
 mod heap;
 
+pub(crate) use gclog::GcLogArgs;
 pub(crate) use heap::{
     ContainerOrder, Heap, HeapContainersArgs, HeapDiffArgs, HeapExportArgs, HeapOptions, HeapQuestion, HeapTarget,
     HeapView, SnapshotMode, TreeOrder,
@@ -24,6 +26,7 @@ const EXAMPLES: &str = "Examples:
   oomph diagnose 4711 --for 1m                the same by pid, watched for a minute
   oomph diagnose incident.oomph               offline, from a captured bundle
   oomph capture http://localhost:6060 -o incident.oomph
+  GODEBUG=gctrace=1 ./server 2>&1 | oomph gclog -
   oomph pprof top heap.pb.gz                  fast replacement for go tool pprof -top
   oomph demo                                  a leaking Go service, diagnosed live
 
@@ -43,6 +46,8 @@ pub(crate) enum Command {
     Pprof(Box<PprofCommand>),
     /// Read the object graph of a process or core file: who holds what
     Heap(Box<Heap>),
+    /// Read a GC log (GODEBUG=gctrace=1): pauses, costs, growth, and what stands out
+    Gclog(GcLogArgs),
     /// Explain a rule: what it means, how it decides, what to do
     #[command(after_help = "Examples:
   oomph explain                        all rules

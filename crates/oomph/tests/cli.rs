@@ -51,6 +51,7 @@ fn help_is_as_agreed() {
         "heap duplicates",
         "heap diff",
         "heap export",
+        "gclog",
         "explain",
         "demo",
     ] {

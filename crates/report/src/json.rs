@@ -31,6 +31,13 @@ pub fn schema() -> String {
     text(schemars::schema_for!(Report), model::REPORT_SCHEMA, SCHEMA_ID, "oomph report, version 1")
 }
 
+/// The schema of what `oomph gclog` prints as JSON. Published as `docs/schema/gclog-1.schema.json`.
+#[must_use]
+pub fn gc_log_schema() -> String {
+    let schema = schemars::schema_for!(model::GcLog);
+    text(schema, model::GCLOG_SCHEMA, "urn:oomph:schema:gclog:1", "oomph gclog, version 1")
+}
+
 /// The schemas of what `oomph heap` prints as JSON, with the names of the files in `docs/schema/` that publish them.
 #[must_use]
 pub fn heap_schemas() -> Vec<(&'static str, String)> {

@@ -3,7 +3,7 @@
 //! Owns every form in which a [`model::Report`] reaches a person or a program: [`terminal`],
 //! [`json`] with its [`schema`], [`markdown`], and [`html`], one offline file with flame graphs,
 //! which also leave as [`flame_svg`] and [`speedscope`]; and those of a [`model::HeapOverview`]:
-//! [`heap_overview`] and [`heap_html`]. Refuses to judge: no number, verdict or
+//! [`heap_overview`] and [`heap_html`]; and that of a [`model::GcLog`]: [`gc_log`]. Refuses to judge: no number, verdict or
 //! order here that the report does not hold, and nothing is read from or written to anywhere.
 //!
 //! Every string of a report may come from a hostile process (function names, file names, header
@@ -12,6 +12,7 @@
 mod clean;
 mod flame;
 mod fmt;
+mod gclog;
 mod heap;
 mod heap_diff;
 mod heap_notes;
@@ -25,10 +26,11 @@ mod wrap;
 
 pub use clean::{block as visible_block, json as visible_json, line as visible_line};
 pub use flame::{Flame, FlameError, flame_svg, speedscope};
+pub use gclog::gc_log;
 pub use heap::heap_overview;
 pub use heap_diff::heap_diff;
 pub use heap_queries::{heap_holders, heap_retained};
 pub use html::{heap_html, html};
-pub use json::{heap_schemas, json, schema};
+pub use json::{gc_log_schema, heap_schemas, json, schema};
 pub use markdown::markdown;
 pub use terminal::{TerminalOptions, terminal};

@@ -1,11 +1,17 @@
 //! Floor 1: pure arithmetic of change.
 //!
 //! Says how fast a measured quantity grows, how sure that is in the face of the measurement's own
-//! noise, whether the growth goes on or levels off, and when it will meet a limit. Knows nothing
-//! of Go, of profiles or of files; the rules give the numbers their meaning.
+//! noise, whether the growth goes on or levels off, and when it will meet a limit; and what a series
+//! of garbage collections shows ([`GcMonitor`]) and costs ([`GcLoad`]). Knows nothing of profiles,
+//! logs or files; the rules give the numbers their meaning.
 
 mod forecast;
+mod gc;
 mod growth;
 
 pub use forecast::{TimeToLimit, time_to_limit};
+pub use gc::{
+    Decimated, GcLoad, GcMonitor, GcPoint, GcPredicted, GcSignal, GcThresholds, GrowthWindow, HEAP_MINIMUM,
+    LogQuantiles, Raised, gogc_of_goal, growth_window,
+};
 pub use growth::{Growth, Measured, growth, median, theil_sen};

@@ -5,6 +5,7 @@ mod capture;
 mod demo;
 mod diagnose;
 mod explain;
+mod gclog;
 mod heap;
 mod live;
 mod pprof;
@@ -18,6 +19,7 @@ pub(crate) fn run(cli: Cli) -> Result<Outcome, Failure> {
         Command::Diagnose(a) => a.collect.quiet,
         Command::Capture(a) => a.collect.quiet,
         Command::Heap(a) => a.options().quiet,
+        Command::Gclog(a) => a.quiet,
         _ => false,
     };
     if quiet {
@@ -29,6 +31,7 @@ pub(crate) fn run(cli: Cli) -> Result<Outcome, Failure> {
         Command::Bundle(c) => bundle::run(&c),
         Command::Pprof(c) => pprof::run(&c),
         Command::Heap(a) => heap::run(&a),
+        Command::Gclog(a) => gclog::run(&a),
         Command::Explain { rule } => explain::run(rule.as_deref()),
         Command::Demo(a) => demo::run(&a),
     }

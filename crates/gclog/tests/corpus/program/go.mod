@@ -1,0 +1,3 @@
+module gctruth
+
+go 1.21
