@@ -21,6 +21,7 @@ mod memstats;
 mod process;
 mod report;
 mod time;
+mod trace;
 
 pub use bytes::{Bytes, format_count, format_iec, format_iec_signed};
 pub use finding::{
@@ -50,3 +51,7 @@ pub use memstats::{MemStats, MemStatsSource};
 pub use process::{Cgroup, CgroupVersion, Mapping, MappingKind, Pressure, PressureLine, ProcStatus, Smap, SmapsRollup};
 pub use report::{ArtifactRef, Checked, Outcome, REPORT_SCHEMA, Report, Series, SeriesPoint, TargetInfo, Verdict};
 pub use time::UnixMillis;
+pub use trace::{
+    TRACE_SCHEMA, TraceBlocking, TraceCycle, TraceDocument, TraceGc, TraceGoroutines, TraceHeapPoint, TraceLatency,
+    TraceMmu, TraceStw, TraceStwReason, TraceStwWindow, TraceTimes, TraceWaits,
+};

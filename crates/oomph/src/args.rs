@@ -2,12 +2,15 @@
 
 mod gclog;
 mod heap;
+mod trace;
 
 pub(crate) use gclog::GcLogArgs;
 pub(crate) use heap::{
     ContainerOrder, Heap, HeapContainersArgs, HeapDiffArgs, HeapExportArgs, HeapOptions, HeapQuestion, HeapTarget,
     HeapView, SnapshotMode, TreeOrder,
 };
+
+pub(crate) use trace::{TraceArgs, TraceView};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -48,6 +51,8 @@ pub(crate) enum Command {
     Heap(Box<Heap>),
     /// Read a GC log (GODEBUG=gctrace=1): pauses, costs, growth, and what stands out
     Gclog(GcLogArgs),
+    /// Read an execution trace: collections, pauses, who ran, waited and assisted
+    Trace(TraceArgs),
     /// Explain a rule: what it means, how it decides, what to do
     #[command(after_help = "Examples:
   oomph explain                        all rules

@@ -52,6 +52,7 @@ fn help_is_as_agreed() {
         "heap diff",
         "heap export",
         "gclog",
+        "trace",
         "explain",
         "demo",
     ] {

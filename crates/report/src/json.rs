@@ -38,6 +38,13 @@ pub fn gc_log_schema() -> String {
     text(schema, model::GCLOG_SCHEMA, "urn:oomph:schema:gclog:1", "oomph gclog, version 1")
 }
 
+/// The schema of what `oomph trace` prints as JSON. Published as `docs/schema/trace-1.schema.json`.
+#[must_use]
+pub fn trace_schema() -> String {
+    let schema = schemars::schema_for!(model::TraceDocument);
+    text(schema, model::TRACE_SCHEMA, "urn:oomph:schema:trace:1", "oomph trace, version 1")
+}
+
 /// The schemas of what `oomph heap` prints as JSON, with the names of the files in `docs/schema/` that publish them.
 #[must_use]
 pub fn heap_schemas() -> Vec<(&'static str, String)> {

@@ -3,7 +3,8 @@
 //! Owns every form in which a [`model::Report`] reaches a person or a program: [`terminal`],
 //! [`json`] with its [`schema`], [`markdown`], and [`html`], one offline file with flame graphs,
 //! which also leave as [`flame_svg`] and [`speedscope`]; and those of a [`model::HeapOverview`]:
-//! [`heap_overview`] and [`heap_html`]; and that of a [`model::GcLog`]: [`gc_log`]. Refuses to judge: no number, verdict or
+//! [`heap_overview`] and [`heap_html`]; and those of a [`model::GcLog`] and a
+//! [`model::TraceDocument`]: [`gc_log`], [`trace()`]. Refuses to judge: no number, verdict or
 //! order here that the report does not hold, and nothing is read from or written to anywhere.
 //!
 //! Every string of a report may come from a hostile process (function names, file names, header
@@ -22,6 +23,7 @@ mod html;
 mod json;
 mod markdown;
 mod terminal;
+mod trace;
 mod wrap;
 
 pub use clean::{block as visible_block, json as visible_json, line as visible_line};
@@ -31,6 +33,7 @@ pub use heap::heap_overview;
 pub use heap_diff::heap_diff;
 pub use heap_queries::{heap_holders, heap_retained};
 pub use html::{heap_html, html};
-pub use json::{gc_log_schema, heap_schemas, json, schema};
+pub use json::{gc_log_schema, heap_schemas, json, schema, trace_schema};
 pub use markdown::markdown;
 pub use terminal::{TerminalOptions, terminal};
+pub use trace::{TracePart, trace};

@@ -9,6 +9,7 @@ mod gclog;
 mod heap;
 mod live;
 mod pprof;
+mod trace;
 
 use crate::args::{Cli, Command};
 use crate::{Failure, Outcome, output};
@@ -20,6 +21,7 @@ pub(crate) fn run(cli: Cli) -> Result<Outcome, Failure> {
         Command::Capture(a) => a.collect.quiet,
         Command::Heap(a) => a.options().quiet,
         Command::Gclog(a) => a.quiet,
+        Command::Trace(a) => a.quiet,
         _ => false,
     };
     if quiet {
@@ -32,6 +34,7 @@ pub(crate) fn run(cli: Cli) -> Result<Outcome, Failure> {
         Command::Pprof(c) => pprof::run(&c),
         Command::Heap(a) => heap::run(&a),
         Command::Gclog(a) => gclog::run(&a),
+        Command::Trace(a) => trace::run(&a),
         Command::Explain { rule } => explain::run(rule.as_deref()),
         Command::Demo(a) => demo::run(&a),
     }

@@ -1,0 +1,264 @@
+//! Owns the text form of what an execution trace tells. Refuses to judge and to choose: rows come as they are.
+
+use crate::heap::cut;
+use crate::heap_queries::{WIDTHS, limits, share};
+use crate::wrap::wrap;
+use crate::{clean, fmt};
+use model::{Bytes, Frame, TraceDocument, TraceTimes};
+use std::cmp::Reverse;
+use std::fmt::Write as _;
+
+/// Frames of a stack that are shown: as many of the program's own as there is room for.
+const FRAMES: usize = 3;
+/// Cycles that are shown one by one: the longest.
+const CYCLES: usize = 5;
+
+/// Which parts are wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TracePart {
+    /// Collections.
+    Gc,
+    /// Mark assists.
+    Assists,
+    /// Stopped worlds.
+    Stw,
+    /// Goroutines, and how long they waited for a processor.
+    Goroutines,
+    /// Where goroutines waited.
+    Blocking,
+    /// Minimum mutator utilisation.
+    Mmu,
+}
+
+impl TracePart {
+    /// All parts, in the order in which they are told.
+    pub const ALL: [Self; 6] = [Self::Gc, Self::Mmu, Self::Assists, Self::Stw, Self::Goroutines, Self::Blocking];
+}
+
+/// Some parts of what a trace tells, for a terminal of `width` columns. Ends with a newline.
+#[must_use]
+pub fn trace(t: &TraceDocument, parts: &[TracePart], width: usize) -> String {
+    let width = width.clamp(WIDTHS.0, WIDTHS.1);
+    let mut out = String::new();
+    let head = format!(
+        "{}: {} events in {}, {} procs, format of Go {}",
+        clean::line(&t.source),
+        fmt::count(t.events),
+        time(t.duration_ns),
+        fmt::count(t.procs),
+        clean::line(&t.format),
+    );
+    paragraph(&mut out, &head, 0, width);
+    for part in TracePart::ALL.into_iter().filter(|p| parts.contains(p)) {
+        match part {
+            TracePart::Gc => gc(&mut out, t, width),
+            TracePart::Mmu => mmu(&mut out, t, width),
+            TracePart::Assists => assists(&mut out, t, width),
+            TracePart::Stw => stw(&mut out, t, width),
+            TracePart::Goroutines => goroutines(&mut out, t, width),
+            TracePart::Blocking => blocking(&mut out, t, width),
+        }
+    }
+    limits(&mut out, &t.limits, width);
+    out
+}
+
+fn time(ns: u64) -> String {
+    fmt::duration(ns as f64 / 1e9)
+}
+
+fn paragraph(out: &mut String, text: &str, indent: usize, width: usize) {
+    let room = width.saturating_sub(indent);
+    wrap(text, room, room).iter().for_each(|line| {
+        let _ = writeln!(out, "{:indent$}{line}", "");
+    });
+}
+
+/// A line that is cut at the edge.
+fn line(out: &mut String, text: &str, width: usize) {
+    let _ = writeln!(out, "{}", cut(text, width).trim_end());
+}
+
+fn gc(out: &mut String, t: &TraceDocument, width: usize) {
+    let gc = &t.gc;
+    out.push_str("\nCollections\n");
+    let cycles = gc.cycles.len() as u64 + gc.more_cycles;
+    if cycles == 0 {
+        out.push_str("  none in this trace\n");
+        return;
+    }
+    let sums = format!(
+        "{} marked for {} ({} of the time); background workers ran {}, {} mark assists {}, sweeps within allocations \
+         {}; with stopped worlds {} of the processors' time",
+        fmt::count(cycles),
+        time(gc.mark_ns),
+        fmt::percent(share(gc.mark_ns, t.duration_ns)),
+        time(gc.background_ns),
+        fmt::count(gc.assists),
+        time(gc.assist_ns),
+        time(gc.sweep_ns),
+        fmt::percent(gc.cpu_share),
+    );
+    paragraph(out, &sums, 2, width);
+    let (heaps, last) = (gc.heap.iter().map(|p| p.heap).filter(|h| *h > 0), gc.heap.last());
+    if let (Some(least), Some(most), Some(last)) = (heaps.clone().min(), heaps.max(), last) {
+        let text = format!("heap from {} to {}, goal {} at the end", Bytes(least), Bytes(most), Bytes(last.goal));
+        paragraph(out, &text, 2, width);
+    }
+    let mut longest: Vec<_> = gc.cycles.iter().collect();
+    longest.sort_by_key(|c| (Reverse(c.duration_ns), c.start_ns));
+    out.push_str("\n        at    marking    assists       heap    at the end       goal   Longest collections\n");
+    for c in longest.into_iter().take(CYCLES) {
+        let size = |bytes: u64| if bytes == 0 { "?".to_owned() } else { Bytes(bytes).to_string() };
+        let row = format!(
+            "{:>10} {:>10} {:>10} {:>10} {:>13} {:>10}   {}",
+            time(c.start_ns),
+            time(c.duration_ns),
+            time(c.assist_ns),
+            size(c.heap_at_start),
+            size(c.heap_at_end),
+            size(c.goal),
+            if c.whole { "" } else { "in part" },
+        );
+        line(out, &row, width);
+    }
+}
+
+fn mmu(out: &mut String, t: &TraceDocument, width: usize) {
+    out.push_str("\nLeft to the program by collections, at the least\n");
+    if t.mmu.is_empty() {
+        out.push_str("  the trace is too short to tell\n");
+        return;
+    }
+    let of = |m: &model::TraceMmu| format!("{} in any {}", fmt::percent(m.utilisation), time(m.window_ns));
+    let text: Vec<String> = t.mmu.iter().map(of).collect();
+    paragraph(out, &text.join(", "), 2, width);
+}
+
+fn assists(out: &mut String, t: &TraceDocument, width: usize) {
+    let mut list: Vec<_> = t.goroutines.iter().filter(|g| g.assists > 0).collect();
+    list.sort_by_key(|g| (Reverse(g.assist_ns), g.function.clone()));
+    if list.is_empty() {
+        out.push_str("\nNo goroutine assisted in marking\n");
+        return;
+    }
+    out.push_str("\n   assists       time    of its running   Goroutines that paid for collections, and where\n");
+    for g in list {
+        let row = format!(
+            "{:>10} {:>10} {:>17}   {}",
+            fmt::count(g.assists),
+            time(g.assist_ns),
+            fmt::percent(share(g.assist_ns, g.running_ns)),
+            function(&g.function),
+        );
+        line(out, &row, width);
+        stack(out, &g.assist_stack, 42, width);
+    }
+}
+
+fn stw(out: &mut String, t: &TraceDocument, width: usize) {
+    if t.stw.reasons.is_empty() {
+        out.push_str("\nThe world was not stopped\n");
+        return;
+    }
+    out.push_str("\n     count      total        p50        p99    longest   Stopped worlds\n");
+    for r in &t.stw.reasons {
+        line(out, &format!("{}   {}", times(&r.times), clean::line(&r.reason)), width);
+    }
+    out.push_str("\n        at       took   The longest\n");
+    for w in t.stw.longest.iter().take(CYCLES) {
+        let running = match w.running.as_slice() {
+            [] => String::new(),
+            names => {
+                let mut names: Vec<String> = names.iter().map(|n| function(n)).collect();
+                names.sort();
+                names.dedup();
+                format!("; {} ran", names.join(", "))
+            }
+        };
+        let waiting = match w.runnable {
+            0 => String::new(),
+            n => format!("; {} waited for a processor", fmt::count(n)),
+        };
+        let row = format!(
+            "{:>10} {:>10}   {}{running}{waiting}",
+            time(w.start_ns),
+            time(w.duration_ns),
+            clean::line(&w.reason)
+        );
+        line(out, &row, width);
+        stack(out, &w.stack, 24, width);
+    }
+}
+
+fn goroutines(out: &mut String, t: &TraceDocument, width: usize) {
+    let l = &t.latency;
+    out.push_str("\n     count      total        p50        p99    longest   Goroutines waiting for a processor\n");
+    for (times_of, name) in [(&l.in_gc, "while a collection marks"), (&l.outside_gc, "else")] {
+        line(out, &format!("{}   {name}", times(times_of)), width);
+    }
+    out.push_str("\n   running  runnable   waiting   syscall     heap+     alive   Goroutines\n");
+    for g in &t.goroutines {
+        let alive = g.count.saturating_sub(g.ended);
+        let row = format!(
+            "{:>10}{:>10}{:>10}{:>10}{:>10}{:>10}   {}{}",
+            time(g.running_ns),
+            time(g.runnable_ns),
+            time(g.waiting_ns),
+            time(g.syscall_ns),
+            Bytes(g.allocated_bytes).to_string(),
+            fmt::count(alive),
+            function(&g.function),
+            if g.created > 0 { format!(", {} began here", fmt::count(g.created)) } else { String::new() },
+        );
+        line(out, &row, width);
+    }
+    if t.more_goroutines > 0 {
+        let _ = writeln!(out, "  and {} more", fmt::count(t.more_goroutines));
+    }
+}
+
+fn blocking(out: &mut String, t: &TraceDocument, width: usize) {
+    out.push_str("\n     count      total    longest     still   Where goroutines waited\n");
+    for b in &t.blocking {
+        let reason = if b.reason.is_empty() { "since before the trace" } else { b.reason.as_str() };
+        let row = format!(
+            "{:>10} {:>10} {:>10} {:>9}   {}",
+            fmt::count(b.times.count),
+            time(b.times.total_ns),
+            time(b.times.max_ns),
+            fmt::count(b.waiting),
+            clean::line(reason),
+        );
+        line(out, &row, width);
+        stack(out, &b.stack, 46, width);
+    }
+}
+
+fn times(t: &TraceTimes) -> String {
+    format!(
+        "{:>10} {:>10} {:>10} {:>10} {:>10}",
+        fmt::count(t.count),
+        time(t.total_ns),
+        time(t.p50_ns),
+        time(t.p99_ns),
+        time(t.max_ns)
+    )
+}
+
+fn function(name: &str) -> String {
+    if name.is_empty() { "not named in the trace".to_owned() } else { clean::line(name).into_owned() }
+}
+
+/// A few frames: the program's own where there are some.
+fn stack(out: &mut String, frames: &[Frame], indent: usize, width: usize) {
+    let is_own = |f: &&Frame| !f.function.starts_with("runtime.");
+    let mut own: Vec<&Frame> = frames.iter().filter(is_own).take(FRAMES).collect();
+    if own.is_empty() {
+        own = frames.iter().take(FRAMES).collect();
+    }
+    for f in own {
+        let text = format!("{:indent$}{} {}", "", clean::line(f.short_function()), clean::line(&f.short_location()));
+        line(out, &text, width);
+    }
+}

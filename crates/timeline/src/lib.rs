@@ -1,0 +1,16 @@
+//! Floor 3: what the events of an execution trace amount to.
+//!
+//! [`Timeline`] is told every event by the reader of crate `trace` and sums them up as they come: collections and
+//! stopped worlds, who ran, waited and assisted, how long goroutines waited for a processor, what was left to the
+//! program. Memory grows with the goroutines that are alive and with the different stacks that matter, not with the
+//! trace. Refuses: reading bytes, keeping events, and judging.
+
+mod blocking;
+mod gc;
+mod goroutines;
+mod load;
+mod names;
+mod stw;
+mod timeline;
+
+pub use timeline::Timeline;

@@ -1,0 +1,104 @@
+//! A program that counts what it does, traced by itself, with every release on this machine.
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "tests")]
+
+use lab::Toolchain;
+use model::{TraceBlocking, TraceDocument, TraceGoroutines};
+use std::path::Path;
+use std::process::Command;
+use timeline::Timeline;
+
+fn toolchains() -> Vec<Toolchain> {
+    let cache = lab::default_cache_dir();
+    let wanted = ["1.22.10", "1.23.9", "1.24.11", "1.25.5", "1.26.6", "1.27.3"];
+    let mut found: Vec<Toolchain> = wanted
+        .iter()
+        .filter_map(|v| Toolchain::find(model::GoVersion::parse(&format!("go{v}")).as_ref(), &cache).unwrap())
+        .collect();
+    if found.is_empty() {
+        found.push(Toolchain::find_or_fetch(None, &cache, &mut |_| {}).unwrap());
+    }
+    found
+}
+
+/// What the program counted, and what the trace tells.
+fn run(go: &Toolchain) -> (serde_json::Value, TraceDocument) {
+    let dir = tempfile::tempdir().unwrap();
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/programs/known.go");
+    let (exe, file) = (dir.path().join("program"), dir.path().join("trace"));
+    go.run(dir.path(), &["build", "-o", exe.to_str().unwrap(), source.to_str().unwrap()]).unwrap();
+    let out = Command::new(&exe).arg(&file).output().unwrap();
+    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+    let counted = serde_json::from_slice(&out.stdout).unwrap();
+    let bytes = std::fs::read(&file).unwrap();
+    let mut timeline = Timeline::new();
+    let summary = trace::read(&bytes[..], &trace::Options::default(), &mut timeline).unwrap();
+    assert!(summary.gaps.is_empty(), "{:?}", summary.gaps);
+    (counted, timeline.finish(&summary, 100))
+}
+
+fn group<'a>(document: &'a TraceDocument, function: &str) -> &'a TraceGoroutines {
+    document.goroutines.iter().find(|g| g.function == function).unwrap_or_else(|| panic!("{function}"))
+}
+
+fn allocators_running(document: &TraceDocument) -> u64 {
+    group(document, "main.allocator").running_ns
+}
+
+/// Within a share of the truth and a constant.
+fn near(what: &str, found: u64, truth: u64, share: f64, constant: f64) {
+    let off = (found as f64 - truth as f64).abs();
+    assert!(off <= share * truth as f64 + constant, "{what}: {found} found, {truth} counted");
+}
+
+#[test]
+fn the_trace_tells_what_the_program_counted() {
+    for go in toolchains() {
+        let (counted, document) = run(&go);
+        let n = |name: &str| counted[name].as_u64().unwrap();
+        let gc = &document.gc;
+        println!("{}: {} events; counted {counted}", go.release(), document.events);
+        println!("  {} cycles, {} assists {} ns", gc.cycles.len(), gc.assists, gc.assist_ns);
+        assert_eq!(document.procs, n("procs"));
+        assert_eq!(gc.cycles.iter().filter(|c| c.whole).count() as u64, n("cycles"));
+        assert_eq!(gc.heap.last().unwrap().goal, n("goal"));
+        assert!(gc.cycles.iter().all(|c| c.goal > 0 && c.heap_at_start > 0 && c.heap_at_end > 0));
+
+        // The runtime counts from the stop on, the trace from the request to stop on.
+        let pauses = document.stw.reasons.iter().filter(|r| r.reason.starts_with("GC "));
+        let (count, total) = pauses.fold((0, 0), |sum, r| (sum.0 + r.times.count, sum.1 + r.times.total_ns));
+        assert_eq!(count, 2 * n("cycles"));
+        assert!(total as f64 > 0.7 * n("pause_ns") as f64, "{total} {}", n("pause_ns"));
+
+        // The runtime counts what an assist marks; the trace also what it looks for work, and ends the cycle.
+        assert!(gc.assist_ns as f64 >= 0.65 * n("assist_ns") as f64, "{}", gc.assist_ns);
+        assert!(gc.assist_ns <= allocators_running(&document), "{}", gc.assist_ns);
+        assert!(gc.background_ns as f64 >= 0.65 * n("dedicated_ns") as f64, "{}", gc.background_ns);
+        assert!(gc.background_ns <= group(&document, "runtime.gcBgMarkWorker").running_ns);
+
+        // Go 1.22 does not tell where goroutines stand that do not run: these have no name.
+        if go.version().at_least(23) {
+            let waiters = group(&document, "main.waiter");
+            assert_eq!((waiters.count, waiters.created, waiters.ended), (n("waiters"), 0, 0));
+            near("waiting", waiters.waiting_ns, n("waiters") * document.duration_ns, 0.01, 0.0);
+        } else {
+            assert!(group(&document, "").count >= n("waiters"));
+        }
+        let shorts = group(&document, "main.short");
+        assert_eq!((shorts.count, shorts.created, shorts.ended), (n("shorts"), n("shorts"), n("shorts")));
+        let sleeper = group(&document, "main.sleeper");
+        assert!(sleeper.waiting_ns >= n("sleep_ns"));
+        let slept = |b: &&TraceBlocking| b.reason == "sleep" && b.stack.iter().any(|f| f.function == "main.sleeper");
+        assert!(document.blocking.iter().find(slept).unwrap().times.max_ns >= n("sleep_ns"));
+
+        let allocators = group(&document, "main.allocator");
+        assert_eq!((allocators.count, allocators.created), (4, 4));
+        assert!(allocators.assist_ns as f64 >= 0.9 * gc.assist_ns as f64, "{allocators:?}");
+        assert!(allocators.assist_ns <= allocators.running_ns);
+        if allocators.assists > 0 {
+            assert!(allocators.assist_stack.iter().any(|f| f.function == "main.allocator"));
+        }
+        near("allocated", allocators.allocated_bytes, n("allocated"), 0.15, 0.0);
+        assert!(document.mmu.iter().is_sorted_by_key(|m| m.window_ns));
+        assert!(gc.cpu_share > 0.0 && gc.cpu_share < 1.0);
+    }
+}
