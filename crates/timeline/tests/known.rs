@@ -61,7 +61,8 @@ fn the_trace_tells_what_the_program_counted() {
         assert_eq!(document.procs, n("procs"));
         assert_eq!(gc.cycles.iter().filter(|c| c.whole).count() as u64, n("cycles"));
         assert_eq!(gc.heap.last().unwrap().goal, n("goal"));
-        assert!(gc.cycles.iter().all(|c| c.goal > 0 && c.heap_at_start > 0 && c.heap_at_end > 0));
+        // The first one may begin before the heap is told.
+        assert!(gc.cycles.iter().skip(1).all(|c| c.goal > 0 && c.heap_at_start > 0 && c.heap_at_end > 0));
 
         // The runtime counts from the stop on, the trace from the request to stop on.
         let pauses = document.stw.reasons.iter().filter(|r| r.reason.starts_with("GC "));
