@@ -51,7 +51,11 @@ fn each_shape_shows_its_signals_and_no_others() {
     let shapes: [(&str, &[&str], &[&str]); 8] = [
         ("healthy", &[], &[]),
         ("storm", &["gc-storm", "gc-cpu"], &["assist-heavy", "long-pause"]),
-        ("limit", &["limit-bound", "gc-cpu", "live-heap-grows"], &["goal-trails", "long-pause", "assist-heavy", "gc-storm"]),
+        (
+            "limit",
+            &["limit-bound", "gc-cpu", "live-heap-grows"],
+            &["goal-trails", "long-pause", "assist-heavy", "gc-storm"],
+        ),
         ("leak", &["live-heap-grows"], &[]),
         ("assists", &["gc-cpu", "assist-heavy"], &["long-pause"]),
         ("forced", &["forced-gc"], &[]),
