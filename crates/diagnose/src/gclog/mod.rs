@@ -220,9 +220,7 @@ impl State {
         }
         let missing: u64 = self.ended.values().map(|p| p.missing).fold(0, u64::saturating_add);
         if missing > 0 {
-            limits.push(format!(
-                "{missing} collections have no whole line; what lies between their neighbours is not known"
-            ));
+            limits.push(format!("of {missing} collections there is no whole line; what they say is not known"));
         }
         limits
     }

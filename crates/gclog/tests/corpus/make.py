@@ -2,12 +2,14 @@
 """Makes the corpus anew: what real Go programs print, with what their runtime counted.
 
     crates/gclog/tests/corpus/make.py [GOROOT ...]
-    crates/gclog/tests/corpus/make.py --shapes GOROOT      the logs beside this directory, for the signals
+    crates/gclog/tests/corpus/make.py --shapes GOROOT [NAME ...]
+                       the logs in ../shapes, for the signals. CPU times are of a quiet machine, or of one that
+                       runs this with priority (chrt -f 1)
 
 Without arguments every toolchain below ~/.cache/oomph/go is used. For each: goVERSION.log (gctrace, gcpacertrace,
 scavtrace; gctrace=2 from 1.25 on), goVERSION.jsonl (the program's own account), goVERSION.mixed.log and .jsonl (the
 same with JSON logs written to the same pipe at the same time). Go 1.19: Debian's prometheus, when it is installed,
-with what its /metrics says at the end. Go 1.20 has no toolchain here; its print statements are those of 1.19.
+with what its /metrics says at the end. There is no toolchain of Go 1.20 to be had where this was made.
 """
 
 import json
@@ -109,19 +111,21 @@ SHAPES = [
 ]
 
 
-def shapes(root):
+def shapes(root, only):
     env = {**os.environ, "GOROOT": str(root), "GOTOOLCHAIN": "local", "CGO_ENABLED": "0"}
     with tempfile.TemporaryDirectory() as tmp:
         binary = Path(tmp) / "gctruth"
         subprocess.run([root / "bin" / "go", "build", "-o", binary, "."], cwd=HERE / "program", env=env, check=True)
         for name, args, more in SHAPES:
+            if only and name not in only:
+                continue
             run(binary, args, "gctrace=1,gcpacertrace=1" if name.startswith("gogc") else "gctrace=1", f"../shapes/{name}", more)
             print(name)
 
 
 if sys.argv[1:2] == ["--shapes"]:
     (HERE / "../shapes").mkdir(exist_ok=True)
-    shapes(Path(sys.argv[2]))
+    shapes(Path(sys.argv[2]), sys.argv[3:])
     sys.exit()
 roots = [Path(a) for a in sys.argv[1:]] or sorted(Path.home().glob(".cache/oomph/go/*/go"))
 for r in roots:

@@ -6,14 +6,14 @@ use std::path::PathBuf;
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  GODEBUG=gctrace=1 ./server 2>&1 | oomph gclog -     live: notes as they come, the summary at the end
-  oomph gclog server.log                              gctrace lines amid any other lines
+  GODEBUG=gctrace=1 ./server 2>&1 | oomph gclog -   live: notes as they come, then the summary
+  oomph gclog server.log                            gctrace lines amid any other lines
   oomph gclog /var/log/pods/server.log.3.gz
   journalctl -u server -o cat | oomph gclog -
   oomph gclog server.log -f json | jq '.processes[].signals[].summary'
 
-Lines of Go 1.19 to 1.27 are read: gctrace=1, gctrace=2, gcpacertrace=1, scavtrace=1, behind timestamps, in JSON
-strings, in colour. What is cut or mixed with other output is counted, not guessed.
+Lines of Go 1.19 to 1.27 are read: gctrace=1, gctrace=2, gcpacertrace=1, scavtrace=1; behind
+timestamps, in JSON strings, in colour. What is cut or mixed with other output is counted.
 
 Exit codes: 0 read, 2 could not be read, or no such line in it.")]
 pub(crate) struct GcLogArgs {

@@ -416,3 +416,102 @@ impl GcMonitor {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// A collection every `every` seconds, from `from` on, as MemStats tell of it: no heap sizes, no CPU.
+    fn counters(m: &mut GcMonitor, from: f64, every: f64, n: usize, point: GcPoint) -> Vec<GcSignal> {
+        let mut out = Vec::new();
+        for i in 0..n {
+            let p = GcPoint { at_s: from + every * (i + 1) as f64, cycles: 1.0, procs: 2.0, goal: 64.0 * MIB, ..point };
+            m.push(p, &mut |r| {
+                if r.begins {
+                    out.push(r.signal);
+                }
+            });
+        }
+        out
+    }
+
+    fn monitor() -> GcMonitor {
+        GcMonitor::new(GcThresholds::default())
+    }
+
+    #[test]
+    fn a_steady_rate_is_quiet() {
+        for every in [0.01, 0.5, 60.0] {
+            let seen = counters(&mut monitor(), 0.0, every, 2000, GcPoint { pause_s: 1e-4, ..GcPoint::default() });
+            assert_eq!(seen, [], "every {every} s");
+        }
+    }
+
+    #[test]
+    fn a_storm_is_raised_once_and_its_end_too() {
+        let mut m = monitor();
+        assert_eq!(counters(&mut m, 0.0, 1.0, 60, GcPoint::default()), []);
+        let up = counters(&mut m, 60.0, 0.05, 400, GcPoint::default());
+        assert!(
+            matches!(up[..], [GcSignal::RateUp { per_s, before_per_s, cpu_share: None }]
+            if per_s >= 10.0 && (before_per_s - 1.0).abs() < 0.1),
+            "{up:?}"
+        );
+        let down = counters(&mut m, 80.0, 2.0, 60, GcPoint::default());
+        assert!(matches!(down[..], [GcSignal::RateDown { .. }]), "{down:?}");
+        // A start at a high rate is none.
+        let mut m = monitor();
+        counters(&mut m, 0.0, 0.01, 100, GcPoint::default());
+        assert_eq!(counters(&mut m, 1.0, 0.005, 100, GcPoint::default()), []);
+    }
+
+    #[test]
+    fn forced_collections_and_cpu_are_of_now() {
+        let mut m = monitor();
+        let forced = GcPoint { forced: 1.0, cpu_s: Some(0.01), ..GcPoint::default() };
+        let seen = counters(&mut m, 0.0, 1.0, 40, forced);
+        assert!(
+            matches!(seen[..], [GcSignal::Forced { per_minute, share }] if (per_minute - 60.0).abs() < 1.0 && share == 1.0),
+            "{seen:?}"
+        );
+        let busy = GcPoint { cpu_s: Some(0.6), assist_s: Some(0.4), background_s: Some(0.1), ..GcPoint::default() };
+        let seen = counters(&mut m, 40.0, 1.0, 40, busy);
+        assert!(seen.iter().any(|s| matches!(s, GcSignal::CpuHigh { .. })), "{seen:?}");
+        assert!(seen.iter().any(|s| matches!(s, GcSignal::AssistHeavy { .. })), "{seen:?}");
+    }
+
+    #[test]
+    fn a_low_gogc_is_no_limit() {
+        // GOGC=20: the runway is short, and always was.
+        let mut m = monitor();
+        let mut seen = 0;
+        for i in 0..200 {
+            let live = (100.0 + f64::from(i) * 0.01) * MIB;
+            let p = GcPoint {
+                at_s: f64::from(i) * 0.2,
+                cycles: 1.0,
+                procs: 2.0,
+                goal: live * 1.2,
+                live: Some(live),
+                after: Some(live * 1.2),
+                cpu_s: Some(0.2),
+                ..GcPoint::default()
+            };
+            m.push(p, &mut |r| seen += u32::from(matches!(r.signal, GcSignal::LimitBound { .. })));
+        }
+        assert_eq!(seen, 0);
+    }
+
+    proptest! {
+        #[test]
+        fn any_numbers_are_survived(v in prop::collection::vec((any::<f64>(), any::<f64>(), any::<f64>(), any::<f64>()), 0..300)) {
+            let mut m = monitor();
+            for (a, b, c, d) in v {
+                let p = GcPoint { at_s: a, cycles: b, procs: c, goal: d, live: Some(a), after: Some(b), cpu_s: Some(c), assist_s: Some(d), ..GcPoint::default() };
+                m.push(p, &mut |r| { let _ = r.signal.weight(); });
+            }
+            prop_assert!(m.back.len() <= BACK);
+        }
+    }
+}
