@@ -14,8 +14,12 @@ use crate::{
     stream::{Filled, Stream},
 };
 
-/// Chunks decoded at a time: enough that handing them over costs little, few enough to stay in the cache.
-pub(crate) const GROUP: usize = 8;
+/// Chunks decoded at a time for a thread of the trace, where there are so many threads: enough that handing them over
+/// costs little (two threads that wait for each other at every turn cost more than the decoding), few enough that a
+/// trace of hundreds of threads stays small.
+pub(crate) fn group(threads: usize) -> usize {
+    (1024 / threads.max(1)).clamp(4, 48)
+}
 
 /// A stream with chunks to fill.
 #[derive(Debug)]
@@ -59,6 +63,8 @@ pub(crate) struct Ahead {
     /// Results that nobody has asked for yet, by cursor.
     early: Vec<Option<Done>>,
     away: usize,
+    /// Chunks for a job.
+    pub(crate) group: usize,
 }
 
 impl Ahead {
@@ -128,6 +134,6 @@ pub(crate) fn with_threads<S: Source + ?Sized, R>(
         }
         drop(send);
         // Dropping the caller's end, which `body` does, ends the threads.
-        body(started.then_some(Ahead { jobs, done, early: Vec::new(), away: 0 }))
+        body(started.then_some(Ahead { jobs, done, early: Vec::new(), away: 0, group: 4 }))
     })
 }

@@ -5,7 +5,7 @@
 use std::collections::VecDeque;
 
 use crate::{
-    ahead::{Ahead, GROUP, Job},
+    ahead::{Ahead, Job},
     columns::{Chunk, Unit, length},
     error::{Broken, TraceError},
     index::BatchAt,
@@ -123,9 +123,9 @@ impl Cursor {
             return;
         }
         let Some(stream) = self.stream.take() else { return };
-        let keep = self.spare.len().saturating_sub(GROUP);
+        let keep = self.spare.len().saturating_sub(ahead.group);
         let mut chunks = self.spare.split_off(keep);
-        chunks.resize_with(GROUP, Chunk::new);
+        chunks.resize_with(ahead.group, Chunk::new);
         ahead.submit(Job { cursor: number, stream, unit, chunks });
     }
 

@@ -7,7 +7,7 @@
 //! Source: GOROOT/src/internal/trace/reader.go (Go 1.27.3).
 
 use crate::{
-    ahead::{Ahead, with_threads},
+    ahead::{Ahead, group, with_threads},
     columns::{Chunk, Unit},
     cursor::Cursor,
     error::{Broken, Gap, TraceError},
@@ -287,6 +287,7 @@ impl<S: Source + ?Sized, V: Visitor> Session<'_, '_, S, V> {
         self.frontier.clear();
         if let Some(ahead) = &mut self.ahead {
             ahead.drain();
+            ahead.group = group(index.threads.len());
         }
         for (i, t) in index.threads.drain(..).enumerate() {
             if self.cursors.len() <= i {
