@@ -191,6 +191,9 @@ impl<S: Source + ?Sized, V: Visitor> Session<'_, '_, S, V> {
         loop {
             let found = index.scan(self.source, self.summary.version, offset, &mut generation)?;
             let number = generation.number;
+            if let Some(gap) = found.experiment {
+                self.gap(gap);
+            }
             if found.any {
                 sound = match found.fault {
                     Some(gap) => {
