@@ -317,36 +317,31 @@ impl<S: Source + ?Sized, V: Visitor> Session<'_, '_, S, V> {
             let mut next = c.next;
             while let Some(time) = chunk.time(next) {
                 let stop = if time > until {
-                    Run::Later(time)
+                    Ok(Run::Later(time))
                 } else {
-                    match step(
-                        &mut self.order,
-                        self.sink.visitor,
-                        &mut clock,
-                        chunk,
-                        next,
-                        c.thread,
-                        &mut now,
-                        generation,
-                    ) {
+                    let visitor = &mut *self.sink.visitor;
+                    match step(&mut self.order, visitor, &mut clock, chunk, next, c.thread, &mut now, generation) {
                         Ok(true) => {
                             next += 1;
                             continue;
                         }
-                        Ok(false) => Run::Waits(time),
-                        Err(fault) => return Err(Broken::new(c.offset_of(self.source, next), fault.0).into()),
+                        Ok(false) => Ok(Run::Waits(time)),
+                        Err(fault) => Err(Broken::new(c.offset_of(self.source, next), fault.0).into()),
                     }
                 };
                 c.next = next;
                 break 'run stop;
             }
-            if !c.refill(cursor as usize, self.source, Unit::new(self.unit), self.ahead.as_mut())?? {
-                break Run::Ended;
+            match c.refill(cursor as usize, self.source, Unit::new(self.unit), self.ahead.as_mut()) {
+                Ok(Ok(true)) => {}
+                Ok(Ok(false)) => break Ok(Run::Ended),
+                Ok(Err(broken)) => break Err(broken.into()),
+                Err(error) => break Err(error.into()),
             }
         };
         self.sink.clock = clock;
         self.order.set_context(c.thread, now);
-        Ok(end)
+        end
     }
 
     /// Takes one event of another thread, the earliest that may come next.

@@ -20,6 +20,8 @@ fn both(bytes: &[u8], mut told: impl FnMut(&Event<'_>, &Generation)) -> Result<S
     let two = read(bytes, &Options { threads: 2 }, &mut |e: &Event<'_>, _: &Generation| {
         second.push((e.kind, e.time, e.thread, e.proc, e.goroutine, e.stack()));
     })?;
+    assert_eq!(one.events, first.len() as u64);
+    assert!(first.windows(2).all(|w| w[0].1 < w[1].1 || w[0].1 == i64::MAX), "times must rise");
     assert!(first == second, "one thread tells {}, two tell {}", first.len(), second.len());
     assert_eq!(one.gaps, two.gaps);
     Ok(one)
