@@ -137,25 +137,18 @@ fn event(bytes: &[u8], args: &mut [u64; MAX_ARGS]) -> Option<(Wire, u64, usize)>
     let mut pos = 1;
     let dt = leb::read(bytes, &mut pos)?;
     let [a, b, c, d] = args;
-    // One jump by the number of arguments is foreseen better than the end of a loop.
-    match count {
-        0 => {}
-        1 => *a = leb::read(bytes, &mut pos)?,
-        2 => {
-            *a = leb::read(bytes, &mut pos)?;
-            *b = leb::read(bytes, &mut pos)?;
-        }
-        3 => {
-            *a = leb::read(bytes, &mut pos)?;
-            *b = leb::read(bytes, &mut pos)?;
+    // Nearly all events have two arguments or more; a table of jumps by their number is foreseen less well.
+    if count >= 2 {
+        *a = leb::read(bytes, &mut pos)?;
+        *b = leb::read(bytes, &mut pos)?;
+        if count >= 3 {
             *c = leb::read(bytes, &mut pos)?;
+            if count >= 4 {
+                *d = leb::read(bytes, &mut pos)?;
+            }
         }
-        _ => {
-            *a = leb::read(bytes, &mut pos)?;
-            *b = leb::read(bytes, &mut pos)?;
-            *c = leb::read(bytes, &mut pos)?;
-            *d = leb::read(bytes, &mut pos)?;
-        }
+    } else if count == 1 {
+        *a = leb::read(bytes, &mut pos)?;
     }
     Some((kind, dt, pos))
 }
