@@ -27,7 +27,7 @@ pub(crate) struct Job {
     pub(crate) cursor: usize,
     pub(crate) stream: Stream,
     pub(crate) unit: Unit,
-    pub(crate) chunks: Vec<Box<Chunk>>,
+    pub(crate) chunks: Vec<Chunk>,
 }
 
 /// What became of a job.

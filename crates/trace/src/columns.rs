@@ -14,14 +14,16 @@ use crate::{
 /// Events in a chunk.
 pub(crate) const CHUNK: usize = 256;
 
-/// A run of events of one M.
-#[derive(Debug)]
+/// A run of events of one M. Its columns are as long as the longest run so far, at most [`CHUNK`].
+#[derive(Debug, Default)]
 pub(crate) struct Chunk {
     /// Nanoseconds.
-    pub(crate) time: [i64; CHUNK],
-    pub(crate) kind: [Wire; CHUNK],
+    time: Vec<i64>,
+    /// Numbers of timed events.
+    kind: Vec<Wire>,
     /// Arguments, the time left out; what an event does not have is of no meaning.
-    pub(crate) args: [[u64; MAX_ARGS]; CHUNK],
+    args: Vec<[u64; MAX_ARGS]>,
+    /// How many of the rows hold events.
     pub(crate) len: usize,
     /// Offset and length of the batch it is of.
     pub(crate) batch: (u64, u32),
@@ -30,31 +32,52 @@ pub(crate) struct Chunk {
 }
 
 impl Chunk {
-    pub(crate) fn new() -> Box<Self> {
-        Box::new(Self {
-            time: [0; CHUNK],
-            kind: [Wire::ProcStop; CHUNK],
-            args: [[0; MAX_ARGS]; CHUNK],
-            len: 0,
-            batch: (0, 0),
-            start: 0,
-        })
+    /// The events, column by column.
+    #[inline(always)]
+    pub(crate) fn rows(&self) -> Rows<'_> {
+        let len = self.len.min(self.time.len()).min(self.kind.len()).min(self.args.len());
+        Rows {
+            time: self.time.get(..len).unwrap_or_default(),
+            kind: self.kind.get(..len).unwrap_or_default(),
+            args: self.args.get(..len).unwrap_or_default(),
+        }
+    }
+
+    /// Makes room for the events that so many bytes can hold: a trace may have many threads with few bytes each.
+    fn room(&mut self, bytes: usize) {
+        let rows = (bytes / SHORTEST + 1).min(CHUNK);
+        if self.time.len() < rows {
+            self.time.resize(rows, 0);
+            self.kind.resize(rows, Wire::ProcStop);
+            self.args.resize(rows, [0; MAX_ARGS]);
+        }
     }
 }
 
-impl Chunk {
+/// The columns of a chunk, all of the same length.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rows<'a> {
+    time: &'a [i64],
+    kind: &'a [Wire],
+    args: &'a [[u64; MAX_ARGS]],
+}
+
+impl<'a> Rows<'a> {
     /// Time of an event, if there is one of that number.
     #[inline(always)]
     pub(crate) fn time(&self, event: usize) -> Option<i64> {
-        if event < self.len { self.time.get(event).copied() } else { None }
+        self.time.get(event).copied()
     }
 
-    /// Time, number and arguments of an event.
+    /// Number and arguments of an event.
     #[inline(always)]
-    pub(crate) fn get(&self, event: usize) -> Option<(i64, Wire, &[u64; MAX_ARGS])> {
-        Some((self.time(event)?, *self.kind.get(event)?, self.args.get(event)?))
+    pub(crate) fn get(&self, event: usize) -> Option<(Wire, &'a [u64; MAX_ARGS])> {
+        Some((*self.kind.get(event)?, self.args.get(event)?))
     }
 }
+
+/// Bytes of the shortest event: its number and its time.
+const SHORTEST: usize = 2;
 
 /// How far a batch is decoded.
 #[derive(Clone, Copy, Debug, Default)]
@@ -103,6 +126,7 @@ pub(crate) fn decode(
 ) -> Result<(), Broken> {
     chunk.len = 0;
     let mut pos = at.pos;
+    chunk.room(bytes.len().saturating_sub(pos));
     let mut time = at.time;
     let mut done = Ok(());
     let rows = chunk.time.iter_mut().zip(&mut chunk.kind).zip(&mut chunk.args);

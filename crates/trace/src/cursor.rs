@@ -18,14 +18,14 @@ use crate::{
 pub(crate) struct Cursor {
     /// Slot of the thread in the order.
     pub(crate) thread: u32,
-    pub(crate) chunk: Box<Chunk>,
+    pub(crate) chunk: Chunk,
     /// Next event of the chunk.
     pub(crate) next: usize,
     /// `None` while it is lent.
     stream: Option<Stream>,
     /// Chunks after this one.
-    ready: VecDeque<Box<Chunk>>,
-    spare: Vec<Box<Chunk>>,
+    ready: VecDeque<Chunk>,
+    spare: Vec<Chunk>,
     /// What comes after them.
     then: Option<Filled>,
 }
@@ -34,7 +34,7 @@ impl Cursor {
     pub(crate) fn new() -> Self {
         Self {
             thread: 0,
-            chunk: Chunk::new(),
+            chunk: Chunk::default(),
             next: 0,
             stream: None,
             ready: VecDeque::new(),
@@ -56,7 +56,7 @@ impl Cursor {
     /// Time of the next event of the chunk.
     #[inline(always)]
     pub(crate) fn time(&self) -> Option<i64> {
-        self.chunk.time(self.next)
+        self.chunk.rows().time(self.next)
     }
 
     /// Goes to the next chunk; false at the end of the stream. Trouble comes after the events before it.
@@ -125,7 +125,7 @@ impl Cursor {
         let Some(stream) = self.stream.take() else { return };
         let keep = self.spare.len().saturating_sub(ahead.group);
         let mut chunks = self.spare.split_off(keep);
-        chunks.resize_with(ahead.group, Chunk::new);
+        chunks.resize_with(ahead.group, Chunk::default);
         ahead.submit(Job { cursor: number, stream, unit, chunks });
     }
 

@@ -15,6 +15,9 @@ use crate::{
     tables::Generation,
 };
 
+/// Most threads of a generation: six times what Go lets a program have unless it asks for more.
+const MAX_THREADS: usize = 1 << 16;
+
 /// Where a batch of events is.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct BatchAt {
@@ -120,7 +123,14 @@ impl Index {
                 _ => Some(h.time),
             };
             match h.holds {
-                Holds::Events | Holds::Nothing => self.add(&h),
+                Holds::Events | Holds::Nothing => {
+                    self.add(&h);
+                    if self.threads.len() > MAX_THREADS {
+                        let what = format!("expected at most {MAX_THREADS} threads in a generation, found more");
+                        found.end = End::Broken(Broken::new(h.offset, what));
+                        return Ok(found);
+                    }
+                }
                 Holds::Structure(kind) => {
                     let bytes = payload(source, h.payload, h.len as usize, &mut buffer)
                         .map_err(|source| TraceError::Io { offset: h.payload, source })?;

@@ -8,7 +8,7 @@
 
 use crate::{
     ahead::{Ahead, group, with_threads},
-    columns::{Chunk, Unit},
+    columns::{Rows, Unit},
     cursor::Cursor,
     error::{Broken, Gap, TraceError},
     event::{Event, Kind, NONE},
@@ -313,14 +313,14 @@ impl<S: Source + ?Sized, V: Visitor> Session<'_, '_, S, V> {
         let mut now = self.order.context(c.thread);
         let mut clock = self.sink.clock;
         let end = 'run: loop {
-            let chunk = &*c.chunk;
+            let rows = c.chunk.rows();
             let mut next = c.next;
-            while let Some(time) = chunk.time(next) {
+            while let Some(time) = rows.time(next) {
                 let stop = if time > until {
                     Ok(Run::Later(time))
                 } else {
                     let visitor = &mut *self.sink.visitor;
-                    match step(&mut self.order, visitor, &mut clock, chunk, next, c.thread, &mut now, generation) {
+                    match step(&mut self.order, visitor, &mut clock, rows, next, time, c.thread, &mut now, generation) {
                         Ok(true) => {
                             next += 1;
                             continue;
@@ -353,7 +353,17 @@ impl<S: Source + ?Sized, V: Visitor> Session<'_, '_, S, V> {
             let Some(c) = self.cursors.get_mut(head.cursor as usize) else { break };
             let mut now = self.order.context(c.thread);
             let (visitor, clock) = (&mut *self.sink.visitor, &mut self.sink.clock);
-            match step(&mut self.order, visitor, clock, &c.chunk, c.next, c.thread, &mut now, generation) {
+            match step(
+                &mut self.order,
+                visitor,
+                clock,
+                c.chunk.rows(),
+                c.next,
+                head.time,
+                c.thread,
+                &mut now,
+                generation,
+            ) {
                 Ok(true) => c.next += 1,
                 Ok(false) => continue,
                 Err(fault) => return Err(Broken::new(c.offset_of(self.source, c.next), fault.0).into()),
@@ -381,13 +391,14 @@ fn step<V: Visitor>(
     order: &mut Order,
     visitor: &mut V,
     clock: &mut Clock,
-    chunk: &Chunk,
+    rows: Rows<'_>,
     next: usize,
+    time: i64,
     slot: u32,
     now: &mut Thread,
     generation: &mut Generation,
 ) -> Result<bool, Fault> {
-    let Some((time, wire, args)) = chunk.get(next) else { return Ok(false) };
+    let Some((wire, args)) = rows.get(next) else { return Ok(false) };
     let Thread { id: thread, proc, goroutine, .. } = *now;
     match order.advance(slot, now, wire, args, generation)? {
         Step::Wait => return Ok(false),

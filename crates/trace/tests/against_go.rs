@@ -62,7 +62,13 @@ fn five_longer_traces_of_every_mode() {
         let program = Program::build(go);
         for mode in program.modes() {
             for round in 0..5 {
-                let milliseconds = if round == 4 && mode != "coroutines" { 2200 } else { 40 };
+                // The last has several generations, where that does not mean millions of events.
+                let long = round == 4 && ["sleepers", "syscalls", "gc"].contains(&mode);
+                let milliseconds = match mode {
+                    _ if long => 1500,
+                    "coroutines" => 3 + round,
+                    _ => 10 + 4 * round,
+                };
                 events += sound(&program, newest, mode, milliseconds, "").events;
                 traces += 1;
             }

@@ -161,6 +161,12 @@ fn hostile_traces_are_refused_with_the_offset() {
         assert!(gaps(&bytes)[0].contains(what), "{what}: {:?}", gaps(&bytes));
     }
 
+    // More threads than any program has, each with a batch of a few bytes.
+    let mut many = header(23);
+    frequency(&mut many);
+    (0..100_000).for_each(|m| batch(&mut many, 1, m, &[11, 1]));
+    assert!(gaps(&many).iter().any(|g| g.contains("at most 65536 threads")), "{:?}", gaps(&many));
+
     // Absurd times and ids: told or refused, never a panic.
     for (kind, args) in
         [(13, &[u64::MAX, u64::MAX, 1][..]), (25, &[u64::MAX, 1 << 63, 1 << 62, 4]), (14, &[u64::MAX; 4])]
