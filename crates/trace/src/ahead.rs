@@ -9,7 +9,7 @@ use std::sync::{
 };
 
 use crate::{
-    columns::{Chunk, Unit},
+    columns::{CHUNK, Chunk, Unit},
     source::Source,
     stream::{Filled, Stream},
 };
@@ -45,7 +45,7 @@ impl Job {
         let mut filled = 0;
         let mut then = Filled::Events;
         for chunk in &mut self.chunks {
-            then = self.stream.fill(source, self.unit, chunk);
+            then = self.stream.fill(source, self.unit, chunk, CHUNK);
             match then {
                 Filled::Events => filled += 1,
                 _ => break,

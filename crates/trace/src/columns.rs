@@ -44,8 +44,8 @@ impl Chunk {
     }
 
     /// Makes room for the events that so many bytes can hold: a trace may have many threads with few bytes each.
-    fn room(&mut self, bytes: usize) {
-        let rows = (bytes / SHORTEST + 1).min(CHUNK);
+    fn room(&mut self, bytes: usize, most: usize) {
+        let rows = (bytes / SHORTEST + 1).min(most);
         if self.time.len() < rows {
             self.time.resize(rows, 0);
             self.kind.resize(rows, Wire::ProcStop);
@@ -122,24 +122,20 @@ pub(crate) fn decode(
     at: &mut Progress,
     unit: Unit,
     chunk: &mut Chunk,
+    most: usize,
     offset: u64,
 ) -> Result<(), Broken> {
     chunk.len = 0;
     let mut pos = at.pos;
-    chunk.room(bytes.len().saturating_sub(pos));
+    chunk.room(bytes.len().saturating_sub(pos), most);
     let mut time = at.time;
     let mut done = Ok(());
     let rows = chunk.time.iter_mut().zip(&mut chunk.kind).zip(&mut chunk.args);
     for ((time_out, kind_out), args_out) in rows {
-        let read = match bytes.get(pos..).and_then(|b| b.first_chunk::<WINDOW>()) {
-            Some(window) => event(window, args_out),
-            None => match bytes.get(pos..) {
-                None | Some([]) => break,
-                Some(rest) => event(rest, args_out),
-            },
-        };
-        let Some((kind, dt, len)) = read else {
-            done = Err(why(bytes, pos, offset));
+        let Some((kind, dt, len)) = event_at(bytes, pos, args_out) else {
+            if pos < bytes.len() {
+                done = Err(why(bytes, pos, offset));
+            }
             break;
         };
         pos += len;
@@ -152,29 +148,72 @@ pub(crate) fn decode(
     done
 }
 
+/// Number, time difference and length in bytes of the event at `pos`; `None` at the end and where there is none.
+#[inline(always)]
+fn event_at(bytes: &[u8], pos: usize, args: &mut [u64; MAX_ARGS]) -> Option<(Wire, u64, usize)> {
+    let rest = bytes.get(pos..)?;
+    match rest.first_chunk::<WINDOW>() {
+        Some(window) => event(window, args),
+        None => event(rest, args),
+    }
+}
+
+/// An event whose number and time are read, its arguments not yet.
+pub(crate) struct EventHead<'a> {
+    pub(crate) wire: Wire,
+    /// How many arguments it has.
+    pub(crate) count: u8,
+    /// Time since the event before, in units.
+    pub(crate) dt: u64,
+    bytes: &'a [u8],
+    /// Where the arguments begin.
+    pos: usize,
+}
+
+impl<'a> EventHead<'a> {
+    /// The event at `pos`, if it is one and so far from the end that any event fits.
+    #[inline(always)]
+    pub(crate) fn of(bytes: &'a [u8], pos: usize) -> Option<Self> {
+        Self::read(bytes.get(pos..)?.first_chunk::<WINDOW>()?)
+    }
+
+    #[inline(always)]
+    fn read(bytes: &'a [u8]) -> Option<Self> {
+        let number = *bytes.first()?;
+        let wire = Wire::from_number(number)?;
+        let mut pos = 1;
+        let dt = leb::read(bytes, &mut pos)?;
+        Some(Self { wire, count: ARGS[usize::from(number)], dt, bytes, pos })
+    }
+
+    /// Reads so many arguments; length of the event in bytes.
+    #[inline(always)]
+    pub(crate) fn arguments(&self, count: u8, args: &mut [u64; MAX_ARGS]) -> Option<usize> {
+        let mut pos = self.pos;
+        let [a, b, c, d] = args;
+        // Nearly all events have two arguments or more; a table of jumps by their number is foreseen less well.
+        if count >= 2 {
+            *a = leb::read(self.bytes, &mut pos)?;
+            *b = leb::read(self.bytes, &mut pos)?;
+            if count >= 3 {
+                *c = leb::read(self.bytes, &mut pos)?;
+                if count >= 4 {
+                    *d = leb::read(self.bytes, &mut pos)?;
+                }
+            }
+        } else if count == 1 {
+            *a = leb::read(self.bytes, &mut pos)?;
+        }
+        Some(pos)
+    }
+}
+
 /// Number, time difference and length in bytes of the event at the start of `bytes`.
 #[inline(always)]
 fn event(bytes: &[u8], args: &mut [u64; MAX_ARGS]) -> Option<(Wire, u64, usize)> {
-    let number = *bytes.first()?;
-    let kind = Wire::from_number(number)?;
-    let count = ARGS[usize::from(number)];
-    let mut pos = 1;
-    let dt = leb::read(bytes, &mut pos)?;
-    let [a, b, c, d] = args;
-    // Nearly all events have two arguments or more; a table of jumps by their number is foreseen less well.
-    if count >= 2 {
-        *a = leb::read(bytes, &mut pos)?;
-        *b = leb::read(bytes, &mut pos)?;
-        if count >= 3 {
-            *c = leb::read(bytes, &mut pos)?;
-            if count >= 4 {
-                *d = leb::read(bytes, &mut pos)?;
-            }
-        }
-    } else if count == 1 {
-        *a = leb::read(bytes, &mut pos)?;
-    }
-    Some((kind, dt, pos))
+    let head = EventHead::read(bytes)?;
+    let len = head.arguments(head.count, args)?;
+    Some((head.wire, head.dt, len))
 }
 
 #[cold]

@@ -6,12 +6,16 @@ use std::collections::VecDeque;
 
 use crate::{
     ahead::{Ahead, Job},
-    columns::{Chunk, Unit, length},
+    columns::{CHUNK, Chunk, Progress, Unit, length},
     error::{Broken, TraceError},
     index::BatchAt,
     source::{Source, payload},
     stream::{Filled, Stream},
 };
+
+/// Events in a chunk where nobody decodes ahead: enough for a short run; in a long one, events are decoded one by one
+/// as they are taken ([`Cursor::here`]).
+const PEEK: usize = 8;
 
 /// A thread's next events.
 #[derive(Debug)]
@@ -59,6 +63,14 @@ impl Cursor {
         self.chunk.rows().time(self.next)
     }
 
+    /// The batch behind the chunk, if it is decoded here: payload, progress and offset.
+    pub(crate) fn here<'a, S: Source + ?Sized>(
+        &'a mut self,
+        source: &'a S,
+    ) -> Option<(&'a [u8], &'a mut Progress, u64)> {
+        self.stream.as_mut()?.here(source)
+    }
+
     /// Goes to the next chunk; false at the end of the stream. Trouble comes after the events before it.
     pub(crate) fn refill<S: Source + ?Sized>(
         &mut self,
@@ -70,7 +82,7 @@ impl Cursor {
         self.next = 0;
         let filled = match ahead {
             Some(ahead) => self.take_ahead(number, source, unit, ahead),
-            None => self.stream.get_or_insert_default().fill(source, unit, &mut self.chunk),
+            None => self.stream.get_or_insert_default().fill(source, unit, &mut self.chunk, PEEK),
         };
         match filled {
             Filled::Events => Ok(Ok(true)),
@@ -91,7 +103,7 @@ impl Cursor {
             }
             if let Some(stream) = &mut self.stream {
                 // The first chunk of a generation is wanted at once.
-                let filled = stream.fill(source, unit, &mut self.chunk);
+                let filled = stream.fill(source, unit, &mut self.chunk, CHUNK);
                 self.lend(number, unit, ahead);
                 return filled;
             }

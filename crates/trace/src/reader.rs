@@ -8,7 +8,7 @@
 
 use crate::{
     ahead::{Ahead, group, with_threads},
-    columns::{Rows, Unit},
+    columns::{EventHead, Progress, Unit},
     cursor::Cursor,
     error::{Broken, Gap, TraceError},
     event::{Event, Kind, NONE},
@@ -18,6 +18,7 @@ use crate::{
     order::{Fault, Order, Step, Thread},
     source::Source,
     tables::{CpuSample, Generation},
+    wire::Wire,
 };
 
 /// Who is told the events.
@@ -312,6 +313,7 @@ impl<S: Source + ?Sized, V: Visitor> Session<'_, '_, S, V> {
         let Some(c) = self.cursors.get_mut(cursor as usize) else { return Ok(Run::Ended) };
         let mut now = self.order.context(c.thread);
         let mut clock = self.sink.clock;
+        let thread = c.thread;
         let end = 'run: loop {
             let rows = c.chunk.rows();
             let mut next = c.next;
@@ -320,7 +322,9 @@ impl<S: Source + ?Sized, V: Visitor> Session<'_, '_, S, V> {
                     Ok(Run::Later(time))
                 } else {
                     let visitor = &mut *self.sink.visitor;
-                    match step(&mut self.order, visitor, &mut clock, rows, next, time, c.thread, &mut now, generation) {
+                    let Some((wire, args)) = rows.get(next) else { break 'run Ok(Run::Ended) };
+                    match step(&mut self.order, visitor, &mut clock, (time, wire, args), c.thread, &mut now, generation)
+                    {
                         Ok(true) => {
                             next += 1;
                             continue;
@@ -331,6 +335,21 @@ impl<S: Source + ?Sized, V: Visitor> Session<'_, '_, S, V> {
                 };
                 c.next = next;
                 break 'run stop;
+            }
+            if self.ahead.is_none()
+                && let Some(batch) = c.here(self.source)
+                && let Err(broken) = direct(
+                    batch,
+                    (until, Unit::new(self.unit)),
+                    &mut self.order,
+                    self.sink.visitor,
+                    &mut clock,
+                    thread,
+                    &mut now,
+                    generation,
+                )
+            {
+                break Err(broken.into());
             }
             match c.refill(cursor as usize, self.source, Unit::new(self.unit), self.ahead.as_mut()) {
                 Ok(Ok(true)) => {}
@@ -353,17 +372,8 @@ impl<S: Source + ?Sized, V: Visitor> Session<'_, '_, S, V> {
             let Some(c) = self.cursors.get_mut(head.cursor as usize) else { break };
             let mut now = self.order.context(c.thread);
             let (visitor, clock) = (&mut *self.sink.visitor, &mut self.sink.clock);
-            match step(
-                &mut self.order,
-                visitor,
-                clock,
-                c.chunk.rows(),
-                c.next,
-                head.time,
-                c.thread,
-                &mut now,
-                generation,
-            ) {
+            let Some((wire, args)) = c.chunk.rows().get(c.next) else { break };
+            match step(&mut self.order, visitor, clock, (head.time, wire, args), c.thread, &mut now, generation) {
                 Ok(true) => c.next += 1,
                 Ok(false) => continue,
                 Err(fault) => return Err(Broken::new(c.offset_of(self.source, c.next), fault.0).into()),
@@ -384,21 +394,67 @@ impl<S: Source + ?Sized, V: Visitor> Session<'_, '_, S, V> {
     }
 }
 
-/// Tells an event of a thread's chunk if it may come next; true if so.
-#[inline(always)]
+/// Tells the events of a batch as they are decoded, up to the first that is too late or has to wait, or the end.
 #[expect(clippy::too_many_arguments, reason = "the inner loop keeps each of them in a register")]
+fn direct<V: Visitor>(
+    (bytes, progress, offset): (&[u8], &mut Progress, u64),
+    (until, unit): (i64, Unit),
+    order: &mut Order,
+    visitor: &mut V,
+    clock: &mut Clock,
+    slot: u32,
+    now: &mut Thread,
+    generation: &mut Generation,
+) -> Result<(), Broken> {
+    let (mut at, mut own, mut ticks) = (*progress, *now, *clock);
+    let end = loop {
+        // What is no event, or near the end of the batch, is left to the chunk.
+        let Some(head) = EventHead::of(bytes, at.pos) else { break Ok(()) };
+        let time = at.time.wrapping_add(unit.nanoseconds(head.dt));
+        if time > until {
+            break Ok(());
+        }
+        let mut args = [0; 4];
+        // The three events that most traces consist of have a copy of the code each, in which the event is known: one
+        // jump that the processor has to foresee in place of two.
+        macro_rules! tell {
+            ($wire:expr, $count:expr) => {
+                match head.arguments($count, &mut args) {
+                    Some(len) => {
+                        let event = (time, $wire, &args);
+                        (step(order, visitor, &mut ticks, event, slot, &mut own, generation), len)
+                    }
+                    None => break Ok(()),
+                }
+            };
+        }
+        let (step, len) = match head.wire {
+            Wire::GoUnblock => tell!(Wire::GoUnblock, 3),
+            Wire::GoStart => tell!(Wire::GoStart, 2),
+            Wire::GoBlock => tell!(Wire::GoBlock, 2),
+            other => tell!(other, head.count),
+        };
+        match step {
+            Ok(true) => at = Progress { pos: at.pos + len, time },
+            Ok(false) => break Ok(()),
+            Err(fault) => break Err(Broken::new(offset.saturating_add(at.pos as u64), fault.0)),
+        }
+    };
+    (*progress, *now, *clock) = (at, own, ticks);
+    end
+}
+
+/// Tells an event of a thread if it may come next; true if so.
+#[inline(always)]
 fn step<V: Visitor>(
     order: &mut Order,
     visitor: &mut V,
     clock: &mut Clock,
-    rows: Rows<'_>,
-    next: usize,
-    time: i64,
+    (time, wire, args): (i64, Wire, &[u64; 4]),
     slot: u32,
     now: &mut Thread,
     generation: &mut Generation,
 ) -> Result<bool, Fault> {
-    let Some((wire, args)) = rows.get(next) else { return Ok(false) };
     let Thread { id: thread, proc, goroutine, .. } = *now;
     match order.advance(slot, now, wire, args, generation)? {
         Step::Wait => return Ok(false),
