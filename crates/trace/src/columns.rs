@@ -102,6 +102,11 @@ impl Unit {
         Self { factor, whole }
     }
 
+    /// Nanoseconds per unit.
+    pub(crate) fn factor(self) -> f64 {
+        self.factor
+    }
+
     /// What Go computes with floating-point numbers: whole numbers give the same while the product has at most 53 bits.
     #[inline(always)]
     pub(crate) fn nanoseconds(self, stamp: u64) -> i64 {

@@ -15,7 +15,7 @@ use crate::{
 
 /// Events in a chunk where nobody decodes ahead: enough for a short run; in a long one, events are decoded one by one
 /// as they are taken ([`Cursor::here`]).
-const PEEK: usize = 8;
+const PEEK: usize = 12;
 
 /// A thread's next events.
 #[derive(Debug)]

@@ -91,7 +91,7 @@ pub fn read<S: Source + ?Sized, V: Visitor>(
             frontier: Frontier::default(),
             cursors: Vec::new(),
             sink: Sink { visitor, clock: Clock { last_time: 0, events: 0 }, syncs: 0 },
-            unit: 0.0,
+            unit: Unit::new(0.0),
             summary: Summary { version, events: 0, generations: 0, gaps: Vec::new() },
         };
         session.all()?;
@@ -150,8 +150,8 @@ struct Session<'s, 'v, S: ?Sized, V> {
     frontier: Frontier,
     cursors: Vec<Cursor>,
     sink: Sink<'v, V>,
-    /// Nanoseconds per unit of time stamps in the generation at hand, or the one before; 0 before the first.
-    unit: f64,
+    /// Unit of time stamps in the generation at hand, or the one before; 0 before the first.
+    unit: Unit,
     summary: Summary,
 }
 
@@ -242,7 +242,7 @@ impl<S: Source + ?Sized, V: Visitor> Session<'_, '_, S, V> {
         cut_off: bool,
     ) -> Result<bool, TraceError> {
         let number = generation.number;
-        if let Err(broken) = generation.complete(self.summary.version, offset, cut_off, self.unit) {
+        if let Err(broken) = generation.complete(self.summary.version, offset, cut_off, self.unit.factor()) {
             self.gap(broken.in_generation(number));
             return Ok(false);
         }
@@ -259,7 +259,7 @@ impl<S: Source + ?Sized, V: Visitor> Session<'_, '_, S, V> {
 
     fn ordered(&mut self, generation: &mut Generation, index: &mut Index) -> Result<(), Stop> {
         self.order.begin(generation.number);
-        self.unit = generation.unit;
+        self.unit = Unit::new(generation.unit);
         self.sink.sync(generation.nanoseconds(generation.min_time.unwrap_or(0)), generation);
         self.start(index)?;
         let mut sample = 0;
@@ -299,7 +299,7 @@ impl<S: Source + ?Sized, V: Visitor> Session<'_, '_, S, V> {
             }
             let Some(cursor) = self.cursors.get_mut(i) else { break };
             cursor.start(self.order.thread(t.thread), t.batches);
-            if cursor.refill(i, self.source, Unit::new(self.unit), self.ahead.as_mut())??
+            if cursor.refill(i, self.source, self.unit, self.ahead.as_mut())??
                 && let Some(time) = cursor.time()
             {
                 self.frontier.insert(Head { time, cursor: i as u32 });
@@ -340,7 +340,7 @@ impl<S: Source + ?Sized, V: Visitor> Session<'_, '_, S, V> {
                 && let Some(batch) = c.here(self.source)
                 && let Err(broken) = direct(
                     batch,
-                    (until, Unit::new(self.unit)),
+                    (until, self.unit),
                     &mut self.order,
                     self.sink.visitor,
                     &mut clock,
@@ -351,7 +351,7 @@ impl<S: Source + ?Sized, V: Visitor> Session<'_, '_, S, V> {
             {
                 break Err(broken.into());
             }
-            match c.refill(cursor as usize, self.source, Unit::new(self.unit), self.ahead.as_mut()) {
+            match c.refill(cursor as usize, self.source, self.unit, self.ahead.as_mut()) {
                 Ok(Ok(true)) => {}
                 Ok(Ok(false)) => break Ok(Run::Ended),
                 Ok(Err(broken)) => break Err(broken.into()),
@@ -380,7 +380,7 @@ impl<S: Source + ?Sized, V: Visitor> Session<'_, '_, S, V> {
             }
             self.order.set_context(c.thread, now);
             if c.time().is_none() {
-                c.refill(head.cursor as usize, self.source, Unit::new(self.unit), self.ahead.as_mut())??;
+                c.refill(head.cursor as usize, self.source, self.unit, self.ahead.as_mut())??;
             }
             match c.time() {
                 Some(time) => self.frontier.update(i, time),
