@@ -34,10 +34,10 @@ fn every_event_is_that_of_go_tool_trace() {
     let check = |go: &Toolchain| {
         let program = Program::build(go);
         for mode in program.modes() {
-            sound(&program, newest, mode, if mode == "coroutines" { 3 } else { 8 }, "");
+            sound(&program, newest, mode, if mode == "coroutines" { 2 } else { 5 }, "");
         }
         // A generation takes a second.
-        let long = sound(&program, newest, "idle", 2500, "");
+        let long = sound(&program, newest, "idle", 1700, "");
         assert!(long.summary.generations >= 2, "{}", long.summary.generations);
         if go.version().at_least(23) {
             sound(&program, newest, "busy", 4, "traceallocfree=1");

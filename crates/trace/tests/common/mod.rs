@@ -125,7 +125,8 @@ pub(crate) fn compare(go: &Toolchain, path: &Path) -> Equal {
         assert!(told == ours, "event {events} of {}:\nours:   {ours}\ntheirs: {told}", path.display());
         events += 1;
     };
-    let summary = trace::read(&bytes[..], &Options::default(), &mut tell).unwrap();
+    let summary = read(&bytes[..], &Options { threads: 1 }, &mut tell).unwrap();
+    assert_eq!(digest(&bytes, 1), digest(&bytes, 2), "{}: one thread and two", path.display());
     let mut rest = String::new();
     theirs.read_to_string(&mut rest).unwrap();
     assert!(rest.is_empty(), "{}: theirs go on after event {events}: {rest:.500}; {:?}", path.display(), summary.gaps);
@@ -135,6 +136,16 @@ pub(crate) fn compare(go: &Toolchain, path: &Path) -> Equal {
     std::io::Seek::rewind(&mut errors).unwrap();
     errors.read_to_string(&mut complaint).unwrap();
     Equal { events, summary, complaint, beyond }
+}
+
+/// A hash of everything that is told of every event.
+fn digest(bytes: &[u8], threads: usize) -> (u64, u64) {
+    let mut hasher = DefaultHasher::new();
+    let summary = read(bytes, &Options { threads }, &mut |e: &Event<'_>, _: &Generation| {
+        (e.kind, e.time, e.thread, e.proc, e.goroutine, e.stack(), e.arguments()).hash(&mut hasher);
+    })
+    .unwrap();
+    (summary.events, hasher.finish())
 }
 
 /// For the readers of Go 1.22 and 1.23, which leave the order of events with the same time stamp on different threads
