@@ -59,7 +59,7 @@ fuzz_target!(|data: &[u8]| {
         assert!(tree.path_to_root(node).count() <= all.len() + 1);
         let _ = (tree.retained(node), tree.dominator(node), tree.children(node));
     }
-    let _ = (tree.shortest_paths(&all), tree.retained_by_kind(3, |v| v % 4), tree.largest(3, |_| true));
+    let _ = (tree.shortest_paths(&all), tree.retained_by_kind(3, |_| (), |v| v % 4), tree.largest(3, |_| true));
     let _ = (tree.total(), tree.unreachable_objects(), tree.children_index().suspects(0.1, |v| v % 2 == 0));
     tree.for_each_child(&all, |i, _, _| assert!(i < all.len()));
     let ways = tree.largest_children();

@@ -15,6 +15,7 @@ mod finalizers;
 mod goroutines;
 mod heap_anchor;
 mod objects;
+mod slot_bits;
 mod spans;
 mod specials;
 
@@ -25,6 +26,6 @@ pub use error::RuntimeError;
 pub use finalizers::{QueuedFinalizer, queued_finalizers};
 pub use goroutines::{Goroutine, Goroutines, Status};
 pub use heap_anchor::HeapAnchor;
-pub use objects::{Found, Located, ObjectId, Objects};
+pub use objects::{Found, Located, ObjectId, Objects, Slot};
 pub use spans::{PointerBits, Span, Spans, Sweep};
 pub use specials::{Says, SpecialRecord, Specials};

@@ -4,9 +4,11 @@
 //! Objects are numbered by address. A number costs no memory: bits of slots in use stand beside a
 //! running count, so that the test "is this slot in use" and the number come from one cache line.
 
-use crate::spans::{PointerBits, Span, Spans, Sweep};
+use crate::slot_bits::{BitReader, SlotState};
+use crate::spans::{PointerBits, Span, Spans};
 use gobinary::Memory;
 use gobinary::layout::{ARENA_SIZE, PAGE_SIZE};
+use prefetch_index::prefetch_index;
 use rustc_hash::FxHashMap;
 
 /// A page that belongs to no span with objects.
@@ -49,6 +51,15 @@ pub struct Located {
     pub header: bool,
 }
 
+/// A slot that an address points into: half the way to the object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Slot {
+    bit: u32,
+    shape: u16,
+    /// Bytes from the start of the slot; where the span has no shape the address.
+    place: u64,
+}
+
 /// What finding an object needs of a page: one access to memory for most addresses.
 #[derive(Clone, Copy, Debug)]
 struct Page {
@@ -89,7 +100,14 @@ struct Slots {
     reciprocal: u32,
     slots: u32,
     first_bit: u32,
-    first_object: u32,
+}
+
+/// What is known of a span by the number of an object.
+#[derive(Clone, Copy, Debug)]
+struct FirstObject {
+    object: u32,
+    /// Bytes of a slot, or 0 where they have more than 32 bits.
+    elem_size: u32,
 }
 
 /// Objects that one entry of the index of spans stands for.
@@ -109,6 +127,9 @@ pub struct Objects {
     first_arena: u64,
     /// Span of every 64th object.
     hints: Vec<u32>,
+    /// First object and size of the objects of every span, then the number of objects: what most questions about an
+    /// object need, in 8 bytes a span so that it stays in the caches.
+    firsts: Vec<FirstObject>,
     count: u32,
     bytes: u64,
     garbage: u64,
@@ -135,6 +156,7 @@ impl Objects {
             quick: Vec::new(),
             shapes: Vec::new(),
             hints: Vec::new(),
+            firsts: Vec::new(),
             first_arena: spans.list.first().map_or(0, |s| s.start / ARENA_SIZE),
             count: 0,
             bytes: 0,
@@ -214,17 +236,15 @@ impl Objects {
 
     /// Fills in which objects each span has, and which span has every 64th object.
     fn index_spans(&mut self) {
-        for span in 0..self.slots.len() {
-            let first = self.first_of_bits(span);
-            if let Some(s) = self.slots.get_mut(span) {
-                s.first_object = first;
-            }
-        }
+        let first = |span| FirstObject {
+            object: self.first_of_bits(span),
+            elem_size: self.slots.get(span).and_then(|s| u32::try_from(s.elem_size).ok()).unwrap_or(0),
+        };
+        self.firsts = (0..=self.slots.len()).map(first).collect();
         let mut object = 0;
-        for span in 0..self.slots.len() {
-            let end = self.slots.get(span + 1).map_or(self.count, |s| s.first_object);
-            while object < end {
-                self.hints.push(span as u32);
+        for (span, end) in (0..).zip(self.firsts.iter().skip(1)) {
+            while object < end.object {
+                self.hints.push(span);
                 object = object.saturating_add(HINT);
             }
         }
@@ -245,7 +265,6 @@ impl Objects {
             reciprocal,
             slots: span.slots,
             first_bit,
-            first_object: 0,
         });
         self.uncounted +=
             u64::from(span.alloc_count.saturating_sub(span.counted)).saturating_mul(span.elem_size).min(span.bytes);
@@ -332,33 +351,50 @@ impl Objects {
     #[inline]
     #[must_use]
     pub fn locate(&self, address: u64) -> Option<Located> {
+        self.locate_slot(self.slot(address)?)
+    }
+
+    /// The slot in which `address` lies, in use or not. `None` outside spans and behind the last slot. Asks for the
+    /// memory that [`Objects::locate_slot`] reads.
+    #[inline]
+    #[must_use]
+    pub fn slot(&self, address: u64) -> Option<Slot> {
         let arena = (address / ARENA_SIZE).wrapping_sub(self.first_arena);
         let block = *self.arenas.get(usize::try_from(arena).ok()?)?;
         let page = block as usize + (address % ARENA_SIZE / PAGE_SIZE) as usize;
         let Page { first_bit, shape, back } = *self.quick.get(page)?;
-        let Some(s) = self.shapes.get(usize::from(shape)) else { return self.locate_by_span(address, page) };
+        let Some(s) = self.shapes.get(usize::from(shape)) else {
+            let belongs = self.pages.get(page).is_some_and(|&span| span != NO_SPAN);
+            return belongs.then_some(Slot { bit: 0, shape: NO_SHAPE, place: address });
+        };
         let distance = u64::from(back) * PAGE_SIZE + address % PAGE_SIZE;
         let slot = (distance.wrapping_mul(u64::from(s.reciprocal)) >> 32) as u32;
         if slot >= s.slots {
             return None;
         }
         let bit = first_bit + slot;
+        prefetch_index(&self.words, bit as usize / 64);
+        Some(Slot { bit, shape, place: distance - u64::from(slot) * s.elem_size })
+    }
+
+    /// The object in a slot, if it is in use.
+    #[inline]
+    #[must_use]
+    pub fn locate_slot(&self, slot: Slot) -> Option<Located> {
+        let Slot { bit, shape, place: offset } = slot;
+        let Some(s) = self.shapes.get(usize::from(shape)) else { return self.locate_by_span(offset) };
         let word = self.words.get(bit as usize / 64)?;
         let mask = 1_u64 << (bit % 64);
         if word.live & mask == 0 {
             return None;
         }
-        let offset = distance - u64::from(slot) * s.elem_size;
         let object = word.before + (word.live & (mask - 1)).count_ones();
         let SpanShape { elem_size, noscan, header, .. } = *s;
         (offset < elem_size).then_some(Located { object, offset, elem_size, noscan, header })
     }
 
     #[cold]
-    fn locate_by_span(&self, address: u64, page: usize) -> Option<Located> {
-        if self.pages.get(page).is_none_or(|&span| span == NO_SPAN) {
-            return None;
-        }
+    fn locate_by_span(&self, address: u64) -> Option<Located> {
         self.located(self.find(address)?)
     }
 
@@ -379,10 +415,9 @@ impl Objects {
     #[inline]
     #[must_use]
     pub fn span_of(&self, object: ObjectId) -> Option<u32> {
-        let mut span = *self.hints.get((object / HINT) as usize)?;
-        while self.slots.get(span as usize + 1).is_some_and(|s| s.first_object <= object) {
-            span += 1;
-        }
+        let hint = *self.hints.get((object / HINT) as usize)?;
+        let later = self.firsts.get(hint as usize + 1..)?;
+        let span = hint + later.iter().take_while(|first| first.object <= object).count() as u32;
         (object < self.count).then_some(span)
     }
 
@@ -411,7 +446,11 @@ impl Objects {
     /// Bytes of an object's slot: what it costs, not what was asked for.
     #[must_use]
     pub fn size(&self, object: ObjectId) -> Option<u64> {
-        Some(self.slots.get(self.span_of(object)? as usize)?.elem_size)
+        let span = self.span_of(object)? as usize;
+        match self.firsts.get(span)?.elem_size {
+            0 => Some(self.slots.get(span)?.elem_size),
+            size => Some(u64::from(size)),
+        }
     }
 
     /// The spans, by address.
@@ -443,7 +482,7 @@ impl Objects {
     /// Number of the first object of a span; the objects of a span follow each other.
     #[must_use]
     pub fn first_of_span(&self, span: u32) -> ObjectId {
-        self.slots.get(span as usize).map_or(self.count, |s| s.first_object)
+        self.firsts.get(span as usize).map_or(self.count, |first| first.object)
     }
 
     /// Number of objects.
@@ -511,45 +550,6 @@ fn ones(mut bits: u64) -> impl Iterator<Item = u32> {
         bits &= bits - 1;
         Some(bit)
     })
-}
-
-enum SlotState {
-    Free,
-    Live,
-    Garbage,
-}
-
-/// The bits of one span.
-#[derive(Default)]
-struct BitReader {
-    alloc: Vec<u8>,
-    mark: Vec<u8>,
-    free_index: u32,
-    pending: bool,
-}
-
-impl BitReader {
-    fn read(&mut self, memory: &dyn Memory, span: &Span) -> bool {
-        // At most 1024 slots of 8 bytes a page: `slots` was checked against the span's length.
-        let bytes = (span.slots as usize).div_ceil(8);
-        self.alloc.resize(bytes, 0);
-        self.mark.resize(bytes, 0);
-        self.free_index = span.free_index;
-        self.pending = span.sweep == Sweep::Pending;
-        let alloc = span.free_index >= span.slots || memory.read(span.alloc_bits, &mut self.alloc).is_ok();
-        alloc && (!self.pending || memory.read(span.mark_bits, &mut self.mark).is_ok())
-    }
-
-    fn state(&self, slot: u32) -> SlotState {
-        let bit = |bits: &[u8]| bits.get(slot as usize / 8).is_some_and(|b| b >> (slot % 8) & 1 != 0);
-        if slot >= self.free_index && !bit(&self.alloc) {
-            SlotState::Free
-        } else if self.pending && !bit(&self.mark) {
-            SlotState::Garbage
-        } else {
-            SlotState::Live
-        }
-    }
 }
 
 #[cfg(test)]

@@ -143,8 +143,10 @@ fn once() {
     let tree = phase("dominators and retained", || h.tree());
     println!("{} reached, {} bytes", tree.reached(), tree.total());
     phase("reachability", || reachable(&h.graph()));
-    phase("depths and heat map", || depths(&h.graph(), KINDS as usize, |v| h.size(v), |v| h.kind(v)));
-    phase("retained by kind", || tree.retained_by_kind(KINDS as usize, |v| h.kind(v)));
+    phase("depths and heat map", || {
+        depths(&h.edges, &h.roots, KINDS as usize, |_| (), |v| (h.size(v), h.kind(v))).expect("within bounds")
+    });
+    phase("retained by kind", || tree.retained_by_kind(KINDS as usize, |_| (), |v| h.kind(v)));
     phase("children index", || black_box(tree.children_index()));
     phase("100 largest", || tree.largest(100, |_| true));
     phase("children of the root", || tree.children(h.graph().root()));

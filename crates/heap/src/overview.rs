@@ -2,7 +2,8 @@
 
 use crate::allocated::Sampled;
 use crate::container_rows::ContainerSort;
-use crate::containers::{ContainerKind, ContainerOptions, map_facts};
+use crate::containers::{ContainerKind, ContainerOptions, Links, map_facts};
+use crate::depths::MOST_CHAINS;
 use crate::graph::{GraphError, Rooted};
 use crate::paths::Names;
 use crate::program::HeapGraph;
@@ -95,7 +96,10 @@ impl HeapGraph<'_> {
         let rows = wanted.rows;
         let mut sampled = Sampled::of(self);
         let holders = if wanted.holders { self.holders(names, &mut sampled, rows)? } else { Vec::new() };
-        let (containers, census) = self.container_parts(names, wanted, &mut sampled)?;
+        // Containers are told by depth too: found once for both.
+        let links = wanted.depth.then(|| self.links(MOST_CHAINS));
+        let (containers, census) = self.container_parts(names, wanted, links.as_ref(), &mut sampled)?;
+        let depth = links.map(|links| self.depths(names, rows, &links)).transpose()?;
         let goroutines = if wanted.goroutines { self.goroutine_groups(names, &mut sampled, rows)? } else { Vec::new() };
         let coverage = self.coverage();
         Ok(HeapOverview {
@@ -115,7 +119,7 @@ impl HeapGraph<'_> {
             types: if wanted.types { self.types(names, rows) } else { Vec::new() },
             maps: if wanted.maps { self.maps(names, rows)? } else { Vec::new() },
             containers,
-            depth: wanted.depth.then(|| self.depths(names, rows)).transpose()?,
+            depth,
             goroutines,
             census,
             stacks: sampled.into_stacks(),
@@ -128,6 +132,7 @@ impl HeapGraph<'_> {
         &self,
         names: &dyn Names,
         wanted: &Wanted,
+        links: Option<&Links>,
         sampled: &mut Sampled<'_, '_>,
     ) -> Result<(Option<HeapContainers>, Option<HeapCensus>), GraphError> {
         if wanted.containers.is_none() && !wanted.census {
@@ -137,7 +142,10 @@ impl HeapGraph<'_> {
         if wanted.census || wanted.sort != ContainerSort::Largest {
             options.most = options.most.max(MOST_IN_CENSUS);
         }
-        let found = self.containers(names, &options);
+        let found = match links {
+            Some(links) if options.most <= MOST_CHAINS => self.containers_with(names, &options, links),
+            _ => self.containers(names, &options),
+        };
         let census =
             wanted.census.then(|| self.census(names, self.types(names, usize::MAX), &found.list)).transpose()?;
         let told = wanted.containers.map(|_| self.container_rows(names, wanted, found, sampled)).transpose()?;

@@ -5,7 +5,7 @@
 use crate::graph::{Edges, EdgesPart, FinishedPart, GraphError, Met, Roots};
 use gobinary::layout::ARENA_SIZE;
 use gobinary::{Memory, RuntimeTypes};
-use goruntime::{HeapAnchor, Objects, PointerBits, Span};
+use goruntime::{HeapAnchor, Objects, PointerBits, Slot, Span};
 use rayon::prelude::*;
 use rustc_hash::FxHashMap;
 use std::ops::Range;
@@ -103,6 +103,10 @@ pub(crate) struct Scanner<'a> {
     tiles: FxHashMap<u64, Option<Arc<Tile>>>,
     data: Vec<u8>,
     bits: Vec<u8>,
+    /// What pointers lead to, asked for and looked at a while later.
+    slots: Vec<Slot>,
+    /// Where the pointers of each object of a span end in `slots`.
+    ends: Vec<usize>,
     targets: Vec<u32>,
     /// The arena's bitmap said that no more pointers follow in the object at hand.
     ended: bool,
@@ -115,6 +119,8 @@ impl<'a> Scanner<'a> {
             tiles: FxHashMap::default(),
             data: Vec::new(),
             bits: Vec::new(),
+            slots: Vec::new(),
+            ends: Vec::new(),
             targets: Vec::new(),
             ended: false,
         }
@@ -161,15 +167,12 @@ impl<'a> Scanner<'a> {
             gaps.unreadable_spans += 1;
         }
         let words = span.elem_size as usize / 8;
+        (_, _) = (self.slots.clear(), self.ends.clear());
         for (_, slot) in objects.of_span(index) {
             let slot = slot as usize;
-            let Some(object) = bytes.get(slot * words * 8..(slot + 1) * words * 8) else {
-                part.push(&[], met);
-                continue;
-            };
-            self.targets.clear();
+            let object = bytes.get(slot * words * 8..(slot + 1) * words * 8).unwrap_or_default();
             match span.pointers {
-                PointerBits::Header => {
+                PointerBits::Header if !object.is_empty() => {
                     let typ = word(object, 0);
                     match self.tile(typ) {
                         Some(tile) => self.follow(object, 1, &tile, 0),
@@ -179,14 +182,23 @@ impl<'a> Scanner<'a> {
                 _ if known => self.follow_bits(object, &bits, slot * words),
                 _ => {}
             }
-            part.push(&self.targets, met);
+            self.ends.push(self.slots.len());
         }
         self.bits = bits;
+        let mut pointers = self.slots.iter();
+        let mut before = 0;
+        for &end in &self.ends {
+            self.targets.clear();
+            let of_object = pointers.by_ref().take(end - before);
+            self.targets.extend(of_object.filter_map(|slot| objects.locate_slot(*slot)).map(|found| found.object));
+            part.push(&self.targets, met);
+            before = end;
+        }
     }
 
     /// The only object of a span, window by window.
     fn one_object(&mut self, span: &Span, met: &Met, part: &mut EdgesPart, gaps: &mut ScanGaps) {
-        self.targets.clear();
+        (_, _) = (self.targets.clear(), self.slots.clear());
         self.ended = false;
         let (first, tile) = match span.pointers {
             PointerBits::Large(typ) => (0, self.tile(typ)),
@@ -219,6 +231,8 @@ impl<'a> Scanner<'a> {
                     break;
                 }
             }
+            let found = self.slots.drain(..).filter_map(|slot| self.heap.objects.locate_slot(slot));
+            self.targets.extend(found.map(|found| found.object));
             at += len;
         }
         self.data = data;
@@ -286,9 +300,7 @@ impl<'a> Scanner<'a> {
 
     #[inline]
     fn target(&mut self, value: u64) {
-        if let Some(found) = self.heap.objects.locate(value) {
-            self.targets.push(found.object);
-        }
+        self.slots.extend(self.heap.objects.slot(value));
     }
 
     /// The pointer bits of a span's slots, one per word.

@@ -55,7 +55,7 @@ impl HeapGraph<'_> {
     fn retained_by_shape(&self) -> Vec<u64> {
         let objects = self.objects.count();
         let kind = |node: u32| if node < objects { self.shapes.number(node) } else { u32::MAX };
-        self.tree.retained_by_kind(self.shapes.len(), kind)
+        self.tree.retained_by_kind(self.shapes.len(), |node| self.shapes.prefetch(node), kind)
     }
 
     /// Objects and bytes by shape; of objects without a type how many of each size.

@@ -21,7 +21,7 @@ use crate::variables::Variables;
 use gobinary::layout::Layout;
 use gobinary::types::{Detail, MapSlots};
 use gobinary::{DebugInfo, TypeId, TypedPlace};
-use goruntime::{Goroutines, Located, ObjectId, PointerBits, QueuedFinalizer, Span, Specials};
+use goruntime::{Goroutines, Located, ObjectId, PointerBits, QueuedFinalizer, Slot, Span, Specials};
 use known::Library;
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::cell::RefCell;
@@ -36,7 +36,7 @@ const MOST_REPEATS: u64 = 1 << 32;
 const MOST_UNTYPED: f64 = 0.002;
 
 /// Proposals between asking for what is known of an object and looking at it.
-const AHEAD: usize = 16;
+const AHEAD: usize = 8;
 
 /// Objects that wait to be followed from which on they are sorted by address.
 const SORTED_FROM: usize = 256;
@@ -65,7 +65,8 @@ pub struct Typer<'a> {
     layout: &'a Layout,
     shapes: Shapes,
     queue: Vec<ObjectId>,
-    /// The last proposals, and how many there were.
+    /// The last proposals, and how many there were: first what is asked for by address, then by object.
+    asked: [Option<(Slot, Shape)>; AHEAD],
     proposals: [Option<(Located, Shape)>; AHEAD],
     proposed: usize,
     /// Map types by the type of their groups or buckets.
@@ -122,6 +123,7 @@ impl<'a> Typer<'a> {
             layout: heap.types.layout(),
             shapes: Shapes::unknown(heap.objects.count()),
             queue: Vec::new(),
+            asked: [None; AHEAD],
             proposals: [None; AHEAD],
             proposed: 0,
             maps,
@@ -219,18 +221,29 @@ impl<'a> Typer<'a> {
 
     /// Offers a shape to what `address` points to the start of.
     fn propose(&mut self, address: u64, shape: Shape) {
-        let Some(found) = self.heap.objects.locate(address) else {
+        let Some(slot) = self.heap.objects.slot(address) else {
             if let Shape::Value(id) = shape {
                 self.static_value(address, id);
             }
             return;
         };
         // What is known of the object is far away in memory: it is asked for now and looked at a while later.
-        self.shapes.prefetch(found.object);
         let at = self.proposed % AHEAD;
         self.proposed += 1;
-        if let Some(slot) = self.proposals.get_mut(at)
-            && let Some((found, shape)) = slot.replace((found, shape))
+        if let Some(place) = self.asked.get_mut(at)
+            && let Some((slot, shape)) = place.replace((slot, shape))
+        {
+            self.ask(slot, shape, at);
+        }
+    }
+
+    /// Asks for what is known of the object in a slot, and looks at what was asked for before.
+    #[inline]
+    fn ask(&mut self, slot: Slot, shape: Shape, at: usize) {
+        let Some(found) = self.heap.objects.locate_slot(slot) else { return };
+        self.shapes.prefetch(found.object);
+        if let Some(place) = self.proposals.get_mut(at)
+            && let Some((found, shape)) = place.replace((found, shape))
         {
             self.propose_located(found, shape);
         }
@@ -238,6 +251,11 @@ impl<'a> Typer<'a> {
 
     /// Looks at all that was proposed.
     fn settle(&mut self) {
+        for at in self.proposed..self.proposed + AHEAD {
+            if let Some((slot, shape)) = self.asked.get_mut(at % AHEAD).and_then(Option::take) {
+                self.ask(slot, shape, at % AHEAD);
+            }
+        }
         for at in self.proposed..self.proposed + AHEAD {
             if let Some((found, shape)) = self.proposals.get_mut(at % AHEAD).and_then(Option::take) {
                 self.propose_located(found, shape);

@@ -8,6 +8,7 @@ use std::io::{BufRead, BufReader};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 /// The Go on this machine, and those that were fetched before.
 pub(crate) fn toolchains() -> Vec<Toolchain> {
@@ -45,8 +46,23 @@ impl Parked {
             Command::new(&exe).stdin(Stdio::piped()).stdout(Stdio::piped()).env("GODEBUG", "").spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        wait_for_reader(child.id());
         let memory = ProcMemory::open(child.id());
         Self { child, _dir: dir, exe, line: line.trim().to_owned(), memory }
+    }
+}
+
+/// Waits until a thread of the process reads its standard input: until then the one that printed still runs, and what
+/// it changes meanwhile would be read half.
+pub(crate) fn wait_for_reader(pid: u32) {
+    // The number of read(2) on x86-64, then file descriptor 0.
+    let reads = |task: std::fs::DirEntry| {
+        std::fs::read_to_string(task.path().join("syscall")).is_ok_and(|call| call.starts_with("0 0x0 "))
+    };
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !std::fs::read_dir(format!("/proc/{pid}/task")).unwrap().flatten().any(reads) {
+        assert!(Instant::now() < deadline, "process {pid} does not read its input");
+        std::thread::yield_now();
     }
 }
 

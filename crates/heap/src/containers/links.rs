@@ -22,6 +22,8 @@ const LEAST_UNTYPED: u32 = 256;
 const LEAST_TREE: u64 = 16;
 /// Longest chains whose nodes are visited again for what they retain.
 const MOST_VISITED: u64 = 1 << 28;
+/// How deep arrays nest.
+const MOST_DEEP: u32 = 32;
 /// No family, no root.
 const NONE: u32 = u32::MAX;
 /// Offset of `list` in `list.Element`, and of `len` in `list.List` (`src/container/list/list.go`, unchanged since 1.0).
@@ -51,16 +53,31 @@ impl HeapGraph<'_> {
         self.trees_into(collector, &in_chains);
     }
 
-    /// Kind of each shape's nodes: contexts are one kind. `None` for what is no node of a list.
+    /// Kind of each shape's nodes: contexts are one kind. [`NONE`] for what is no node of a list.
     fn kinds(&self) -> (Vec<u32>, u32) {
         let types = &self.runtime.types;
         let contexts = self.shapes.len() as u32;
         let kinds = (0..self.shapes.len() as u32).map(|number| match self.shapes.get(number) {
             Shape::Value(id) if is_context(&types.name(id)) => contexts,
-            Shape::Value(_) | Shape::Array(_) | Shape::Closure(_) => number,
+            Shape::Value(id) | Shape::Array(id) if self.may_lead_on(id, MOST_DEEP) => number,
+            Shape::Closure(_) => number,
             _ => NONE,
         });
         (kinds.collect(), contexts)
+    }
+
+    /// Whether a value may point to another one of its type: not if it has nothing but strings, maps, channels and
+    /// slices of what has no pointers.
+    fn may_lead_on(&self, id: TypeId, deep: u32) -> bool {
+        let types = &self.runtime.types;
+        let (Some(program), Some(deep)) = (types.program(id), deep.checked_sub(1)) else { return true };
+        program.incomplete
+            || program.slots.iter().any(|slot| match slot.kind {
+                PointerKind::String | PointerKind::Map(_) | PointerKind::Chan(_) => false,
+                PointerKind::Slice(elem) => types.get(elem).is_none_or(|t| t.ptr_bytes > 0),
+                _ => true,
+            })
+            || program.repeats.iter().any(|r| self.may_lead_on(r.elem, deep))
     }
 
     fn chains_into(&self, collector: &mut Collector) -> Bits {
@@ -246,16 +263,19 @@ impl HeapGraph<'_> {
         let mut depth = vec![0_u32; members.count() as usize];
         let mut trees: FxHashMap<ObjectId, Tree> = FxHashMap::default();
         let family_of = |v: u32| families.get(self.shapes.number(v) as usize).copied().flatten();
-        for node in self.tree.nodes().filter(|&n| n < count) {
-            let Some((family, part)) = family_of(node) else { continue };
-            let above = self.tree.dominator(node).filter(|&d| d < count);
+        self.tree.for_each_dominated(|node, dominator| {
+            if node >= count || !members.contains(node) {
+                return;
+            }
+            let Some((family, part)) = family_of(node) else { return };
+            let above = Some(dominator).filter(|&d| d < count);
             let root = above
                 .and_then(|d| root_of.get(place(d)?).copied())
                 .filter(|&r| r != NONE && family_of(r).is_some_and(|f| f.0 == family));
             let root = match root {
                 Some(root) => root,
                 None if part == Part::Node => node,
-                None => continue,
+                None => return,
             };
             let over = if root == node { 0 } else { above.and_then(|d| depth.get(place(d)?)).copied().unwrap_or(0) };
             let here = over.saturating_add(u32::from(part == Part::Node));
@@ -275,7 +295,7 @@ impl HeapGraph<'_> {
                 tree.bytes = tree.bytes.saturating_add(size);
                 tree.depth = tree.depth.max(here);
             }
-        }
+        });
         for (root, tree) in trees {
             // A list is a tree without branches: told already.
             if tree.nodes < LEAST_TREE || in_chains.get(root) {

@@ -198,6 +198,15 @@ pub struct Containers {
     pub duplicates: Duplicates,
 }
 
+/// Lists, trees and chains of contexts.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Links {
+    /// Single ones, by kind, largest first.
+    pub(crate) list: Vec<ContainerFacts>,
+    /// Sums by kind and type.
+    groups: Vec<ContainerGroup>,
+}
+
 /// Collects the containers of one pass: sums of all, the largest one by one.
 #[derive(Debug, Default)]
 struct Collector {
@@ -226,6 +235,13 @@ impl Collector {
         if list.len() >= 16 * most {
             largest(list, most);
         }
+    }
+
+    /// Takes over what was collected before.
+    fn take(&mut self, links: &Links) {
+        links.list.iter().for_each(|facts| self.keep(facts.clone()));
+        let groups = links.groups.iter().map(|g| ((g.kind, g.type_name.clone()), g.clone()));
+        self.groups.extend(groups);
     }
 
     fn group(&mut self, kind: ContainerKind, type_name: &str) -> &mut ContainerGroup {
@@ -320,17 +336,23 @@ impl HeapGraph<'_> {
         }
     }
 
-    /// Lists, trees and chains of contexts alone.
-    pub(crate) fn linked(&self, most: usize) -> Vec<ContainerFacts> {
+    /// Lists, trees and chains of contexts alone, the `most` largest one by one.
+    pub(crate) fn links(&self, most: usize) -> Links {
         let mut collector = Collector { most, ..Collector::default() };
         self.links_into(&mut collector);
-        collector.finish().0
+        let (list, groups) = collector.finish();
+        Links { list, groups }
     }
 
     /// Finds and measures the containers. Goes over the typed objects a few times, in parallel where it reads
     /// their bytes.
     #[must_use]
     pub fn containers(&self, names: &dyn Names, options: &ContainerOptions) -> Containers {
+        self.containers_with(names, options, &self.links(options.most))
+    }
+
+    /// The same where lists, trees and chains of contexts were found before, at least [`ContainerOptions::most`].
+    pub(crate) fn containers_with(&self, names: &dyn Names, options: &ContainerOptions, links: &Links) -> Containers {
         let mut collector = Collector { most: options.most, ..Collector::default() };
         let texts = texts::Texts::default();
         let seen = walk::walk(self, &self.places, &texts);
@@ -338,7 +360,7 @@ impl HeapGraph<'_> {
         let duplicates = texts::duplicates(self, texts, options);
         self.maps_into(&mut collector);
         self.slices_into(&mut collector, &seen);
-        self.links_into(&mut collector);
+        collector.take(links);
         self.channels_into(&mut collector);
         self.sync_maps_into(&mut collector, &seen, options);
         self.pools_into(&mut collector, &seen);

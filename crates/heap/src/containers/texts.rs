@@ -152,6 +152,14 @@ pub(super) fn hash_of(memory: &dyn Memory, data: u64, len: u64, scratch: &mut Ve
     Some(hasher.finish())
 }
 
+/// The same of bytes that lie in one piece.
+pub(super) fn hash_of_bytes(bytes: &[u8]) -> u64 {
+    let mut hasher = FxHasher::default();
+    hasher.write_u64(bytes.len() as u64);
+    bytes.chunks(WINDOW as usize).for_each(|window| hasher.write(window));
+    hasher.finish()
+}
+
 /// How many records a shard has, and those whose key another one has too, by hash and object. Few are left: only they
 /// are hashed again and sorted.
 fn repeated(graph: &HeapGraph<'_>, shard: Shard) -> (u64, Vec<TextRecord>) {

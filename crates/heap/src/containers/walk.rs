@@ -2,13 +2,14 @@
 //! places of values of the standard library's containers. Owns what is kept of them: sums by type, the
 //! extents of large objects; of each string object its hash goes to [`Texts`].
 
-use super::texts::{TextWriter, Texts, hash_of};
+use super::texts::{TextWriter, Texts, hash_of, hash_of_bytes};
 use crate::graph::Successors;
 use crate::program::HeapGraph;
 use crate::shapes::Shape;
 use gobinary::types::{Detail, Map, MapSlots, PointerKind};
 use gobinary::{Contents, RuntimeTypes, TypeId, TypedPlace};
 use goruntime::{Fields, ObjectId, PointerBits, Span};
+use prefetch_index::prefetch_index;
 use rayon::prelude::*;
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -19,6 +20,8 @@ const TASK_BYTES: u64 = 8 << 20;
 const WINDOW: u64 = 1 << 20;
 /// Objects from this size on are looked at one by one: what slices and strings reach of them.
 pub(super) const LARGE: u64 = 1024;
+/// Strings whose bytes are asked for before the first of them is hashed.
+const ASKED: usize = 32;
 /// Most places of one kind of the standard library's containers in one task.
 const MOST_PLACES: usize = 1 << 20;
 /// How deep structs and arrays nest.
@@ -200,14 +203,14 @@ pub(super) fn walk(graph: &HeapGraph<'_>, places: &[TypedPlace], texts: &Texts) 
                 walker
             },
         )
-        .map(|walker| walker.seen)
+        .map(Walker::finish)
         .reduce(Seen::default, Seen::join);
     let mut walker = Walker::new(graph, &met, texts);
     walker.is_global = true;
     for place in places {
         walker.place(*place);
     }
-    seen = seen.join(walker.seen);
+    seen = seen.join(walker.finish());
     seen.global_headers.sort_unstable();
     seen
 }
@@ -217,6 +220,8 @@ struct Walker<'a> {
     /// String objects that were hashed, by any task.
     met: &'a [AtomicU64],
     texts: TextWriter<'a>,
+    /// Strings that were asked for and are to be hashed: bytes, object, its size if it starts with them.
+    asked: Vec<(&'a [u8], ObjectId, Option<u64>)>,
     seen: Seen,
     insides: Insides,
     data: Vec<u8>,
@@ -237,6 +242,7 @@ impl<'a> Walker<'a> {
             graph,
             met,
             texts: texts.writer(),
+            asked: Vec::with_capacity(ASKED),
             seen: Seen::default(),
             insides: Insides::default(),
             data: Vec::new(),
@@ -247,6 +253,11 @@ impl<'a> Walker<'a> {
             met_headers: FxHashSet::default(),
             met_places: FxHashSet::default(),
         }
+    }
+
+    fn finish(mut self) -> Seen {
+        self.hash_asked();
+        self.seen
     }
 
     fn span(&mut self, index: u32, span: &Span) {
@@ -366,13 +377,12 @@ impl<'a> Walker<'a> {
     }
 
     fn slice(&mut self, [data, len, cap]: [u64; 3], elem: TypeId, header: u64) {
-        let Some(found) = self.graph.objects.find(data) else { return };
-        let Some(span) = self.graph.objects.spans().get(found.span as usize) else { return };
+        let Some(found) = self.graph.objects.locate(data) else { return };
         if self.is_global && !self.met_headers.insert(header) {
             return;
         }
         let size = self.graph.runtime.types.get(elem).map_or(0, |t| t.size);
-        let room = span.elem_size - found.offset;
+        let room = found.elem_size - found.offset;
         // A slice that does not fit its object is being written to, or no slice.
         if len > cap || size == 0 || cap.checked_mul(size).is_none_or(|bytes| bytes > room) {
             return;
@@ -388,13 +398,12 @@ impl<'a> Walker<'a> {
             elem,
             sources: 1,
         };
-        self.extent(found.object, span.elem_size, extent, header);
+        self.extent(found.object, found.elem_size, extent, header);
     }
 
     fn string(&mut self, [data, len]: [u64; 2], header: u64) {
-        let Some(found) = self.graph.objects.find(data) else { return };
-        let Some(span) = self.graph.objects.spans().get(found.span as usize) else { return };
-        if len == 0 || len > span.elem_size - found.offset || (self.is_global && !self.met_headers.insert(header)) {
+        let Some(found) = self.graph.objects.locate(data) else { return };
+        if len == 0 || len > found.elem_size - found.offset || (self.is_global && !self.met_headers.insert(header)) {
             return;
         }
         self.seen.strings = sum(self.seen.strings, HeaderSum { count: 1, entries: len, capacity: len });
@@ -408,14 +417,31 @@ impl<'a> Walker<'a> {
             elem: TypeId::NONE,
             sources: 1,
         };
-        self.extent(found.object, span.elem_size, extent, header);
+        self.extent(found.object, found.elem_size, extent, header);
         let bit = 1 << (found.object % 64);
         let word = self.met.get(found.object as usize / 64);
-        if word.is_some_and(|w| w.fetch_or(bit, Ordering::Relaxed) & bit == 0)
-            && let Some(hash) = hash_of(self.graph.runtime.memory, data, len, &mut self.text)
-        {
-            let size = (found.offset == 0).then_some(span.elem_size);
-            self.texts.add(hash, found.object, len, size);
+        if word.is_some_and(|w| w.load(Ordering::Relaxed) & bit == 0 && w.fetch_or(bit, Ordering::Relaxed) & bit == 0) {
+            self.text(data, len, found.object, (found.offset == 0).then_some(found.elem_size));
+        }
+    }
+
+    /// Hashes a string, a while later where its bytes can be asked for until then.
+    fn text(&mut self, data: u64, len: u64, object: ObjectId, size: Option<u64>) {
+        let memory = self.graph.runtime.memory;
+        if let Some(bytes) = memory.bytes(data, len as usize) {
+            prefetch_index(bytes, 0);
+            self.asked.push((bytes, object, size));
+            if self.asked.len() >= ASKED {
+                self.hash_asked();
+            }
+        } else if let Some(hash) = hash_of(memory, data, len, &mut self.text) {
+            self.texts.add(hash, object, len, size);
+        }
+    }
+
+    fn hash_asked(&mut self) {
+        for (bytes, object, size) in self.asked.drain(..) {
+            self.texts.add(hash_of_bytes(bytes), object, bytes.len() as u64, size);
         }
     }
 

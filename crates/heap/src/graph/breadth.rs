@@ -3,7 +3,8 @@
 //! Owns the search by levels. A level is a list, so what it will read can be asked for ahead. Refuses to keep a
 //! depth per node: who needs it gets each level as it is found.
 
-use super::{Array, Bits, DominatorTree, NONE, Rooted, Successors};
+use super::roots::Places;
+use super::{Array, Bits, DominatorTree, Edges, GraphError, NONE, Rooted, Roots, Successors};
 use std::ops::ControlFlow;
 
 /// How far ahead in a level a node's own memory and its edges are asked for.
@@ -176,31 +177,108 @@ impl Depths {
     }
 }
 
-/// Measures depth (the shortest path in pointers) against bytes for `kinds` kinds. Objects of a kind out of range
-/// count in the levels only.
-#[must_use]
-pub fn depths<S: Successors>(
-    graph: &Rooted<'_, S>,
+/// Objects that are asked for together before any is looked at.
+const BATCH: usize = 32;
+
+/// Measures depth (the shortest path in pointers) against bytes for `kinds` kinds. `look` gives the bytes and the kind
+/// of each object reached, once each, in nearly the order in which the collector marks them; `ask` may fetch ahead
+/// what it will read. Objects of a kind out of range count in the levels only.
+///
+/// # Errors
+/// As [`Rooted::new`].
+pub fn depths(
+    edges: &Edges,
+    roots: &Roots,
     kinds: usize,
-    size: impl Fn(u32) -> u64,
-    kind: impl Fn(u32) -> u32,
-) -> Depths {
-    let mut out = Depths { levels: Vec::new(), deepest: vec![0; kinds], bytes: vec![[0; Depths::CELLS]; kinds] };
-    breadth_first(graph, &[graph.root()], None, |depth, nodes| {
-        // Depth 0 is the root, 1 the groups.
-        let Some(depth) = depth.checked_sub(1).filter(|d| *d > 0) else { return ControlFlow::Continue(()) };
+    ask: impl Fn(u32),
+    look: impl FnMut(u32) -> (u64, u32),
+) -> Result<Depths, GraphError> {
+    let places = Places::new(edges, roots)?;
+    let out = Depths { levels: Vec::new(), deepest: vec![0; kinds], bytes: vec![[0; Depths::CELLS]; kinds] };
+    let mut search = DepthSearch {
+        marks: Bits::new(places.objects),
+        next: Vec::new(),
+        batch: Vec::with_capacity(BATCH),
+        objects: 0,
+        bytes: 0,
+        out,
+        ask,
+        look,
+    };
+    roots.all_members().iter().for_each(|object| search.meet(edges, *object));
+    let mut level = Vec::new();
+    while search.ends_level() {
+        std::mem::swap(&mut level, &mut search.next);
+        search.next.clear();
+        for (i, &place) in level.iter().enumerate() {
+            if let Some(&later) = level.get(i + AHEAD) {
+                edges.prefetch_place(later);
+            }
+            if let Some(&later) = level.get(i + AHEAD_EDGES) {
+                edges.prefetch_list(later);
+            }
+            edges.of_place(place, |w| search.meet(edges, w));
+        }
+    }
+    Ok(search.out)
+}
+
+/// One level of a search for depths. Objects that hang are no part of any level that is searched: they lead nowhere.
+struct DepthSearch<A, L> {
+    marks: Bits,
+    /// Places that are searched next.
+    next: Vec<u32>,
+    batch: Vec<u32>,
+    objects: u32,
+    bytes: u64,
+    out: Depths,
+    ask: A,
+    look: L,
+}
+
+impl<A: Fn(u32), L: FnMut(u32) -> (u64, u32)> DepthSearch<A, L> {
+    #[inline]
+    fn meet(&mut self, edges: &Edges, object: u32) {
+        if object >= edges.node_count() {
+            return;
+        }
+        if let Ok(place) = edges.placed().place_or_before(object) {
+            if !self.marks.insert(place) {
+                return;
+            }
+            self.next.push(place);
+        }
+        (self.ask)(object);
+        self.batch.push(object);
+        if self.batch.len() >= BATCH {
+            self.look();
+        }
+    }
+
+    fn look(&mut self) {
+        let depth = self.out.levels.len() as u32 + 1;
         let cell = Depths::cell(depth);
-        let mut sum = 0u64;
-        for &node in nodes {
-            let (bytes, k) = (size(node), kind(node) as usize);
-            sum = sum.saturating_add(bytes);
-            if let Some(cells) = out.bytes.get_mut(k) {
+        self.objects = self.objects.saturating_add(self.batch.len() as u32);
+        for object in self.batch.drain(..) {
+            let (bytes, kind) = (self.look)(object);
+            self.bytes = self.bytes.saturating_add(bytes);
+            if let (Some(cells), Some(deepest)) =
+                (self.out.bytes.get_mut(kind as usize), self.out.deepest.get_mut(kind as usize))
+            {
                 cells[cell] = cells[cell].saturating_add(bytes);
-                out.deepest[k] = depth;
+                *deepest = depth;
             }
         }
-        out.levels.push((nodes.len() as u32, sum));
-        ControlFlow::Continue(())
-    });
-    out
+    }
+
+    /// Closes the level; false when nothing was in it.
+    fn ends_level(&mut self) -> bool {
+        self.look();
+        if self.objects > 0 {
+            self.out.levels.push((self.objects, self.bytes));
+        }
+        let some = self.objects > 0;
+        (self.objects, self.bytes) = (0, 0);
+        some
+    }
 }

@@ -8,7 +8,7 @@
 //! numbers can name has dominators.
 
 use super::depth_first::{DepthFirst, depth_first};
-use super::{Array, Bits, Successors};
+use super::{Array, Bits, NONE, Successors};
 use prefetch_index::prefetch_index;
 
 /// Join nodes are sorted in blocks of this many numbers (log2).
@@ -25,7 +25,7 @@ const PIECE: usize = 1 << 16;
 pub(super) struct Dominators {
     /// The node of each number: in the graph that was searched, until [`Dominators::name_nodes`] gives it another name.
     pub node_of: Array<u32>,
-    /// The number of each node of the graph that was searched; undefined for nodes not reached.
+    /// The number of each node of the graph that was searched; [`NONE`] for nodes not reached.
     pub number_of: Array<u32>,
     /// The immediate dominator's number, smaller than the number itself; 0 for the start.
     pub dominator: Array<u32>,
@@ -34,22 +34,21 @@ pub(super) struct Dominators {
 }
 
 impl Dominators {
-    /// The number of a node of the graph that was searched, if it was reached. Only before nodes are renamed.
+    /// The number of a node of the graph that was searched, if it was reached.
     #[inline]
     pub(super) fn number_of_place(&self, place: u32) -> Option<u32> {
-        let number = *self.number_of.get(place as usize)?;
-        (number < self.reached && self.node_of[number as usize] == place).then_some(number)
+        self.number_of.get(place as usize).copied().filter(|number| *number != NONE)
     }
 
     /// Gives nodes their final names: `names` calls back with each node of the graph that was searched and its name,
     /// the start last.
     pub(super) fn name_nodes(&mut self, names: impl FnOnce(&mut dyn FnMut(u32, u32))) {
         let (number_of, node_of) = (&*self.number_of, &mut *self.node_of);
-        // What was not reached has number 0, the start's.
         names(&mut |place, name| {
-            let Some(&number) = number_of.get(place as usize) else { return };
-            if node_of.get(number as usize) == Some(&place) {
-                node_of[number as usize] = name;
+            if let Some(&number) = number_of.get(place as usize)
+                && let Some(node) = node_of.get_mut(number as usize)
+            {
+                *node = name;
             }
         });
     }
@@ -83,6 +82,7 @@ fn pack(high: u32, low: u32) -> u64 {
 /// The number of each node.
 fn invert(node_of: &[u32], reached: u32) -> Array<u32> {
     let mut number_of = Array::zeroed(node_of.len());
+    number_of.fill(NONE);
     let out = &mut *number_of;
     for (number, &node) in node_of[..reached as usize].iter().enumerate() {
         out[node as usize] = number as u32;

@@ -27,7 +27,7 @@
 //! | kept ([`DominatorTree`]) | the same | 16 or 18, and 4.1 per node that hangs |
 //! | on demand: [`DominatorTree::children_index`] | first position 4, child 4 | +8 |
 //! | on demand: [`DominatorTree::largest_children`] | largest child 4 | +4 |
-//! | on demand: [`DominatorTree::retained_by_kind`] | place in the tree's preorder 4, number at a place 4, subtree's size 4 | +12 |
+//! | on demand: [`DominatorTree::retained_by_kind`] | kind 4, kinds above 4 | +8 |
 //! | on demand: [`DominatorTree::shortest_paths`] | predecessor 4, mark 1/8, two frontiers (at most 8 each) | +4.1 and the frontiers |
 //! | on demand: [`linear_chains`] | two neighbours 8, marks 3/8, of the nodes asked for | +8.4 |
 

@@ -5,7 +5,8 @@
 //! through two members only, but through neither alone, is not in it. *Exact*: what becomes unreachable
 //! when all members are gone, by a search without them, one search per set.
 
-use super::{Array, Bits, DominatorTree, Rooted, Successors, breadth_first};
+use super::{Array, Bits, DominatorTree, NONE, Rooted, Successors, breadth_first};
+use rustc_hash::FxHashMap;
 use std::ops::ControlFlow;
 
 impl DominatorTree {
@@ -46,98 +47,121 @@ impl DominatorTree {
         self.total().saturating_sub(rest)
     }
 
-    /// For each kind `0..kinds` the bytes that its nodes retain, by dominators. Nodes whose kind is out of range
-    /// (groups, say) count for none.
+    /// For each kind `0..kinds` the bytes that its nodes retain, by dominators: the sum over those with none of their
+    /// kind above them. Nodes whose kind is out of range (groups, say) count for none. `ask` may fetch ahead what
+    /// `kind` will read.
     #[must_use]
-    pub fn retained_by_kind(&self, kinds: usize, kind: impl Fn(u32) -> u32) -> Vec<u64> {
+    pub fn retained_by_kind(&self, kinds: usize, ask: impl Fn(u32), kind: impl Fn(u32) -> u32) -> Vec<u64> {
         let mut sums = vec![0u64; kinds];
-        let Preorder { position, order, below } = self.preorder();
-        let hanging = self.hanging_by_kind(&mut sums, &kind, &position, &below);
-        drop(position);
-        let mut hanging = hanging.into_iter().peekable();
-        // Where the outermost node of a kind ends that was met last: what lies before it is within it.
-        let mut ends = vec![0u32; kinds];
-        for (at, &number) in (0u32..).zip(&*order) {
-            if let Some(end) = ends.get_mut(kind(self.node(number)) as usize)
-                && *end <= at
-            {
-                *end = at.saturating_add(below[number as usize]);
-                let k = kind(self.node(number)) as usize;
-                sums[k] = sums[k].saturating_add(self.retained.get(number));
+        let reached = self.tree.reached as usize;
+        let (mut of_number, mut above): (Array<u32>, Array<u32>) = (Array::zeroed(reached), Array::zeroed(reached));
+        let (of, above) = (&mut *of_number, &mut *above);
+        let mut paths = KindPaths::default();
+        let mut dominating = Bits::new(kinds as u32);
+        for (i, &d) in (0u32..).zip(self.dominator_numbers()) {
+            if i as usize + AHEAD < reached {
+                ask(self.node(i + AHEAD as u32));
             }
-            while let Some((_, object)) = hanging.next_if(|h| h.0 == at) {
-                let k = kind(object) as usize;
-                if ends[k] <= at {
-                    sums[k] = sums[k].saturating_add((self.size)(object));
+            let k = kind(self.node(i));
+            of[i as usize] = k;
+            if i != 0 {
+                dominating.insert(of[d as usize]);
+            }
+            let over = if i == 0 { 0 } else { above[d as usize] };
+            above[i as usize] = over;
+            if let Some(sum) = sums.get_mut(k as usize) {
+                let (path, is_new) = paths.enter(over, k);
+                above[i as usize] = path;
+                if is_new {
+                    *sum = sum.saturating_add(self.retained.get(i));
                 }
+            }
+        }
+        // Of objects that hang and were not reached it is the root, which is of no kind.
+        let mut holders = Bits::new(self.tree.reached);
+        for holder in self.holders.iter() {
+            holders.insert(*holder);
+        }
+        for holder in holders.iter() {
+            dominating.insert(of[holder as usize]);
+        }
+        for w in self.hanging.iter() {
+            let k = kind(w);
+            let Some(sum) = sums.get_mut(k as usize) else { continue };
+            // What hangs dominates nothing: where none of its kind does, none is above it.
+            let over = self.holder(w).filter(|_| dominating.get(k)).map(|holder| above[holder as usize]);
+            if over.is_none_or(|over| paths.enter(over, k).1) {
+                *sum = sum.saturating_add((self.size)(w));
             }
         }
         sums
     }
+}
 
-    /// Adds the objects that hang to the sums of kinds of which no node dominates others: none of them is within
-    /// another. Gives the rest with the positions of what they hang on, in that order.
-    fn hanging_by_kind(
-        &self,
-        sums: &mut [u64],
-        kind: &impl Fn(u32) -> u32,
-        position: &[u32],
-        below: &[u32],
-    ) -> Vec<(u32, u32)> {
-        let mut holders = Bits::new(self.tree.reached);
-        // Of objects that were not reached it is the root, which is of no kind.
-        for holder in self.holders.iter() {
-            holders.insert(*holder);
-        }
-        let mut inner = Bits::new(sums.len() as u32);
-        for i in (0..self.tree.reached).filter(|i| below[*i as usize] > 1 || holders.get(*i)) {
-            inner.insert(kind(self.node(i)));
-        }
-        let mut mixed = Vec::new();
-        for w in self.hanging.iter() {
-            let k = kind(w);
-            if inner.get(k) {
-                mixed.extend(self.holder(w).map(|holder| (position[holder as usize], w)));
-            } else if let Some(sum) = sums.get_mut(k as usize) {
-                *sum = sum.saturating_add((self.size)(w));
-            }
-        }
-        mixed.sort_unstable();
-        mixed
-    }
+/// Numbers between asking for a node's kind and reading it.
+const AHEAD: usize = 16;
+/// Entries of the cache of [`KindPaths`]: a power of two.
+const RECENT: usize = 1 << 12;
+/// Most kinds of one path: below that many no further ones are told apart, so that no forged tree takes quadratic time.
+const MOST_KINDS: u32 = 1 << 10;
 
-    /// Orders the numbers so that what a node dominates follows it.
-    fn preorder(&self) -> Preorder {
-        let dominators = self.dominator_numbers();
-        let n = dominators.len();
-        let (mut below, mut position, mut order) = (Array::zeroed(n), Array::zeroed(n), Array::zeroed(n));
-        let sizes: &mut [u32] = &mut below;
-        sizes.fill(1);
-        for i in (1..n).rev() {
-            sizes[dominators[i] as usize] += sizes[i];
-        }
-        // First the next free position below a number, then `order` has that and `position` the number's own.
-        let (own, free): (&mut [u32], &mut [u32]) = (&mut position, &mut order);
-        for (i, &d) in dominators.iter().enumerate() {
-            let at = if i == 0 { 0 } else { free[d as usize] };
-            if i != 0 {
-                free[d as usize] += sizes[i];
-            }
-            (own[i], free[i]) = (at, at + 1);
-        }
-        for (i, &at) in (0u32..).zip(own.iter()) {
-            free[at as usize] = i;
-        }
-        Preorder { position, order, below }
+/// The kinds on paths from the root down, each once, as numbered sets: set 0 is empty, every other one has one kind
+/// more than another. There are few: nodes by the million have the same kinds above them.
+#[derive(Debug)]
+struct KindPaths {
+    /// Of each set the one before, the kind that it has more, how many it has.
+    sets: Vec<(u32, u32, u32)>,
+    /// The set that a kind leads to, and whether it was not in the set before.
+    next: FxHashMap<(u32, u32), (u32, bool)>,
+    /// What was asked last.
+    recent: Vec<((u32, u32), (u32, bool))>,
+}
+
+impl Default for KindPaths {
+    fn default() -> Self {
+        // No set has this number.
+        let none = ((NONE, NONE), (0, false));
+        KindPaths { sets: vec![(0, NONE, 0)], next: FxHashMap::default(), recent: vec![none; RECENT] }
     }
 }
 
-/// The nodes of the dominator tree, each before those that it dominates.
-struct Preorder {
-    /// By number.
-    position: Array<u32>,
-    /// The number at each position.
-    order: Array<u32>,
-    /// How many nodes each number dominates, itself included.
-    below: Array<u32>,
+impl KindPaths {
+    /// The set with a kind more, and whether it was not in `set` before.
+    #[inline]
+    fn enter(&mut self, set: u32, kind: u32) -> (u32, bool) {
+        let place = (set.wrapping_mul(0x9e37_79b1) ^ kind.wrapping_mul(0x85eb_ca6b)) as usize >> 8 & (RECENT - 1);
+        match self.recent.get(place) {
+            Some(&(key, found)) if key == (set, kind) => found,
+            _ => {
+                let found = self.look_up(set, kind);
+                if let Some(recent) = self.recent.get_mut(place) {
+                    *recent = ((set, kind), found);
+                }
+                found
+            }
+        }
+    }
+
+    fn look_up(&mut self, set: u32, kind: u32) -> (u32, bool) {
+        if let Some(&found) = self.next.get(&(set, kind)) {
+            return found;
+        }
+        let mut at = set;
+        while let Some(&(before, own, _)) = self.sets.get(at as usize).filter(|_| at != 0) {
+            if own == kind {
+                self.next.insert((set, kind), (set, false));
+                return (set, false);
+            }
+            at = before;
+        }
+        let len = self.sets.get(set as usize).map_or(0, |s| s.2);
+        let found = if len < MOST_KINDS {
+            self.sets.push((set, kind, len + 1));
+            (self.sets.len() as u32 - 1, true)
+        } else {
+            (set, true)
+        };
+        self.next.insert((set, kind), found);
+        found
+    }
 }

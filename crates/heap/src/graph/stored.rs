@@ -6,7 +6,7 @@ use super::ranked::Ranked;
 use super::retained::Sizes;
 use super::roots::Places;
 use super::tree::SizeOf;
-use super::{Array, Bits, DominatorTree, Edges, Roots};
+use super::{Array, Bits, DominatorTree, Edges, NONE, Roots};
 use crate::index::{IndexError, IndexReader, IndexWriter};
 use std::sync::Arc;
 
@@ -85,6 +85,7 @@ impl DominatorTree {
             return Err(CONTRADICTION);
         }
         let mut number_of: Array<u32> = Array::zeroed(count);
+        number_of.fill(NONE);
         for (number, &node) in (0u32..).zip(&*node_of) {
             let place = places.place(node).ok_or(CONTRADICTION)?;
             *number_of.get_mut(place as usize).ok_or(CONTRADICTION)? = number;
@@ -131,7 +132,7 @@ mod tests {
             assert!(tree.path_to_root(node).count() <= 2 + nodes as usize + 4);
         }
         std::hint::black_box(tree.shortest_paths(&all));
-        std::hint::black_box(tree.retained_by_kind(3, |v| v % 4));
+        std::hint::black_box(tree.retained_by_kind(3, |_| (), |v| v % 4));
         std::hint::black_box(tree.largest(3, |_| true));
         std::hint::black_box((tree.total(), tree.unreachable_objects()));
         tree.for_each_child(&all, |_, child, _| assert!(child < nodes + 4));

@@ -194,7 +194,7 @@ proptest! {
         if chosen.len() == 1 {
             prop_assert_eq!(quick, exact);
         }
-        let kinds = tree.retained_by_kind(3, |v| case.kind(v));
+        let kinds = tree.retained_by_kind(3, |_| (), |v| case.kind(v));
         for (k, sum) in kinds.into_iter().enumerate() {
             let members: Bits = (0..graph.object_count()).filter(|v| case.kind(*v) == k as u32).collect();
             prop_assert_eq!(sum, tree.retained_by(&members));
@@ -218,7 +218,7 @@ proptest! {
                 prop_assert!(there);
             }
         }
-        let depths = depths(&graph, 3, |v| case.size(v), |v| case.kind(v));
+        let depths = depths(&case.edges(), &case.roots, 3, |_| (), |v| (case.size(v), case.kind(v))).expect("within bounds");
         let objects = || (0..graph.object_count()).filter_map(|v| Some((v, reach[v as usize]?.checked_sub(1)?)));
         for (depth, level) in (1..).zip(&depths.levels) {
             let nodes: Vec<u32> = objects().filter(|(_, d)| *d == depth).map(|(v, _)| v).collect();
@@ -293,8 +293,10 @@ fn a_chain_of_a_million() {
     assert_eq!(tree.path_to_root(MILLION - 1).count(), MILLION as usize + 2);
     assert_eq!(tree.shortest_paths(&[MILLION - 1])[0].len(), MILLION as usize + 2);
     assert_eq!(tree.largest_children().accumulation_path(graph.root(), 0.7).len(), MILLION as usize);
-    assert_eq!(depths(&graph, 1, |_| 16, |_| 0).deepest, [MILLION]);
-    assert_eq!(tree.retained_by_kind(1, |v| v / MILLION), [16_000_000]);
+    let edges = Edges::copy_of(&objects, &roots).expect("within bounds");
+    let found = depths(&edges, &roots, 1, |_| (), |_| (16, 0)).expect("within bounds");
+    assert_eq!(found.deepest, [MILLION]);
+    assert_eq!(tree.retained_by_kind(1, |_| (), |v| v / MILLION), [16_000_000]);
 }
 
 #[test]
@@ -373,13 +375,13 @@ fn a_binary_tree_with_parent_pointers() {
         f(2 * v + 2);
     });
     let roots = roots_at(&[0]);
-    let graph = Rooted::new(&objects, &roots).expect("within bounds");
     let tree = tree(&objects, &roots, move |v| u64::from(v < n));
     for v in 1..n {
         assert_eq!(tree.dominator(v), Some((v - 1) / 2));
     }
     assert_eq!(tree.retained(1), u64::from(n / 2));
-    assert_eq!(depths(&graph, 0, |_| 1, |_| 0).levels.len(), 20);
+    let edges = Edges::copy_of(&objects, &roots).expect("within bounds");
+    assert_eq!(depths(&edges, &roots, 0, |_| (), |_| (1, 0)).expect("within bounds").levels.len(), 20);
     assert!(linear_chains(&objects, None, 3, |_| 0, |_| 1).is_empty());
 }
 

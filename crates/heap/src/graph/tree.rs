@@ -122,8 +122,7 @@ impl DominatorTree {
     /// The number of a node that does not hang, if it was reached.
     #[inline]
     pub(super) fn number(&self, node: u32) -> Option<u32> {
-        let number = *self.tree.number_of.get(self.places().place(node)? as usize)?;
-        (number < self.tree.reached && self.tree.node_of[number as usize] == node).then_some(number)
+        self.tree.number_of_place(self.places().place(node)?)
     }
 
     #[inline]
@@ -341,6 +340,17 @@ impl DominatorTree {
     pub fn for_each(&self, mut f: impl FnMut(u32, u64)) {
         self.numbered().for_each(|(size, node)| f(node, size));
         self.hanging.iter().for_each(|w| f(w, (self.size)(w)));
+    }
+
+    /// Calls `f` with each node reached but for the root and its immediate dominator, each after its dominator.
+    pub fn for_each_dominated(&self, mut f: impl FnMut(u32, u32)) {
+        let numbers = self.tree.node_of.iter().zip(self.dominator_numbers()).skip(1);
+        numbers.for_each(|(node, dominator)| f(*node, self.node(*dominator)));
+        for w in self.hanging.iter() {
+            if let Some(holder) = self.holder(w) {
+                f(w, self.node(holder));
+            }
+        }
     }
 
     /// Asks for what [`DominatorTree::retained`] of a node reads.

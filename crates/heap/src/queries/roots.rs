@@ -64,12 +64,12 @@ impl HeapGraph<'_> {
             add(group.kind(), name, self.tree.retained(node));
         }
         let mut shared: FxHashMap<u32, (u64, u64)> = FxHashMap::default();
-        for object in self.tree.nodes().filter(|&n| n < graph.object_count()) {
-            if self.tree.dominator(object) == Some(graph.root()) {
+        self.tree.for_each_child(&[graph.root()], |_, object, retained| {
+            if object < graph.object_count() {
                 let of = shared.entry(self.shapes.number(object)).or_default();
-                *of = (of.0 + 1, of.1.saturating_add(self.tree.retained(object)));
+                *of = (of.0 + 1, of.1.saturating_add(retained));
             }
-        }
+        });
         if let Some(of) = kinds.last_mut() {
             for (number, (count, retained)) in shared {
                 let name = self.shapes.get(number).name(&self.runtime.types, |code| names.function(code));

@@ -4,7 +4,7 @@
 #[path = "../../../goruntime/tests/common/mod.rs"]
 mod programs;
 
-pub(crate) use programs::{Parked, ProcMemory, toolchains};
+pub(crate) use programs::{Parked, ProcMemory, toolchains, wait_for_reader};
 
 use gobinary::layout::{Arch, Layout};
 use gobinary::{Cached, DebugInfo, GoBinary, Memory, ModuleTables};
@@ -66,6 +66,7 @@ pub(crate) fn read_heap(
     let program = HeapProgram::by_name(program).unwrap();
     let binary = program.build(go, out, how).unwrap();
     let running = program.start(&binary, &[]).unwrap();
+    wait_for_reader(running.pid());
     let memory = ProcMemory::open(running.pid());
     let exe = std::fs::read(&binary).unwrap();
     with_heap(&memory, &exe, |_, graph, names| look(graph, names, &running));
