@@ -15,8 +15,9 @@ use crate::{
     tables::Generation,
 };
 
-/// Most threads of a generation: six times what Go lets a program have unless it asks for more.
-const MAX_THREADS: usize = 1 << 16;
+/// Most threads of a generation. Go lets a program have 10,000 unless it asks for more; the work of an event that has to
+/// wait grows with them.
+const MAX_THREADS: usize = 1 << 14;
 
 /// Where a batch of events is.
 #[derive(Clone, Copy, Debug)]

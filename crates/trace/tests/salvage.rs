@@ -165,7 +165,7 @@ fn hostile_traces_are_refused_with_the_offset() {
     let mut many = header(23);
     frequency(&mut many);
     (0..100_000).for_each(|m| batch(&mut many, 1, m, &[11, 1]));
-    assert!(gaps(&many).iter().any(|g| g.contains("at most 65536 threads")), "{:?}", gaps(&many));
+    assert!(gaps(&many).iter().any(|g| g.contains("at most 16384 threads")), "{:?}", gaps(&many));
 
     // Absurd times and ids: told or refused, never a panic.
     for (kind, args) in
