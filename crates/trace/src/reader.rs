@@ -72,6 +72,22 @@ impl Options {
 
 /// Reads a trace to its end and tells each event, on the caller's thread.
 ///
+/// ```
+/// use trace::{Detail, Event, Generation, Options, read};
+///
+/// fn longest_reason(bytes: &[u8]) -> Result<usize, trace::TraceError> {
+///     let mut longest = 0;
+///     let summary = read(bytes, &Options::default(), &mut |event: &Event<'_>, generation: &Generation| {
+///         if let Detail::Goroutine { reason, .. } = event.detail(generation) {
+///             longest = longest.max(generation.string(reason).map_or(0, <[u8]>::len));
+///         }
+///     })?;
+///     assert!(summary.gaps.is_empty());
+///     Ok(longest)
+/// }
+/// # assert!(longest_reason(b"no trace").is_err());
+/// ```
+///
 /// # Errors
 /// If it is no trace, in a format that is not read, or the source fails. A trace that is cut off or damaged is
 /// not an error: what is readable is told, the rest is in [`Summary::gaps`].

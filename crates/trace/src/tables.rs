@@ -9,7 +9,7 @@
 use hashbrown::HashMap;
 
 use crate::{
-    allocfree::{self, HeapType},
+    allocfree::{self, HeapLayout, HeapType},
     columns::Unit,
     error::Broken,
     header::Version,
@@ -310,6 +310,12 @@ impl Generation {
     /// The tables of the experiment alloc/free.
     pub(crate) fn alloc_free(&self) -> &allocfree::Tables {
         &self.alloc_free
+    }
+
+    /// What numbers of the experiment alloc/free stand for; told only in the generation that the trace began with.
+    #[must_use]
+    pub fn heap_layout(&self) -> Option<HeapLayout> {
+        self.alloc_free.layout
     }
 
     /// Types of the objects that the experiment alloc/free tells in this generation, by number.
