@@ -4,7 +4,8 @@
 //
 // Modes: busy (channels, goroutines, tasks, regions, system calls, collections), gc (allocation with mark
 // assists), syscalls (calls that block, so that procs are stolen), sleepers (timers, mutexes, selects), profiled
-// (busy under a CPU profile), idle (a tick now and then), coroutines (iter.Pull, from Go 1.23), flight (a flight recorder's window, from Go
+// (busy under a CPU profile), idle (a tick now and then), mixed (busy, gc,
+// syscalls and sleepers at once, as a loaded service), coroutines (iter.Pull, from Go 1.23), flight (a flight recorder's window, from Go
 // 1.25). In every mode goroutines of all states exist before the trace begins.
 package main
 
@@ -33,7 +34,7 @@ type node struct {
 
 var modes = map[string]func(time.Time){
 	"busy": busy, "gc": gc, "syscalls": syscalls, "sleepers": sleepers, "profiled": profiled,
-	"idle": idle,
+	"idle": idle, "mixed": mixed,
 }
 
 func main() {
@@ -216,6 +217,15 @@ func idle(stop time.Time) {
 		time.Sleep(20 * time.Millisecond)
 		request(0, 1)
 	}
+}
+
+func mixed(stop time.Time) {
+	var wg sync.WaitGroup
+	for _, work := range []func(time.Time){busy, gc, syscalls, sleepers, sleepers, sleepers} {
+		wg.Add(1)
+		go func(work func(time.Time)) { defer wg.Done(); work(stop) }(work)
+	}
+	wg.Wait()
 }
 
 func profiled(stop time.Time) {

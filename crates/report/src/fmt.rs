@@ -97,6 +97,17 @@ pub(crate) fn duration(seconds: f64) -> String {
     format!("{} {unit}", in_scale(seconds, s))
 }
 
+/// A duration from microseconds to hours: `3.4 ms`, `1.2 s`, `47 min`.
+pub(crate) fn short_duration(seconds: f64) -> String {
+    match seconds {
+        s if s >= 10.0 => duration(s),
+        s if s >= 1.0 => format!("{s:.1} s"),
+        s if s >= 0.00995 => format!("{:.0} ms", s * 1e3),
+        s if s >= 0.0009995 => format!("{:.1} ms", s * 1e3),
+        s => format!("{:.0} µs", s * 1e6),
+    }
+}
+
 /// A forecast: `~47 min (35 to 80)`; the range carries units where they differ from the median's.
 pub(crate) fn forecast(f: &Forecast) -> String {
     let q = &f.seconds_to_limit;

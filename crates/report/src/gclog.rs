@@ -129,7 +129,7 @@ fn counts(out: &mut String, p: &GcLogProcess, width: usize) {
 
 fn rest(out: &mut String, p: &GcLogProcess, width: usize) {
     if let Some(a) = &p.allocated {
-        let cost = short(a.cpu_seconds_per_mib);
+        let cost = fmt::short_duration(a.cpu_seconds_per_mib);
         let text = format!("{}, {}; {cost} of GC CPU per MiB", Bytes(a.bytes), fmt::rate(a.per_second));
         row(out, "allocated", &text, width);
     }
@@ -144,7 +144,7 @@ fn rest(out: &mut String, p: &GcLogProcess, width: usize) {
             "GOGC {:.0} by the goals; {} of the CPU with idle workers, {} a collection of {} live",
             c.gogc,
             fmt::percent(c.cpu_share),
-            short(c.cpu_seconds_per_cycle),
+            fmt::short_duration(c.cpu_seconds_per_cycle),
             Bytes(c.live)
         );
         row(out, "cost", &text, width);
@@ -185,18 +185,12 @@ fn instant(i: &GcLogInstant) -> String {
 }
 
 fn times(t: &GcLogTimes) -> String {
-    format!("p50 {}, p99 {}, max {}", short(t.p50), short(t.p99), short(t.max))
-}
-
-/// A time from microseconds to hours.
-fn short(seconds: f64) -> String {
-    match seconds {
-        s if s >= 10.0 => fmt::duration(s),
-        s if s >= 1.0 => format!("{s:.1} s"),
-        s if s >= 0.00995 => format!("{:.0} ms", s * 1e3),
-        s if s >= 0.0009995 => format!("{:.1} ms", s * 1e3),
-        s => format!("{:.0} µs", s * 1e6),
-    }
+    format!(
+        "p50 {}, p99 {}, max {}",
+        fmt::short_duration(t.p50),
+        fmt::short_duration(t.p99),
+        fmt::short_duration(t.max)
+    )
 }
 
 fn rate(per_second: f64) -> String {

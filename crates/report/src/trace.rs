@@ -1,15 +1,18 @@
 //! Owns the text form of what an execution trace tells. Refuses to judge and to choose: rows come as they are.
 
-use crate::heap::cut;
 use crate::heap_queries::{WIDTHS, limits, share};
-use crate::wrap::wrap;
+use crate::wrap::{elide_left, wrap};
 use crate::{clean, fmt};
-use model::{Bytes, Frame, TraceDocument, TraceTimes};
+use model::{Bytes, Frame, TraceBlocking, TraceDocument, TraceTimes};
 use std::cmp::Reverse;
 use std::fmt::Write as _;
 
 /// Frames of a stack that are shown: as many of the program's own as there is room for.
 const FRAMES: usize = 3;
+/// Least columns for a name.
+const LEAST_ROOM: usize = 20;
+/// Columns in front of frames.
+const INDENT: usize = 24;
 /// Cycles that are shown one by one: the longest.
 const CYCLES: usize = 5;
 
@@ -64,7 +67,7 @@ pub fn trace(t: &TraceDocument, parts: &[TracePart], width: usize) -> String {
 }
 
 fn time(ns: u64) -> String {
-    fmt::duration(ns as f64 / 1e9)
+    if ns == 0 { "0".to_owned() } else { fmt::short_duration(ns as f64 / 1e9) }
 }
 
 fn paragraph(out: &mut String, text: &str, indent: usize, width: usize) {
@@ -74,9 +77,11 @@ fn paragraph(out: &mut String, text: &str, indent: usize, width: usize) {
     });
 }
 
-/// A line that is cut at the edge.
-fn line(out: &mut String, text: &str, width: usize) {
-    let _ = writeln!(out, "{}", cut(text, width).trim_end());
+/// Columns of a table, and what they are of in the room that is left: its end where there is not enough.
+fn line(out: &mut String, columns: &str, what: &str, width: usize) {
+    let room = width.saturating_sub(columns.chars().count() + 3);
+    let row = format!("{columns}   {}", elide_left(what, room.max(LEAST_ROOM)));
+    let _ = writeln!(out, "{}", row.trim_end());
 }
 
 fn gc(out: &mut String, t: &TraceDocument, width: usize) {
@@ -107,20 +112,19 @@ fn gc(out: &mut String, t: &TraceDocument, width: usize) {
     }
     let mut longest: Vec<_> = gc.cycles.iter().collect();
     longest.sort_by_key(|c| (Reverse(c.duration_ns), c.start_ns));
-    out.push_str("\n        at    marking    assists       heap    at the end       goal   Longest collections\n");
+    out.push_str("\n        at    marking    assists       heap     at end       goal   Longest collections\n");
     for c in longest.into_iter().take(CYCLES) {
         let size = |bytes: u64| if bytes == 0 { "?".to_owned() } else { Bytes(bytes).to_string() };
-        let row = format!(
-            "{:>10} {:>10} {:>10} {:>10} {:>13} {:>10}   {}",
+        let columns = format!(
+            "{:>10} {:>10} {:>10} {:>10} {:>10} {:>10}",
             time(c.start_ns),
             time(c.duration_ns),
             time(c.assist_ns),
             size(c.heap_at_start),
             size(c.heap_at_end),
             size(c.goal),
-            if c.whole { "" } else { "in part" },
         );
-        line(out, &row, width);
+        line(out, &columns, if c.whole { "" } else { "in part" }, width);
     }
 }
 
@@ -142,17 +146,16 @@ fn assists(out: &mut String, t: &TraceDocument, width: usize) {
         out.push_str("\nNo goroutine assisted in marking\n");
         return;
     }
-    out.push_str("\n   assists       time    of its running   Goroutines that paid for collections, and where\n");
+    out.push_str("\n   assists       time    of runs   Goroutines that assisted in marking, and where\n");
     for g in list {
-        let row = format!(
-            "{:>10} {:>10} {:>17}   {}",
+        let columns = format!(
+            "{:>10} {:>10} {:>10}",
             fmt::count(g.assists),
             time(g.assist_ns),
             fmt::percent(share(g.assist_ns, g.running_ns)),
-            function(&g.function),
         );
-        line(out, &row, width);
-        stack(out, &g.assist_stack, 42, width);
+        line(out, &columns, &function(&g.function), width);
+        stack(out, &g.assist_stack, width);
     }
 }
 
@@ -163,55 +166,51 @@ fn stw(out: &mut String, t: &TraceDocument, width: usize) {
     }
     out.push_str("\n     count      total        p50        p99    longest   Stopped worlds\n");
     for r in &t.stw.reasons {
-        line(out, &format!("{}   {}", times(&r.times), clean::line(&r.reason)), width);
+        line(out, &times(&r.times), &clean::line(&r.reason), width);
     }
     out.push_str("\n        at       took   The longest\n");
     for w in t.stw.longest.iter().take(CYCLES) {
         let running = match w.running.as_slice() {
-            [] => String::new(),
+            [] => None,
             names => {
                 let mut names: Vec<String> = names.iter().map(|n| function(n)).collect();
                 names.sort();
                 names.dedup();
-                format!("; {} ran", names.join(", "))
+                Some(format!("meanwhile ran {}", names.join(", ")))
             }
         };
         let waiting = match w.runnable {
-            0 => String::new(),
-            n => format!("; {} waited for a processor", fmt::count(n)),
+            0 => None,
+            n => Some(format!("{} waited for a processor", fmt::count(n))),
         };
-        let row = format!(
-            "{:>10} {:>10}   {}{running}{waiting}",
-            time(w.start_ns),
-            time(w.duration_ns),
-            clean::line(&w.reason)
-        );
-        line(out, &row, width);
-        stack(out, &w.stack, 24, width);
+        let columns = format!("{:>10} {:>10}", time(w.start_ns), time(w.duration_ns));
+        line(out, &columns, &clean::line(&w.reason), width);
+        stack(out, &w.stack, width);
+        let also: Vec<String> = running.into_iter().chain(waiting).collect();
+        if !also.is_empty() {
+            paragraph(out, &also.join("; "), INDENT, width);
+        }
     }
 }
 
 fn goroutines(out: &mut String, t: &TraceDocument, width: usize) {
     let l = &t.latency;
     out.push_str("\n     count      total        p50        p99    longest   Goroutines waiting for a processor\n");
-    for (times_of, name) in [(&l.in_gc, "while a collection marks"), (&l.outside_gc, "else")] {
-        line(out, &format!("{}   {name}", times(times_of)), width);
+    for (times_of, name) in [(&l.in_gc, "during marking"), (&l.outside_gc, "at other times")] {
+        line(out, &times(times_of), name, width);
     }
-    out.push_str("\n   running  runnable   waiting   syscall     heap+     alive   Goroutines\n");
+    out.push_str("\n   running   runnable    waiting      heap+      began      alive   Goroutines\n");
     for g in &t.goroutines {
-        let alive = g.count.saturating_sub(g.ended);
-        let row = format!(
-            "{:>10}{:>10}{:>10}{:>10}{:>10}{:>10}   {}{}",
+        let columns = format!(
+            "{:>10} {:>10} {:>10} {:>10} {:>10} {:>10}",
             time(g.running_ns),
             time(g.runnable_ns),
-            time(g.waiting_ns),
-            time(g.syscall_ns),
+            time(g.waiting_ns.saturating_add(g.syscall_ns)),
             Bytes(g.allocated_bytes).to_string(),
-            fmt::count(alive),
-            function(&g.function),
-            if g.created > 0 { format!(", {} began here", fmt::count(g.created)) } else { String::new() },
+            fmt::count(g.created),
+            fmt::count(g.count.saturating_sub(g.ended)),
         );
-        line(out, &row, width);
+        line(out, &columns, &function(&g.function), width);
     }
     if t.more_goroutines > 0 {
         let _ = writeln!(out, "  and {} more", fmt::count(t.more_goroutines));
@@ -219,19 +218,26 @@ fn goroutines(out: &mut String, t: &TraceDocument, width: usize) {
 }
 
 fn blocking(out: &mut String, t: &TraceDocument, width: usize) {
-    out.push_str("\n     count      total    longest     still   Where goroutines waited\n");
-    for b in &t.blocking {
+    out.push_str("\n     count      total    longest      still   Where goroutines waited\n");
+    // Those of the runtime's own goroutines say nothing of the program.
+    let is_runtimes =
+        |b: &TraceBlocking| b.stack.iter().all(|f| f.function.starts_with("runtime.")) && !b.stack.is_empty();
+    let own: Vec<_> = t.blocking.iter().filter(|b| !is_runtimes(b)).collect();
+    let left_out = t.blocking.len() - own.len();
+    for b in own {
         let reason = if b.reason.is_empty() { "since before the trace" } else { b.reason.as_str() };
-        let row = format!(
-            "{:>10} {:>10} {:>10} {:>9}   {}",
+        let columns = format!(
+            "{:>10} {:>10} {:>10} {:>10}",
             fmt::count(b.times.count),
             time(b.times.total_ns),
             time(b.times.max_ns),
             fmt::count(b.waiting),
-            clean::line(reason),
         );
-        line(out, &row, width);
-        stack(out, &b.stack, 46, width);
+        line(out, &columns, &clean::line(reason), width);
+        stack(out, &b.stack, width);
+    }
+    if left_out > 0 {
+        let _ = writeln!(out, "  and {left_out} of the runtime's own");
     }
 }
 
@@ -251,14 +257,14 @@ fn function(name: &str) -> String {
 }
 
 /// A few frames: the program's own where there are some.
-fn stack(out: &mut String, frames: &[Frame], indent: usize, width: usize) {
+fn stack(out: &mut String, frames: &[Frame], width: usize) {
     let is_own = |f: &&Frame| !f.function.starts_with("runtime.");
     let mut own: Vec<&Frame> = frames.iter().filter(is_own).take(FRAMES).collect();
     if own.is_empty() {
         own = frames.iter().take(FRAMES).collect();
     }
     for f in own {
-        let text = format!("{:indent$}{} {}", "", clean::line(f.short_function()), clean::line(&f.short_location()));
-        line(out, &text, width);
+        let text = format!("{} {}", clean::line(f.short_function()), clean::line(&f.short_location()));
+        let _ = writeln!(out, "{:INDENT$}{}", "", elide_left(&text, width.saturating_sub(INDENT)));
     }
 }

@@ -36,10 +36,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let threads = args.next().map_or(Ok(0), |n| n.parse())?;
     let file = File::open(path)?;
     let size = file.metadata()?.len();
-    let mut events = 0u64;
-    let mut count = |_: &Event<'_>, _: &Generation| events += 1;
-    let summary = read(&Positioned { file, size }, &Options { threads }, &mut count)?;
-    println!("{events} events, {} generations", summary.generations);
+    let mut visitor = |_: &Event<'_>, _: &Generation| {};
+    let summary = read(&Positioned { file, size }, &Options { threads }, &mut visitor)?;
+    println!("{} events, {} generations", summary.events, summary.generations);
     for gap in &summary.gaps {
         println!("{gap}");
     }

@@ -9,13 +9,17 @@ use std::sync::{
 };
 
 use crate::{
-    columns::{Chunk, Unit},
+    columns::{CHUNK, Chunk, Unit},
     source::Source,
     stream::{Filled, Stream},
 };
 
-/// Chunks decoded at a time: enough that handing them over costs little, few enough to stay in the cache.
-pub(crate) const GROUP: usize = 8;
+/// Chunks decoded at a time for a thread of the trace, where there are so many threads: enough that handing them over
+/// costs little (two threads that wait for each other at every turn cost more than the decoding), few enough that a
+/// trace of hundreds of threads stays small.
+pub(crate) fn group(threads: usize) -> usize {
+    (1024 / threads.max(1)).clamp(4, 48)
+}
 
 /// A stream with chunks to fill.
 #[derive(Debug)]
@@ -23,7 +27,7 @@ pub(crate) struct Job {
     pub(crate) cursor: usize,
     pub(crate) stream: Stream,
     pub(crate) unit: Unit,
-    pub(crate) chunks: Vec<Box<Chunk>>,
+    pub(crate) chunks: Vec<Chunk>,
 }
 
 /// What became of a job.
@@ -41,7 +45,7 @@ impl Job {
         let mut filled = 0;
         let mut then = Filled::Events;
         for chunk in &mut self.chunks {
-            then = self.stream.fill(source, self.unit, chunk);
+            then = self.stream.fill(source, self.unit, chunk, CHUNK);
             match then {
                 Filled::Events => filled += 1,
                 _ => break,
@@ -59,6 +63,8 @@ pub(crate) struct Ahead {
     /// Results that nobody has asked for yet, by cursor.
     early: Vec<Option<Done>>,
     away: usize,
+    /// Chunks for a job.
+    pub(crate) group: usize,
 }
 
 impl Ahead {
@@ -128,6 +134,6 @@ pub(crate) fn with_threads<S: Source + ?Sized, R>(
         }
         drop(send);
         // Dropping the caller's end, which `body` does, ends the threads.
-        body(started.then_some(Ahead { jobs, done, early: Vec::new(), away: 0 }))
+        body(started.then_some(Ahead { jobs, done, early: Vec::new(), away: 0, group: 4 }))
     })
 }

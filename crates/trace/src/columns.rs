@@ -14,14 +14,16 @@ use crate::{
 /// Events in a chunk.
 pub(crate) const CHUNK: usize = 256;
 
-/// A run of events of one M.
-#[derive(Debug)]
+/// A run of events of one M. Its columns are as long as the longest run so far, at most [`CHUNK`].
+#[derive(Debug, Default)]
 pub(crate) struct Chunk {
     /// Nanoseconds.
-    pub(crate) time: [i64; CHUNK],
-    pub(crate) kind: [Wire; CHUNK],
+    time: Vec<i64>,
+    /// Numbers of timed events.
+    kind: Vec<Wire>,
     /// Arguments, the time left out; what an event does not have is of no meaning.
-    pub(crate) args: [[u64; MAX_ARGS]; CHUNK],
+    args: Vec<[u64; MAX_ARGS]>,
+    /// How many of the rows hold events.
     pub(crate) len: usize,
     /// Offset and length of the batch it is of.
     pub(crate) batch: (u64, u32),
@@ -30,31 +32,52 @@ pub(crate) struct Chunk {
 }
 
 impl Chunk {
-    pub(crate) fn new() -> Box<Self> {
-        Box::new(Self {
-            time: [0; CHUNK],
-            kind: [Wire::ProcStop; CHUNK],
-            args: [[0; MAX_ARGS]; CHUNK],
-            len: 0,
-            batch: (0, 0),
-            start: 0,
-        })
+    /// The events, column by column.
+    #[inline(always)]
+    pub(crate) fn rows(&self) -> Rows<'_> {
+        let len = self.len.min(self.time.len()).min(self.kind.len()).min(self.args.len());
+        Rows {
+            time: self.time.get(..len).unwrap_or_default(),
+            kind: self.kind.get(..len).unwrap_or_default(),
+            args: self.args.get(..len).unwrap_or_default(),
+        }
+    }
+
+    /// Makes room for the events that so many bytes can hold: a trace may have many threads with few bytes each.
+    fn room(&mut self, bytes: usize, most: usize) {
+        let rows = (bytes / SHORTEST + 1).min(most);
+        if self.time.len() < rows {
+            self.time.resize(rows, 0);
+            self.kind.resize(rows, Wire::ProcStop);
+            self.args.resize(rows, [0; MAX_ARGS]);
+        }
     }
 }
 
-impl Chunk {
+/// The columns of a chunk, all of the same length.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rows<'a> {
+    time: &'a [i64],
+    kind: &'a [Wire],
+    args: &'a [[u64; MAX_ARGS]],
+}
+
+impl<'a> Rows<'a> {
     /// Time of an event, if there is one of that number.
     #[inline(always)]
     pub(crate) fn time(&self, event: usize) -> Option<i64> {
-        if event < self.len { self.time.get(event).copied() } else { None }
+        self.time.get(event).copied()
     }
 
-    /// Time, number and arguments of an event.
+    /// Number and arguments of an event.
     #[inline(always)]
-    pub(crate) fn get(&self, event: usize) -> Option<(i64, Wire, &[u64; MAX_ARGS])> {
-        Some((self.time(event)?, *self.kind.get(event)?, self.args.get(event)?))
+    pub(crate) fn get(&self, event: usize) -> Option<(Wire, &'a [u64; MAX_ARGS])> {
+        Some((*self.kind.get(event)?, self.args.get(event)?))
     }
 }
+
+/// Bytes of the shortest event: its number and its time.
+const SHORTEST: usize = 2;
 
 /// How far a batch is decoded.
 #[derive(Clone, Copy, Debug, Default)]
@@ -79,6 +102,11 @@ impl Unit {
         Self { factor, whole }
     }
 
+    /// Nanoseconds per unit.
+    pub(crate) fn factor(self) -> f64 {
+        self.factor
+    }
+
     /// What Go computes with floating-point numbers: whole numbers give the same while the product has at most 53 bits.
     #[inline(always)]
     pub(crate) fn nanoseconds(self, stamp: u64) -> i64 {
@@ -99,23 +127,20 @@ pub(crate) fn decode(
     at: &mut Progress,
     unit: Unit,
     chunk: &mut Chunk,
+    most: usize,
     offset: u64,
 ) -> Result<(), Broken> {
     chunk.len = 0;
     let mut pos = at.pos;
+    chunk.room(bytes.len().saturating_sub(pos), most);
     let mut time = at.time;
     let mut done = Ok(());
     let rows = chunk.time.iter_mut().zip(&mut chunk.kind).zip(&mut chunk.args);
     for ((time_out, kind_out), args_out) in rows {
-        let read = match bytes.get(pos..).and_then(|b| b.first_chunk::<WINDOW>()) {
-            Some(window) => event(window, args_out),
-            None => match bytes.get(pos..) {
-                None | Some([]) => break,
-                Some(rest) => event(rest, args_out),
-            },
-        };
-        let Some((kind, dt, len)) = read else {
-            done = Err(why(bytes, pos, offset));
+        let Some((kind, dt, len)) = event_at(bytes, pos, args_out) else {
+            if pos < bytes.len() {
+                done = Err(why(bytes, pos, offset));
+            }
             break;
         };
         pos += len;
@@ -128,36 +153,72 @@ pub(crate) fn decode(
     done
 }
 
+/// Number, time difference and length in bytes of the event at `pos`; `None` at the end and where there is none.
+#[inline(always)]
+fn event_at(bytes: &[u8], pos: usize, args: &mut [u64; MAX_ARGS]) -> Option<(Wire, u64, usize)> {
+    let rest = bytes.get(pos..)?;
+    match rest.first_chunk::<WINDOW>() {
+        Some(window) => event(window, args),
+        None => event(rest, args),
+    }
+}
+
+/// An event whose number and time are read, its arguments not yet.
+pub(crate) struct EventHead<'a> {
+    pub(crate) wire: Wire,
+    /// How many arguments it has.
+    pub(crate) count: u8,
+    /// Time since the event before, in units.
+    pub(crate) dt: u64,
+    bytes: &'a [u8],
+    /// Where the arguments begin.
+    pos: usize,
+}
+
+impl<'a> EventHead<'a> {
+    /// The event at `pos`, if it is one and so far from the end that any event fits.
+    #[inline(always)]
+    pub(crate) fn of(bytes: &'a [u8], pos: usize) -> Option<Self> {
+        Self::read(bytes.get(pos..)?.first_chunk::<WINDOW>()?)
+    }
+
+    #[inline(always)]
+    fn read(bytes: &'a [u8]) -> Option<Self> {
+        let number = *bytes.first()?;
+        let wire = Wire::from_number(number)?;
+        let mut pos = 1;
+        let dt = leb::read(bytes, &mut pos)?;
+        Some(Self { wire, count: ARGS[usize::from(number)], dt, bytes, pos })
+    }
+
+    /// Reads so many arguments; length of the event in bytes.
+    #[inline(always)]
+    pub(crate) fn arguments(&self, count: u8, args: &mut [u64; MAX_ARGS]) -> Option<usize> {
+        let mut pos = self.pos;
+        let [a, b, c, d] = args;
+        // Nearly all events have two arguments or more; a table of jumps by their number is foreseen less well.
+        if count >= 2 {
+            *a = leb::read(self.bytes, &mut pos)?;
+            *b = leb::read(self.bytes, &mut pos)?;
+            if count >= 3 {
+                *c = leb::read(self.bytes, &mut pos)?;
+                if count >= 4 {
+                    *d = leb::read(self.bytes, &mut pos)?;
+                }
+            }
+        } else if count == 1 {
+            *a = leb::read(self.bytes, &mut pos)?;
+        }
+        Some(pos)
+    }
+}
+
 /// Number, time difference and length in bytes of the event at the start of `bytes`.
 #[inline(always)]
 fn event(bytes: &[u8], args: &mut [u64; MAX_ARGS]) -> Option<(Wire, u64, usize)> {
-    let number = *bytes.first()?;
-    let kind = Wire::from_number(number)?;
-    let count = ARGS[usize::from(number)];
-    let mut pos = 1;
-    let dt = leb::read(bytes, &mut pos)?;
-    let [a, b, c, d] = args;
-    // One jump by the number of arguments is foreseen better than the end of a loop.
-    match count {
-        0 => {}
-        1 => *a = leb::read(bytes, &mut pos)?,
-        2 => {
-            *a = leb::read(bytes, &mut pos)?;
-            *b = leb::read(bytes, &mut pos)?;
-        }
-        3 => {
-            *a = leb::read(bytes, &mut pos)?;
-            *b = leb::read(bytes, &mut pos)?;
-            *c = leb::read(bytes, &mut pos)?;
-        }
-        _ => {
-            *a = leb::read(bytes, &mut pos)?;
-            *b = leb::read(bytes, &mut pos)?;
-            *c = leb::read(bytes, &mut pos)?;
-            *d = leb::read(bytes, &mut pos)?;
-        }
-    }
-    Some((kind, dt, pos))
+    let head = EventHead::read(bytes)?;
+    let len = head.arguments(head.count, args)?;
+    Some((head.wire, head.dt, len))
 }
 
 #[cold]

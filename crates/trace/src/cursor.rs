@@ -5,27 +5,31 @@
 use std::collections::VecDeque;
 
 use crate::{
-    ahead::{Ahead, GROUP, Job},
-    columns::{Chunk, Unit, length},
+    ahead::{Ahead, Job},
+    columns::{CHUNK, Chunk, Progress, Unit, length},
     error::{Broken, TraceError},
     index::BatchAt,
     source::{Source, payload},
     stream::{Filled, Stream},
 };
 
+/// Events in a chunk where nobody decodes ahead: enough for a short run; in a long one, events are decoded one by one
+/// as they are taken ([`Cursor::here`]).
+const PEEK: usize = 12;
+
 /// A thread's next events.
 #[derive(Debug)]
 pub(crate) struct Cursor {
     /// Slot of the thread in the order.
     pub(crate) thread: u32,
-    pub(crate) chunk: Box<Chunk>,
+    pub(crate) chunk: Chunk,
     /// Next event of the chunk.
     pub(crate) next: usize,
     /// `None` while it is lent.
     stream: Option<Stream>,
     /// Chunks after this one.
-    ready: VecDeque<Box<Chunk>>,
-    spare: Vec<Box<Chunk>>,
+    ready: VecDeque<Chunk>,
+    spare: Vec<Chunk>,
     /// What comes after them.
     then: Option<Filled>,
 }
@@ -34,7 +38,7 @@ impl Cursor {
     pub(crate) fn new() -> Self {
         Self {
             thread: 0,
-            chunk: Chunk::new(),
+            chunk: Chunk::default(),
             next: 0,
             stream: None,
             ready: VecDeque::new(),
@@ -56,7 +60,15 @@ impl Cursor {
     /// Time of the next event of the chunk.
     #[inline(always)]
     pub(crate) fn time(&self) -> Option<i64> {
-        self.chunk.time(self.next)
+        self.chunk.rows().time(self.next)
+    }
+
+    /// The batch behind the chunk, if it is decoded here: payload, progress and offset.
+    pub(crate) fn here<'a, S: Source + ?Sized>(
+        &'a mut self,
+        source: &'a S,
+    ) -> Option<(&'a [u8], &'a mut Progress, u64)> {
+        self.stream.as_mut()?.here(source)
     }
 
     /// Goes to the next chunk; false at the end of the stream. Trouble comes after the events before it.
@@ -70,7 +82,7 @@ impl Cursor {
         self.next = 0;
         let filled = match ahead {
             Some(ahead) => self.take_ahead(number, source, unit, ahead),
-            None => self.stream.get_or_insert_default().fill(source, unit, &mut self.chunk),
+            None => self.stream.get_or_insert_default().fill(source, unit, &mut self.chunk, PEEK),
         };
         match filled {
             Filled::Events => Ok(Ok(true)),
@@ -91,7 +103,7 @@ impl Cursor {
             }
             if let Some(stream) = &mut self.stream {
                 // The first chunk of a generation is wanted at once.
-                let filled = stream.fill(source, unit, &mut self.chunk);
+                let filled = stream.fill(source, unit, &mut self.chunk, CHUNK);
                 self.lend(number, unit, ahead);
                 return filled;
             }
@@ -123,9 +135,9 @@ impl Cursor {
             return;
         }
         let Some(stream) = self.stream.take() else { return };
-        let keep = self.spare.len().saturating_sub(GROUP);
+        let keep = self.spare.len().saturating_sub(ahead.group);
         let mut chunks = self.spare.split_off(keep);
-        chunks.resize_with(GROUP, Chunk::new);
+        chunks.resize_with(ahead.group, Chunk::default);
         ahead.submit(Job { cursor: number, stream, unit, chunks });
     }
 

@@ -82,21 +82,68 @@ impl Frontier {
         i
     }
 
-    #[inline]
+    /// Moves an entry down until no child has a smaller time.
     fn sift_down(&mut self, mut i: usize) {
-        let len = self.heap.len();
-        while i < len {
+        let Some(&moved) = self.heap.get(i) else { return };
+        loop {
+            let (left, right) = (2 * i + 1, 2 * i + 2);
+            let Some(&l) = self.heap.get(left) else { break };
+            let (mut child, mut at) = (l, left);
+            // Of two children with the same time the left one rises.
+            if let Some(&r) = self.heap.get(right)
+                && r.time < l.time
+            {
+                (child, at) = (r, right);
+            }
+            if child.time >= moved.time {
+                break;
+            }
+            self.heap[i] = child;
+            i = at;
+        }
+        self.heap[i] = moved;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// `heapSiftDown` of Go, with its swaps.
+    fn go_sift_down(heap: &mut [Head], mut i: usize) {
+        loop {
             let mut min = i;
+            let mut time = heap[i].time;
             for child in [2 * i + 1, 2 * i + 2] {
-                if child < len && self.heap[child].time < self.heap[min].time {
+                if child < heap.len() && heap[child].time < time {
+                    time = heap[child].time;
                     min = child;
                 }
             }
             if min == i {
-                break;
+                return;
             }
-            self.heap.swap(i, min);
+            heap.swap(i, min);
             i = min;
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn moves_are_those_of_go(times in proptest::collection::vec(0i64..6, 1..40), new in 0i64..8) {
+            let mut ours = Frontier::default();
+            for (i, &time) in times.iter().enumerate() {
+                ours.insert(Head { time, cursor: i as u32 });
+            }
+            let mut go = ours.heap.clone();
+            let new = new.max(go[0].time);
+            go[0].time = new;
+            go_sift_down(&mut go, 0);
+            ours.update(0, new);
+            let order = |h: &[Head]| h.iter().map(|h| (h.time, h.cursor)).collect::<Vec<_>>();
+            prop_assert_eq!(order(&ours.heap), order(&go));
         }
     }
 }

@@ -7,12 +7,17 @@
 use hashbrown::HashMap;
 
 use crate::{
+    allocfree,
     batch::{Header, Holds, read_header},
     error::{Broken, Gap, TraceError},
     header::Version,
     source::{Source, payload},
     tables::Generation,
 };
+
+/// Most threads of a generation. Go lets a program have 10,000 unless it asks for more; the work of an event that has to
+/// wait grows with them.
+const MAX_THREADS: usize = 1 << 14;
 
 /// Where a batch of events is.
 #[derive(Clone, Copy, Debug)]
@@ -54,6 +59,8 @@ pub(crate) struct Scanned {
     pub(crate) end: End,
     /// Trouble inside a batch of structure: the generation's events cannot be told.
     pub(crate) fault: Option<Gap>,
+    /// Trouble inside a batch of the experiment alloc/free: its events are told without types.
+    pub(crate) experiment: Option<Gap>,
     /// Any batch was found.
     pub(crate) any: bool,
 }
@@ -83,7 +90,7 @@ impl Index {
         self.threads.clear();
         self.of_thread.clear();
         generation.clear(0);
-        let mut found = Scanned { end: End::File, fault: None, any: false };
+        let mut found = Scanned { end: End::File, fault: None, experiment: None, any: false };
         let mut buffer = Vec::new();
         let mut at = offset;
         loop {
@@ -117,7 +124,14 @@ impl Index {
                 _ => Some(h.time),
             };
             match h.holds {
-                Holds::Events | Holds::Nothing => self.add(&h),
+                Holds::Events | Holds::Nothing => {
+                    self.add(&h);
+                    if self.threads.len() > MAX_THREADS {
+                        let what = format!("expected at most {MAX_THREADS} threads in a generation, found more");
+                        found.end = End::Broken(Broken::new(h.offset, what));
+                        return Ok(found);
+                    }
+                }
                 Holds::Structure(kind) => {
                     let bytes = payload(source, h.payload, h.len as usize, &mut buffer)
                         .map_err(|source| TraceError::Io { offset: h.payload, source })?;
@@ -125,6 +139,14 @@ impl Index {
                         && found.fault.is_none()
                     {
                         found.fault = Some(broken.in_generation(generation.number));
+                    }
+                }
+                Holds::Experiment(allocfree::EXPERIMENT) => {
+                    let bytes = payload(source, h.payload, h.len as usize, &mut buffer)
+                        .map_err(|source| TraceError::Io { offset: h.payload, source })?;
+                    // An experiment that is not understood spoils nothing else.
+                    if let Err(broken) = generation.alloc_free.add(bytes, h.payload) {
+                        found.experiment = Some(broken.in_generation(generation.number));
                     }
                 }
                 Holds::Experiment(_) | Holds::EndOfGeneration => {}

@@ -9,6 +9,7 @@
 //! Source: GOROOT/src/internal/trace and GOROOT/src/runtime/trace*.go of Go 1.22 to 1.27.
 
 mod ahead;
+mod allocfree;
 mod batch;
 mod columns;
 mod cursor;
@@ -26,6 +27,7 @@ mod stream;
 mod tables;
 mod wire;
 
+pub use allocfree::{Death, HeapLayout, HeapType, Object, Objects};
 pub use error::{Gap, TraceError};
 pub use event::{Detail, Event, GoState, Kind, Metric, NO_TASK, NONE, Phase, ProcState, Range, Scope};
 pub use header::Version;

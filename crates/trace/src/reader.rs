@@ -7,8 +7,8 @@
 //! Source: GOROOT/src/internal/trace/reader.go (Go 1.27.3).
 
 use crate::{
-    ahead::{Ahead, with_threads},
-    columns::{Chunk, Unit},
+    ahead::{Ahead, group, with_threads},
+    columns::{EventHead, Progress, Unit},
     cursor::Cursor,
     error::{Broken, Gap, TraceError},
     event::{Event, Kind, NONE},
@@ -18,6 +18,7 @@ use crate::{
     order::{Fault, Order, Step, Thread},
     source::Source,
     tables::{CpuSample, Generation},
+    wire::Wire,
 };
 
 /// Who is told the events.
@@ -71,6 +72,22 @@ impl Options {
 
 /// Reads a trace to its end and tells each event, on the caller's thread.
 ///
+/// ```
+/// use trace::{Detail, Event, Generation, Options, read};
+///
+/// fn longest_reason(bytes: &[u8]) -> Result<usize, trace::TraceError> {
+///     let mut longest = 0;
+///     let summary = read(bytes, &Options::default(), &mut |event: &Event<'_>, generation: &Generation| {
+///         if let Detail::Goroutine { reason, .. } = event.detail(generation) {
+///             longest = longest.max(generation.string(reason).map_or(0, <[u8]>::len));
+///         }
+///     })?;
+///     assert!(summary.gaps.is_empty());
+///     Ok(longest)
+/// }
+/// # assert!(longest_reason(b"no trace").is_err());
+/// ```
+///
 /// # Errors
 /// If it is no trace, in a format that is not read, or the source fails. A trace that is cut off or damaged is
 /// not an error: what is readable is told, the rest is in [`Summary::gaps`].
@@ -90,7 +107,7 @@ pub fn read<S: Source + ?Sized, V: Visitor>(
             frontier: Frontier::default(),
             cursors: Vec::new(),
             sink: Sink { visitor, clock: Clock { last_time: 0, events: 0 }, syncs: 0 },
-            unit: 0.0,
+            unit: Unit::new(0.0),
             summary: Summary { version, events: 0, generations: 0, gaps: Vec::new() },
         };
         session.all()?;
@@ -149,8 +166,8 @@ struct Session<'s, 'v, S: ?Sized, V> {
     frontier: Frontier,
     cursors: Vec<Cursor>,
     sink: Sink<'v, V>,
-    /// Nanoseconds per unit of time stamps in the generation at hand, or the one before; 0 before the first.
-    unit: f64,
+    /// Unit of time stamps in the generation at hand, or the one before; 0 before the first.
+    unit: Unit,
     summary: Summary,
 }
 
@@ -191,6 +208,9 @@ impl<S: Source + ?Sized, V: Visitor> Session<'_, '_, S, V> {
         loop {
             let found = index.scan(self.source, self.summary.version, offset, &mut generation)?;
             let number = generation.number;
+            if let Some(gap) = found.experiment {
+                self.gap(gap);
+            }
             if found.any {
                 sound = match found.fault {
                     Some(gap) => {
@@ -238,7 +258,7 @@ impl<S: Source + ?Sized, V: Visitor> Session<'_, '_, S, V> {
         cut_off: bool,
     ) -> Result<bool, TraceError> {
         let number = generation.number;
-        if let Err(broken) = generation.complete(self.summary.version, offset, cut_off, self.unit) {
+        if let Err(broken) = generation.complete(self.summary.version, offset, cut_off, self.unit.factor()) {
             self.gap(broken.in_generation(number));
             return Ok(false);
         }
@@ -255,7 +275,7 @@ impl<S: Source + ?Sized, V: Visitor> Session<'_, '_, S, V> {
 
     fn ordered(&mut self, generation: &mut Generation, index: &mut Index) -> Result<(), Stop> {
         self.order.begin(generation.number);
-        self.unit = generation.unit;
+        self.unit = Unit::new(generation.unit);
         self.sink.sync(generation.nanoseconds(generation.min_time.unwrap_or(0)), generation);
         self.start(index)?;
         let mut sample = 0;
@@ -287,6 +307,7 @@ impl<S: Source + ?Sized, V: Visitor> Session<'_, '_, S, V> {
         self.frontier.clear();
         if let Some(ahead) = &mut self.ahead {
             ahead.drain();
+            ahead.group = group(index.threads.len());
         }
         for (i, t) in index.threads.drain(..).enumerate() {
             if self.cursors.len() <= i {
@@ -294,7 +315,7 @@ impl<S: Source + ?Sized, V: Visitor> Session<'_, '_, S, V> {
             }
             let Some(cursor) = self.cursors.get_mut(i) else { break };
             cursor.start(self.order.thread(t.thread), t.batches);
-            if cursor.refill(i, self.source, Unit::new(self.unit), self.ahead.as_mut())??
+            if cursor.refill(i, self.source, self.unit, self.ahead.as_mut())??
                 && let Some(time) = cursor.time()
             {
                 self.frontier.insert(Head { time, cursor: i as u32 });
@@ -308,41 +329,54 @@ impl<S: Source + ?Sized, V: Visitor> Session<'_, '_, S, V> {
         let Some(c) = self.cursors.get_mut(cursor as usize) else { return Ok(Run::Ended) };
         let mut now = self.order.context(c.thread);
         let mut clock = self.sink.clock;
+        let thread = c.thread;
         let end = 'run: loop {
-            let chunk = &*c.chunk;
+            let rows = c.chunk.rows();
             let mut next = c.next;
-            while let Some(time) = chunk.time(next) {
+            while let Some(time) = rows.time(next) {
                 let stop = if time > until {
-                    Run::Later(time)
+                    Ok(Run::Later(time))
                 } else {
-                    match step(
-                        &mut self.order,
-                        self.sink.visitor,
-                        &mut clock,
-                        chunk,
-                        next,
-                        c.thread,
-                        &mut now,
-                        generation,
-                    ) {
+                    let visitor = &mut *self.sink.visitor;
+                    let Some((wire, args)) = rows.get(next) else { break 'run Ok(Run::Ended) };
+                    match step(&mut self.order, visitor, &mut clock, (time, wire, args), c.thread, &mut now, generation)
+                    {
                         Ok(true) => {
                             next += 1;
                             continue;
                         }
-                        Ok(false) => Run::Waits(time),
-                        Err(fault) => return Err(Broken::new(c.offset_of(self.source, next), fault.0).into()),
+                        Ok(false) => Ok(Run::Waits(time)),
+                        Err(fault) => Err(Broken::new(c.offset_of(self.source, next), fault.0).into()),
                     }
                 };
                 c.next = next;
                 break 'run stop;
             }
-            if !c.refill(cursor as usize, self.source, Unit::new(self.unit), self.ahead.as_mut())?? {
-                break Run::Ended;
+            if self.ahead.is_none()
+                && let Some(batch) = c.here(self.source)
+                && let Err(broken) = direct(
+                    batch,
+                    (until, self.unit),
+                    &mut self.order,
+                    self.sink.visitor,
+                    &mut clock,
+                    thread,
+                    &mut now,
+                    generation,
+                )
+            {
+                break Err(broken.into());
+            }
+            match c.refill(cursor as usize, self.source, self.unit, self.ahead.as_mut()) {
+                Ok(Ok(true)) => {}
+                Ok(Ok(false)) => break Ok(Run::Ended),
+                Ok(Err(broken)) => break Err(broken.into()),
+                Err(error) => break Err(error.into()),
             }
         };
         self.sink.clock = clock;
         self.order.set_context(c.thread, now);
-        Ok(end)
+        end
     }
 
     /// Takes one event of another thread, the earliest that may come next.
@@ -354,14 +388,15 @@ impl<S: Source + ?Sized, V: Visitor> Session<'_, '_, S, V> {
             let Some(c) = self.cursors.get_mut(head.cursor as usize) else { break };
             let mut now = self.order.context(c.thread);
             let (visitor, clock) = (&mut *self.sink.visitor, &mut self.sink.clock);
-            match step(&mut self.order, visitor, clock, &c.chunk, c.next, c.thread, &mut now, generation) {
+            let Some((wire, args)) = c.chunk.rows().get(c.next) else { break };
+            match step(&mut self.order, visitor, clock, (head.time, wire, args), c.thread, &mut now, generation) {
                 Ok(true) => c.next += 1,
                 Ok(false) => continue,
                 Err(fault) => return Err(Broken::new(c.offset_of(self.source, c.next), fault.0).into()),
             }
             self.order.set_context(c.thread, now);
             if c.time().is_none() {
-                c.refill(head.cursor as usize, self.source, Unit::new(self.unit), self.ahead.as_mut())??;
+                c.refill(head.cursor as usize, self.source, self.unit, self.ahead.as_mut())??;
             }
             match c.time() {
                 Some(time) => self.frontier.update(i, time),
@@ -375,20 +410,67 @@ impl<S: Source + ?Sized, V: Visitor> Session<'_, '_, S, V> {
     }
 }
 
-/// Tells an event of a thread's chunk if it may come next; true if so.
-#[inline(always)]
+/// Tells the events of a batch as they are decoded, up to the first that is too late or has to wait, or the end.
 #[expect(clippy::too_many_arguments, reason = "the inner loop keeps each of them in a register")]
+fn direct<V: Visitor>(
+    (bytes, progress, offset): (&[u8], &mut Progress, u64),
+    (until, unit): (i64, Unit),
+    order: &mut Order,
+    visitor: &mut V,
+    clock: &mut Clock,
+    slot: u32,
+    now: &mut Thread,
+    generation: &mut Generation,
+) -> Result<(), Broken> {
+    let (mut at, mut own, mut ticks) = (*progress, *now, *clock);
+    let end = loop {
+        // What is no event, or near the end of the batch, is left to the chunk.
+        let Some(head) = EventHead::of(bytes, at.pos) else { break Ok(()) };
+        let time = at.time.wrapping_add(unit.nanoseconds(head.dt));
+        if time > until {
+            break Ok(());
+        }
+        let mut args = [0; 4];
+        // The three events that most traces consist of have a copy of the code each, in which the event is known: one
+        // jump that the processor has to foresee in place of two.
+        macro_rules! tell {
+            ($wire:expr, $count:expr) => {
+                match head.arguments($count, &mut args) {
+                    Some(len) => {
+                        let event = (time, $wire, &args);
+                        (step(order, visitor, &mut ticks, event, slot, &mut own, generation), len)
+                    }
+                    None => break Ok(()),
+                }
+            };
+        }
+        let (step, len) = match head.wire {
+            Wire::GoUnblock => tell!(Wire::GoUnblock, 3),
+            Wire::GoStart => tell!(Wire::GoStart, 2),
+            Wire::GoBlock => tell!(Wire::GoBlock, 2),
+            other => tell!(other, head.count),
+        };
+        match step {
+            Ok(true) => at = Progress { pos: at.pos + len, time },
+            Ok(false) => break Ok(()),
+            Err(fault) => break Err(Broken::new(offset.saturating_add(at.pos as u64), fault.0)),
+        }
+    };
+    (*progress, *now, *clock) = (at, own, ticks);
+    end
+}
+
+/// Tells an event of a thread if it may come next; true if so.
+#[inline(always)]
 fn step<V: Visitor>(
     order: &mut Order,
     visitor: &mut V,
     clock: &mut Clock,
-    chunk: &Chunk,
-    next: usize,
+    (time, wire, args): (i64, Wire, &[u64; 4]),
     slot: u32,
     now: &mut Thread,
     generation: &mut Generation,
 ) -> Result<bool, Fault> {
-    let Some((time, wire, args)) = chunk.get(next) else { return Ok(false) };
     let Thread { id: thread, proc, goroutine, .. } = *now;
     match order.advance(slot, now, wire, args, generation)? {
         Step::Wait => return Ok(false),

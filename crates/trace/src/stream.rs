@@ -52,8 +52,27 @@ impl Stream {
             && self.batch.is_none_or(|b| self.progress.pos >= b.len as usize)
     }
 
-    /// Decodes the next chunk. Trouble comes after the events before it.
-    pub(crate) fn fill<S: Source + ?Sized>(&mut self, source: &S, unit: Unit, chunk: &mut Chunk) -> Filled {
+    /// The payload of the batch at hand, how far it is decoded, and its offset.
+    pub(crate) fn here<'a, S: Source + ?Sized>(
+        &'a mut self,
+        source: &'a S,
+    ) -> Option<(&'a [u8], &'a mut Progress, u64)> {
+        let b = self.batch?;
+        let bytes = match source.memory() {
+            Some(all) => part(all, b.payload, b.len as usize)?,
+            None => &self.buffer,
+        };
+        Some((bytes, &mut self.progress, b.payload))
+    }
+
+    /// Decodes the next chunk, of at most so many events. Trouble comes after the events before it.
+    pub(crate) fn fill<S: Source + ?Sized>(
+        &mut self,
+        source: &S,
+        unit: Unit,
+        chunk: &mut Chunk,
+        most: usize,
+    ) -> Filled {
         chunk.len = 0;
         loop {
             if let Some(trouble) = self.trouble.take() {
@@ -79,7 +98,7 @@ impl Stream {
             };
             chunk.batch = (b.payload, b.len);
             chunk.start = self.progress.pos;
-            if let Err(trouble) = decode(bytes, &mut self.progress, unit, chunk, b.payload) {
+            if let Err(trouble) = decode(bytes, &mut self.progress, unit, chunk, most, b.payload) {
                 self.trouble = Some(trouble);
             } else if chunk.len == 0 {
                 // Cannot be for bytes that are left; but never stand still.

@@ -9,6 +9,7 @@
 use hashbrown::HashMap;
 
 use crate::{
+    allocfree::{self, HeapLayout, HeapType},
     columns::Unit,
     error::Broken,
     header::Version,
@@ -74,6 +75,7 @@ pub struct Generation {
     stack_frames: Vec<u32>,
     frames: Vec<Frame>,
     frame_of_pc: HashMap<u64, u32>,
+    pub(crate) alloc_free: allocfree::Tables,
     /// Name of the task that ended last: its task may have begun in an earlier generation.
     extra: Vec<u8>,
 }
@@ -302,6 +304,23 @@ impl Generation {
         self.frames.clear();
         self.frame_of_pc.clear();
         self.extra.clear();
+        self.alloc_free = allocfree::Tables::default();
+    }
+
+    /// The tables of the experiment alloc/free.
+    pub(crate) fn alloc_free(&self) -> &allocfree::Tables {
+        &self.alloc_free
+    }
+
+    /// What numbers of the experiment alloc/free stand for; told only in the generation that the trace began with.
+    #[must_use]
+    pub fn heap_layout(&self) -> Option<HeapLayout> {
+        self.alloc_free.layout
+    }
+
+    /// Types of the objects that the experiment alloc/free tells in this generation, by number.
+    pub fn heap_types(&self) -> impl ExactSizeIterator<Item = (u64, &HeapType)> {
+        self.alloc_free.types.iter().map(|(&id, t)| (id, &**t))
     }
 
     /// Keeps the name of the task that ends with the event about to be told.

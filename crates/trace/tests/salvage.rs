@@ -20,6 +20,8 @@ fn both(bytes: &[u8], mut told: impl FnMut(&Event<'_>, &Generation)) -> Result<S
     let two = read(bytes, &Options { threads: 2 }, &mut |e: &Event<'_>, _: &Generation| {
         second.push((e.kind, e.time, e.thread, e.proc, e.goroutine, e.stack()));
     })?;
+    assert_eq!(one.events, first.len() as u64);
+    assert!(first.windows(2).all(|w| w[0].1 < w[1].1 || w[0].1 == i64::MAX), "times must rise");
     assert!(first == second, "one thread tells {}, two tell {}", first.len(), second.len());
     assert_eq!(one.gaps, two.gaps);
     Ok(one)
@@ -158,6 +160,12 @@ fn hostile_traces_are_refused_with_the_offset() {
         batch(&mut bytes, 1, 1, &payload);
         assert!(gaps(&bytes)[0].contains(what), "{what}: {:?}", gaps(&bytes));
     }
+
+    // More threads than any program has, each with a batch of a few bytes.
+    let mut many = header(23);
+    frequency(&mut many);
+    (0..100_000).for_each(|m| batch(&mut many, 1, m, &[11, 1]));
+    assert!(gaps(&many).iter().any(|g| g.contains("at most 16384 threads")), "{:?}", gaps(&many));
 
     // Absurd times and ids: told or refused, never a panic.
     for (kind, args) in
