@@ -166,3 +166,24 @@ fn a_hostile_number_of_processes_is_bounded() {
     assert_eq!(log.processes.len() as u64 + log.more_processes, 20_000);
     assert!(log.processes.len() <= 256);
 }
+
+#[test]
+fn the_largest_numbers_are_survived() {
+    let max = u64::MAX;
+    let line = |number: u32, ms: &str| {
+        format!(
+            "gc {number} @{}.615s 100%: 0+{ms}+0 ms clock, 0+{ms}/0/0+0 ms cpu, {max}->{max}->{max} MB, {max} MB goal, {max} MB stacks, {max} MB globals, 65536 P (forced)\nscav {max} KiB work (bg), {max} KiB work (eager), {max} KiB now, {max}% util\n",
+            max / 1000 - u64::from(number < 3),
+        )
+    };
+    let mut text = line(1, "0");
+    text += &line(2, "18446744073709");
+    (3..60).for_each(|n| text += &line(n, "0"));
+    text += &line(u32::MAX, "0");
+    let (log, _) = read(text.as_bytes(), 1 << 20);
+    let p = log.processes.last().unwrap();
+    assert!(p.heap.live.max == max && p.seconds.is_finite() && log.broken.count == 0, "{:?} {:?}", log.broken, p.heap);
+    // No number that JSON does not have.
+    let json = serde_json::to_string(&log).unwrap();
+    assert!(!json.contains("null"), "{json}");
+}

@@ -120,7 +120,9 @@ fn a_pipe_is_told_of_while_it_is_open() {
     let mut out = String::new();
     child.stdout.take().unwrap().read_to_string(&mut out).unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(0));
-    assert_eq!(json(&out)["processes"][0]["cycles"], 637);
+    // What was still in the pipe may be in it or not.
+    let cycles = json(&out)["processes"][0]["cycles"].as_u64().unwrap();
+    assert!((56..=637).contains(&cycles), "{cycles}");
     drop(to);
 }
 

@@ -10,7 +10,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Bytes read at a time.
 const BLOCK: usize = 1 << 20;
@@ -18,6 +18,8 @@ const BLOCK: usize = 1 << 20;
 const AHEAD: usize = 4;
 /// How soon Ctrl-C is seen while a pipe says nothing.
 const LOOK: Duration = Duration::from_millis(100);
+/// How long what is left in a pipe is read after Ctrl-C.
+const DRAIN: Duration = Duration::from_millis(500);
 /// Columns of a text that goes to a file.
 const WIDTH_OF_FILES: usize = 120;
 
@@ -118,6 +120,7 @@ fn pipe(
         .spawn(move || read_on(&to, &free))
         .map_err(|e| Failure::io("cannot start a thread", &e))?;
     let mut bytes = 0_u64;
+    let mut asked: Option<Instant> = None;
     loop {
         match from.recv_timeout(LOOK) {
             Ok(Ok(block)) => {
@@ -128,11 +131,11 @@ fn pipe(
             }
             Ok(Err(e)) if bytes > 0 => return Ok(Some(format!("reading failed after byte {bytes}: {e}"))),
             Ok(Err(e)) => return Err(Failure::io("standard input", &e)),
-            Err(RecvTimeoutError::Timeout) if !stop.load(Ordering::SeqCst) => {}
-            Err(RecvTimeoutError::Timeout) => return Ok(None),
-            Err(RecvTimeoutError::Disconnected) => return Ok(None),
+            Err(RecvTimeoutError::Timeout) if asked.is_none() => {}
+            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return Ok(None),
         }
-        if stop.load(Ordering::SeqCst) {
+        // What is in the pipe already is taken along, as far as that is soon done.
+        if stop.load(Ordering::SeqCst) && asked.get_or_insert_with(Instant::now).elapsed() >= DRAIN {
             return Ok(None);
         }
     }
