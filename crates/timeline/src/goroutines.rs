@@ -144,7 +144,8 @@ impl Groups {
         group.allocated = group.allocated.saturating_add(g.allocated);
         for &(stack, time) in &g.stacks {
             if group.stacks.len() < MOST_STACKS || group.stacks.contains_key(&stack) {
-                *group.stacks.entry(stack).or_default() += time;
+                let of = group.stacks.entry(stack).or_default();
+                *of = of.saturating_add(time);
             }
         }
     }

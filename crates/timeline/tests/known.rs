@@ -20,20 +20,22 @@ fn toolchains() -> Vec<Toolchain> {
     found
 }
 
-/// What the program counted, and what the trace tells.
-fn run(go: &Toolchain) -> (serde_json::Value, TraceDocument) {
+/// What the program counted, and the trace.
+fn run(go: &Toolchain) -> (serde_json::Value, Vec<u8>) {
     let dir = tempfile::tempdir().unwrap();
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/programs/known.go");
     let (exe, file) = (dir.path().join("program"), dir.path().join("trace"));
     go.run(dir.path(), &["build", "-o", exe.to_str().unwrap(), source.to_str().unwrap()]).unwrap();
     let out = Command::new(&exe).arg(&file).output().unwrap();
     assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
-    let counted = serde_json::from_slice(&out.stdout).unwrap();
-    let bytes = std::fs::read(&file).unwrap();
+    (serde_json::from_slice(&out.stdout).unwrap(), std::fs::read(&file).unwrap())
+}
+
+/// What the trace tells, and what of it could not be read.
+fn read(bytes: &[u8]) -> (TraceDocument, Vec<trace::Gap>) {
     let mut timeline = Timeline::new();
-    let summary = trace::read(&bytes[..], &trace::Options::default(), &mut timeline).unwrap();
-    assert!(summary.gaps.is_empty(), "{:?}", summary.gaps);
-    (counted, timeline.finish(&summary, 100))
+    let summary = trace::read(bytes, &trace::Options::default(), &mut timeline).unwrap();
+    (timeline.finish(&summary, 100), summary.gaps)
 }
 
 fn group<'a>(document: &'a TraceDocument, function: &str) -> &'a TraceGoroutines {
@@ -53,7 +55,9 @@ fn near(what: &str, found: u64, truth: u64, share: f64, constant: f64) {
 #[test]
 fn the_trace_tells_what_the_program_counted() {
     for go in toolchains() {
-        let (counted, document) = run(&go);
+        let (counted, bytes) = run(&go);
+        let (document, gaps) = read(&bytes);
+        assert_eq!(gaps, []);
         let n = |name: &str| counted[name].as_u64().unwrap();
         let gc = &document.gc;
         println!("{}: {} events; counted {counted}", go.release(), document.events);
@@ -101,5 +105,32 @@ fn the_trace_tells_what_the_program_counted() {
         near("allocated", allocators.allocated_bytes, n("allocated"), 0.15, 0.0);
         assert!(document.mmu.iter().is_sorted_by_key(|m| m.window_ns));
         assert!(gc.cpu_share > 0.0 && gc.cpu_share < 1.0);
+    }
+}
+
+/// Whatever stands in a trace, sums come out of it, and nothing lasts longer than the trace.
+#[test]
+fn damaged_traces_are_summed_up() {
+    let (_, bytes) = run(toolchains().last().unwrap());
+    let header = 16;
+    // Numbers that differ each time, the same in every run.
+    let mut random = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut next = |below: usize| {
+        random = random.wrapping_mul(0xd134_2543_de82_ef95).wrapping_add(1);
+        (random >> 33) as usize % below
+    };
+    for round in 0..60 {
+        let mut damaged = bytes.clone();
+        damaged.truncate(header + next(bytes.len() - header));
+        for _ in 0..round {
+            let at = header + next((damaged.len() - header).max(1));
+            if let Some(byte) = damaged.get_mut(at) {
+                *byte ^= 1 << next(8);
+            }
+        }
+        let (document, _) = read(&damaged);
+        assert!(document.gc.cycles.iter().all(|c| c.duration_ns <= document.duration_ns));
+        assert!(document.blocking.iter().all(|b| b.times.max_ns <= document.duration_ns));
+        assert!((0.0..=1.0).contains(&document.gc.cpu_share));
     }
 }
