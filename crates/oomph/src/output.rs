@@ -7,6 +7,8 @@ use std::io::{self, IsTerminal, Read, Write};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+/// Columns of text that is written to a file.
+const WIDTH_OF_FILES: usize = 120;
 /// Largest file read, bytes.
 const MAX_FILE: u64 = 512 << 20;
 
@@ -29,6 +31,18 @@ pub(crate) fn write(path: Option<&Path>, bytes: &[u8]) -> Result<(), Failure> {
         }
         _ => stdout(bytes),
     }
+}
+
+/// Writes text laid out for the terminal; a file is not as wide as the terminal happens to be.
+pub(crate) fn write_text(path: Option<&Path>, text: impl FnOnce(usize) -> String) -> Result<(), Failure> {
+    let width = if path.is_some() { WIDTH_OF_FILES } else { width() };
+    write(path, text(width).as_bytes())
+}
+
+/// A document as JSON, with a newline at its end. Control characters are visible in it.
+pub(crate) fn json(document: &impl serde::Serialize) -> Result<String, Failure> {
+    let text = serde_json::to_string_pretty(document)? + "\n";
+    Ok(report::visible_json(&text).into_owned())
 }
 
 /// Reads a file whole, `-` being standard input. Devices and pipes are read up to the same limit.

@@ -9,7 +9,7 @@ pub(super) fn run(c: &BundleCommand) -> Result<Outcome, Failure> {
     match c {
         BundleCommand::Ls { bundle, json } => {
             let b = open(bundle)?;
-            let text = if *json { to_json(b.manifest())? } else { list(&b) };
+            let text = if *json { output::json(b.manifest())? } else { list(&b) };
             output::stdout(text.as_bytes()).map(|()| Outcome::Fine)
         }
         BundleCommand::Verify { bundle, json } => verify(&open(bundle)?, *json),
@@ -21,15 +21,6 @@ fn open(path: &std::path::Path) -> Result<Bundle, Failure> {
         "" => Failure::from(e),
         hint => Failure::new(e.to_string()).hint(hint),
     })
-}
-
-fn to_json(value: &impl serde::Serialize) -> Result<String, Failure> {
-    serde_json::to_string_pretty(value)
-        .map(|mut s| {
-            s.push('\n');
-            report::visible_json(&s).into_owned()
-        })
-        .map_err(Failure::from)
 }
 
 fn list(b: &Bundle) -> String {
@@ -57,7 +48,7 @@ fn verify(b: &Bundle, json: bool) -> Result<Outcome, Failure> {
         let value = serde_json::json!({
             "ok": v.is_ok(), "intact": v.intact, "damaged": v.damaged, "missing": v.missing, "extra": v.extra, "finished": v.finished,
         });
-        output::stdout(to_json(&value)?.as_bytes())?;
+        output::stdout(output::json(&value)?.as_bytes())?;
     } else {
         let mut out = String::new();
         for (path, why) in &v.damaged {

@@ -20,8 +20,6 @@ const AHEAD: usize = 4;
 const LOOK: Duration = Duration::from_millis(100);
 /// How long what is left in a pipe is read after Ctrl-C.
 const DRAIN: Duration = Duration::from_millis(500);
-/// Columns of a text that goes to a file.
-const WIDTH_OF_FILES: usize = 120;
 
 pub(super) fn run(a: &GcLogArgs) -> Result<Outcome, Failure> {
     let thresholds = crate::config::thresholds(a.config.as_deref())?;
@@ -52,15 +50,8 @@ pub(super) fn run(a: &GcLogArgs) -> Result<Outcome, Failure> {
     log.limits.extend(ended);
     let to = a.output.as_deref();
     match a.format {
-        TableFormat::Text => {
-            let width = if to.is_some() { WIDTH_OF_FILES } else { output::width() };
-            output::write(to, report::gc_log(&log, width).as_bytes())?;
-        }
-        TableFormat::Json => {
-            let mut text = serde_json::to_string_pretty(&log)?;
-            text.push('\n');
-            output::write(to, report::visible_json(&text).as_bytes())?;
-        }
+        TableFormat::Text => output::write_text(to, |width| report::gc_log(&log, width))?,
+        TableFormat::Json => output::write(to, output::json(&log)?.as_bytes())?,
     }
     Ok(Outcome::Fine)
 }

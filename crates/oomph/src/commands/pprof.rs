@@ -202,8 +202,7 @@ fn json(top: &Top, rows: usize) -> Result<String, Failure> {
         "schema": "oomph.top/1", "type": top.sample_type, "unit": top.unit, "total": top.total,
         "nodes": top.rows.len(), "rows": rows,
     });
-    let text = serde_json::to_string_pretty(&value)? + "\n";
-    Ok(report::visible_json(&text).into_owned())
+    output::json(&value)
 }
 
 fn flame(

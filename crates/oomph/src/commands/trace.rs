@@ -11,9 +11,6 @@ use std::path::Path;
 use timeline::Timeline;
 use trace::{Options, Source};
 
-/// Columns of a text that goes to a file.
-const WIDTH_OF_FILES: usize = 120;
-
 /// A file that is read by position: memory does not grow with it.
 struct TraceFile {
     file: File,
@@ -67,15 +64,8 @@ pub(super) fn run(a: &TraceArgs) -> Result<Outcome, Failure> {
     document.source = shown.to_string();
     let to = a.output.as_deref();
     match a.format {
-        TableFormat::Text => {
-            let width = if to.is_some() { WIDTH_OF_FILES } else { output::width() };
-            output::write(to, report::trace(&document, &parts(&a.show), width).as_bytes())?;
-        }
-        TableFormat::Json => {
-            let mut text = serde_json::to_string_pretty(&document)?;
-            text.push('\n');
-            output::write(to, report::visible_json(&text).as_bytes())?;
-        }
+        TableFormat::Text => output::write_text(to, |width| report::trace(&document, &parts(&a.show), width))?,
+        TableFormat::Json => output::write(to, output::json(&document)?.as_bytes())?,
     }
     Ok(Outcome::Fine)
 }

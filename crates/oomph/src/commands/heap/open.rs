@@ -10,9 +10,6 @@ use std::path::Path;
 use target::Process;
 use target::memory::Snapshot;
 
-/// Columns of text that is written to a file.
-const WIDTH_OF_FILES: usize = 120;
-
 /// Opens the memory of `target`.
 pub(super) fn open(target: &str, o: &HeapOptions, reporter: &Reporter) -> Result<ProgramMemory, Failure> {
     match target_arg::parse(std::slice::from_ref(&target.to_owned()))? {
@@ -91,19 +88,11 @@ pub(super) fn print<T: serde::Serialize>(
 ) -> Result<(), Failure> {
     let to = o.output.as_deref();
     match (o.format, html) {
-        (HeapFormat::Text, _) => {
-            // A file is not as wide as the terminal happens to be.
-            let width = if to.is_some() { WIDTH_OF_FILES } else { output::width() };
-            output::write(to, text(width).as_bytes())
-        }
+        (HeapFormat::Text, _) => output::write_text(to, text),
         (HeapFormat::Html, Some(html)) => output::write(to, html().as_bytes()),
         (HeapFormat::Html, None) => {
             Err(Failure::new("this answer has no page").hint("oomph heap TARGET -f html shows all of a heap"))
         }
-        (HeapFormat::Json, _) => {
-            let mut text = serde_json::to_string_pretty(document)?;
-            text.push('\n');
-            output::write(to, report::visible_json(&text).as_bytes())
-        }
+        (HeapFormat::Json, _) => output::write(to, output::json(document)?.as_bytes()),
     }
 }
