@@ -126,6 +126,22 @@ impl Toolchain {
             .find(|tool| want.is_none_or(|w| matches(w, &tool.version))))
     }
 
+    /// Those of some releases (`1.27.3`) that are at hand, in their order; where none is, one Go, found or fetched.
+    ///
+    /// # Errors
+    /// As [`Toolchain::find_or_fetch`].
+    pub fn at_hand(releases: &[&str]) -> Result<Vec<Self>, LabError> {
+        let cache = default_cache_dir();
+        let mut found = Vec::new();
+        for want in releases.iter().filter_map(|release| GoVersion::parse(&format!("go{release}"))) {
+            found.extend(Self::find(Some(&want), &cache)?);
+        }
+        if found.is_empty() {
+            found.push(Self::find_or_fetch(None, &cache, &mut |_| {})?);
+        }
+        Ok(found)
+    }
+
     /// Asks a `go` binary what it is.
     fn probe(go: &Path, cache_dir: &Path) -> Result<Self, String> {
         let mut command = Command::new(go);
