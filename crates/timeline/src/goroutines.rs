@@ -129,7 +129,7 @@ pub(crate) struct Groups {
 }
 
 impl Groups {
-    /// Takes over what a goroutine did; `created` and `ended` say whether both are in the trace.
+    /// Takes over what a goroutine did; `ended` says whether its end is in the trace.
     pub(crate) fn add(&mut self, g: &Goroutine, ended: bool) {
         let group = self.of.entry(g.function).or_default();
         group.count += 1;

@@ -63,7 +63,11 @@ impl Visitor for Timeline {
                     Range::StopTheWorld(reason) => self.names.string(reason, generation),
                     _ => 0,
                 };
-                let stack = self.names.stack(event.stack(), generation);
+                // Where a range begins is told of stopped worlds and assists alone.
+                let stack = match (range, phase) {
+                    (_, Phase::End) | (Range::GcMark | Range::GcSweep, _) => 0,
+                    _ => self.names.stack(event.stack(), generation),
+                };
                 self.range(at, phase, range, scope, (named, stack));
             }
             Detail::Goroutine { id, from, to, reason, stack } => {
@@ -185,7 +189,8 @@ impl Timeline {
         (reason, stack): (StringId, StackId),
         generation: &Generation,
     ) {
-        let outermost = self.names.outermost(stack, generation);
+        let unnamed = self.goroutines.get(&id).is_none_or(|g| g.function == 0);
+        let outermost = if unnamed { self.names.outermost(stack, generation) } else { None };
         let known = self.goroutines.get(&id).map(|g| (g.state, g.entered));
         let (state, entered) = known.unwrap_or((GoState::Undetermined, at));
         // A status comes before what the goroutine does first in a generation, for many at its end: it was in that state
