@@ -6,11 +6,15 @@
 //! trace. Refuses: reading bytes, keeping events, and judging.
 
 mod blocking;
+mod cpu;
 mod gc;
 mod goroutines;
+mod growth;
+mod latency;
 mod load;
 mod names;
 mod stw;
 mod timeline;
+mod user;
 
 pub use timeline::Timeline;

@@ -110,6 +110,11 @@ impl Names {
         self.strings.get(name as usize).map_or("", String::as_str)
     }
 
+    /// Whether a function in the stack is of some kind.
+    pub(crate) fn has_function(&self, stack: Name, is: impl Fn(&str) -> bool) -> bool {
+        self.stacks.get(stack as usize).is_some_and(|s| s.iter().any(|place| is(self.text(place.0))))
+    }
+
     /// The frames of a stack, innermost first.
     pub(crate) fn frames(&self, stack: Name) -> Vec<Frame> {
         let places = self.stacks.get(stack as usize).map(|s| &s[..]).unwrap_or_default();
