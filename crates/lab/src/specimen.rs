@@ -1,4 +1,5 @@
-//! Specimens: which there are, what is known of them, building and starting them.
+//! Specimens: which there are, what is known of them, building and starting them. Those with a fault of memory
+//! are the folders of `lab/`, those with a fault of time the folders of `lab/time/`. Refuses other depths.
 
 use crate::{Culprit, Expectation, LabError, Running, Toolchain, extract, sources};
 use std::fs;
@@ -8,31 +9,51 @@ use std::path::{Path, PathBuf};
 #[derive(Clone, Debug, PartialEq)]
 pub struct Specimen {
     name: String,
+    /// Inside the module: `map-cache`, `time/starvation`.
+    folder: &'static str,
     expectation: Expectation,
 }
 
 impl Specimen {
-    /// All specimens, by name.
+    /// All specimens of memory (faults that a diagnosis of memory finds, and what is healthy beside them), by name.
     ///
     /// # Errors
     /// When an embedded `truth.json` is not as [`Expectation`] says.
     pub fn all() -> Result<Vec<Self>, LabError> {
+        Self::in_folder("")
+    }
+
+    /// All specimens of time (faults that an execution trace tells, and what is healthy beside them), by name.
+    ///
+    /// # Errors
+    /// As [`Specimen::all`].
+    pub fn of_time() -> Result<Vec<Self>, LabError> {
+        Self::in_folder("time/")
+    }
+
+    /// Those right below a folder of the module.
+    fn in_folder(above: &str) -> Result<Vec<Self>, LabError> {
         sources::files()
-            .filter_map(|(path, text)| Some((path.strip_suffix("/truth.json")?, text)))
-            .map(|(name, text)| {
+            .filter_map(|(path, text)| {
+                let folder = path.strip_suffix("/truth.json")?;
+                let name = folder.strip_prefix(above)?;
+                (!name.contains('/')).then_some((folder, name, text))
+            })
+            .map(|(folder, name, text)| {
                 let expectation = serde_json::from_str(text)
                     .map_err(|e| LabError::BadSpecimen { name: name.to_owned(), reason: format!("truth.json: {e}") })?;
-                Ok(Self { name: name.to_owned(), expectation })
+                Ok(Self { name: name.to_owned(), folder, expectation })
             })
             .collect()
     }
 
-    /// The specimen of this name.
+    /// The specimen of this name, of memory or of time.
     ///
     /// # Errors
     /// When there is none, with the names there are.
     pub fn by_name(name: &str) -> Result<Self, LabError> {
         let mut all = Self::all()?;
+        all.extend(Self::of_time()?);
         match all.iter().position(|s| s.name == name) {
             Some(i) => Ok(all.swap_remove(i)),
             None => Err(LabError::UnknownSpecimen {
@@ -42,7 +63,7 @@ impl Specimen {
         }
     }
 
-    /// Its name: the folder.
+    /// Its name: the last part of its folder.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
@@ -110,7 +131,7 @@ impl Specimen {
         let binary =
             std::path::absolute(bin.join(&self.name)).map_err(LabError::io(format!("finding {}", bin.display())))?;
         let output = binary.to_string_lossy();
-        let (package, tags) = (format!("./{}", self.name), format!("-tags={}", tag.unwrap_or_default()));
+        let (package, tags) = (format!("./{}", self.folder), format!("-tags={}", tag.unwrap_or_default()));
         let mut args = vec!["build", "-o", &*output, &*tags];
         args.extend(flags);
         args.push(&package);

@@ -4,6 +4,7 @@
 
 use model::{Mechanism, SiteRole, Verdict};
 use serde::Deserialize;
+use std::collections::BTreeMap;
 
 /// A specimen's `truth.json`: what a right diagnosis says of it.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -15,7 +16,8 @@ pub struct Expectation {
     pub summary: String,
     /// The fault in kebab-case; `None` for a healthy one.
     pub fault: Option<String>,
-    /// Acceptable verdicts, the best first.
+    /// Acceptable verdicts on its memory, the best first; none for a specimen of time.
+    #[serde(default)]
     pub verdict: Vec<Verdict>,
     /// Rule of the first finding; `None` when no finding above "low" is right.
     pub rule: Option<String>,
@@ -31,10 +33,16 @@ pub struct Expectation {
     /// Arguments to start it with.
     #[serde(default)]
     pub args: Vec<String>,
-    /// How long to observe for a clear answer, seconds, once the phase is steady.
+    /// How long to observe or trace for a clear answer, seconds, once the phase is steady.
     pub observe_seconds: u32,
     /// A healthy specimen that looks like it.
     pub healthy_twin: Option<String>,
+    /// A function of the goroutines that pay for the fault without causing it.
+    #[serde(default)]
+    pub victim: Option<String>,
+    /// Rules whose findings beside the first do not contradict it.
+    #[serde(default)]
+    pub also: Vec<String>,
     /// It has several faults at once, and its own count is of all of them: it is left out where specimens
     /// are held against one culprit.
     #[serde(default)]
@@ -75,6 +83,15 @@ pub struct Truth {
     pub requests: u64,
     /// Of these, failed ones.
     pub failed: u64,
+    /// The median of how long its load generator's last few hundred requests took, milliseconds.
+    #[serde(default)]
+    pub request_p50_ms: f64,
+    /// Their 99th percentile.
+    #[serde(default)]
+    pub request_p99_ms: f64,
+    /// The longest of them.
+    #[serde(default)]
+    pub request_max_ms: f64,
     /// Entries held by the container in question.
     pub entries: u64,
     /// Heap bytes held by the fault: objects rounded to size classes, and structure.
@@ -93,6 +110,9 @@ pub struct Truth {
     pub capped: bool,
     /// Whether it shows its steady behaviour.
     pub phase: Phase,
+    /// What else it measures of its fault, by name; the unit ends the name (`copy_max_ms`).
+    #[serde(default)]
+    pub measures: BTreeMap<String, f64>,
     /// Culprit first, then the further lines.
     pub sites: Vec<TruthSite>,
     /// After a full collection (`truth_after_gc`): `MemStats.HeapAlloc`; else 0.

@@ -6,6 +6,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"oomph.example/lab/internal/latency"
 )
 
 // Generator issues requests at Rate per second from Workers goroutines. It is an open loop: when
@@ -14,6 +16,9 @@ type Generator struct {
 	Rate    float64
 	Workers int
 	Do      func(ctx context.Context, n uint64) error
+
+	// Took: how long the last requests took.
+	Took latency.Recent
 
 	done, failed atomic.Uint64
 }
@@ -39,10 +44,12 @@ func (g *Generator) Run(ctx context.Context) {
 
 func (g *Generator) worker(ctx context.Context, work <-chan uint64) {
 	for n := range work {
+		begin := time.Now()
 		err := g.Do(ctx, n)
 		if ctx.Err() != nil {
 			return
 		}
+		g.Took.Since(begin)
 		g.done.Add(1)
 		if err != nil {
 			g.failed.Add(1)

@@ -15,6 +15,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"runtime"
 	"syscall"
 	"time"
 
@@ -29,6 +30,8 @@ type Spec struct {
 	// Rate: requests per second unless -rate says otherwise; 0 for a specimen without requests.
 	Rate    float64
 	Workers int
+	// Procs: GOMAXPROCS, where the fault depends on it; 0 leaves it.
+	Procs int
 	// Setup registers handlers, starts background work and fills in the rest of the Env.
 	Setup func(env *Env)
 }
@@ -66,6 +69,9 @@ func run(spec Spec) error {
 	maxSeconds := flag.Float64("max-seconds", 600, "exit after this many seconds")
 	withNoise := flag.Bool("noise", true, "run innocent caches, pools and workers beside the fault")
 	flag.Parse()
+	if spec.Procs > 0 {
+		runtime.GOMAXPROCS(spec.Procs)
+	}
 
 	ctx, cancel := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	defer cancel()
@@ -114,7 +120,7 @@ func serve(spec Spec, env *Env, handler http.Handler, listener net.Listener, rat
 	source.Counts, source.Sites = env.Counts, env.Sites
 	if env.Request != nil {
 		generator := &load.Generator{Rate: rate, Workers: workers, Do: env.Request}
-		source.Load = generator.Counts
+		source.Load, source.Latency = generator.Counts, generator.Took.Millis
 		go generator.Run(env.Ctx)
 	}
 	failed := make(chan error, 1)

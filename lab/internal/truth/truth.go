@@ -42,6 +42,8 @@ type Counts struct {
 	Capped bool `json:"capped"`
 	// Phase is Warming or Steady.
 	Phase string `json:"phase"`
+	// Measures: what else the specimen measures of its fault, by name; the unit ends the name.
+	Measures map[string]float64 `json:"measures,omitempty"`
 }
 
 // Site is a line of the specimen's source.
@@ -78,6 +80,10 @@ type Report struct {
 	// Requests and Failed count the load generator's own requests.
 	Requests uint64 `json:"requests"`
 	Failed   uint64 `json:"failed"`
+	// How long the load generator's last requests took.
+	RequestP50Millis float64 `json:"request_p50_ms"`
+	RequestP99Millis float64 `json:"request_p99_ms"`
+	RequestMaxMillis float64 `json:"request_max_ms"`
 	Counts
 	// Sites: the culprit first; empty for a specimen without one.
 	Sites []Site `json:"sites"`
@@ -93,6 +99,8 @@ type Source struct {
 	Counts   func() Counts
 	Sites    []Site
 	Load     func() (done, failed uint64)
+	// Latency: median, 99th percentile and longest of the last requests, in milliseconds.
+	Latency func() (p50, p99, longest float64)
 
 	started time.Time
 	served  atomic.Uint64
@@ -124,6 +132,9 @@ func (s *Source) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	rep.UptimeSeconds = time.Since(s.started).Seconds()
 	if s.Load != nil {
 		rep.Requests, rep.Failed = s.Load()
+	}
+	if s.Latency != nil {
+		rep.RequestP50Millis, rep.RequestP99Millis, rep.RequestMaxMillis = s.Latency()
 	}
 	w.Header().Set("Content-Type", "application/json")
 	_ = json.NewEncoder(w).Encode(rep)
