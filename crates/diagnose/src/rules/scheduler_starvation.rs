@@ -36,8 +36,8 @@ fn check(cx: &Context<'_>) -> Check {
     let busy = t.trace.goroutines.iter().map(|g| g.running_ns).sum::<u64>() as f64 / t.capacity_ns().max(1.0);
     let gc = t.trace.gc.cpu_share;
     let detail = format!(
-        "{}, 99 % below {} outside of collections; processors busy {} of the time, {} by the collector",
-        plural(outside.count, "wait for a processor").replace("processors", "processor"),
+        "{} waits for a processor, 99 % below {} outside of collections; processors busy {} of the time, {} by the collector",
+        model::format_count(outside.count),
         span(outside.p99_ns),
         percent(busy.min(1.0)),
         percent(gc)
