@@ -3,6 +3,7 @@
 mod gclog;
 mod heap;
 mod trace;
+mod trace_export;
 
 pub(crate) use gclog::GcLogArgs;
 pub(crate) use heap::{
@@ -10,7 +11,8 @@ pub(crate) use heap::{
     HeapView, SnapshotMode, TreeOrder,
 };
 
-pub(crate) use trace::{Trace, TraceOptions, TraceQuestion, TraceTarget};
+pub(crate) use trace::{Trace, TraceQuestion, TraceTarget};
+pub(crate) use trace_export::TraceExportArgs;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;

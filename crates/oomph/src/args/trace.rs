@@ -1,6 +1,6 @@
 //! The command line of `oomph trace`.
 
-use super::{Connect, TableFormat, duration};
+use super::{Connect, TableFormat, TraceExportArgs, duration};
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -78,6 +78,8 @@ pub(crate) enum TraceQuestion {
     #[command(after_help = "Example:
   oomph trace tasks trace.out")]
     Tasks(TraceTarget),
+    /// Write it for other tools: Perfetto
+    Export(TraceExportArgs),
 }
 
 #[derive(Debug, Args)]

@@ -10,6 +10,7 @@ mod heap;
 mod live;
 mod pprof;
 mod trace;
+mod trace_export;
 
 use crate::args::{Cli, Command};
 use crate::{Failure, Outcome, output};
@@ -21,7 +22,7 @@ pub(crate) fn run(cli: Cli) -> Result<Outcome, Failure> {
         Command::Capture(a) => a.collect.connect.quiet,
         Command::Heap(a) => a.options().quiet,
         Command::Gclog(a) => a.quiet,
-        Command::Trace(a) => a.options().connect.quiet,
+        Command::Trace(a) => a.quiet(),
         _ => false,
     };
     if quiet {

@@ -1,8 +1,8 @@
 //! `oomph trace`: takes an execution trace of a live target, or reads one from a file or bundle, and prints what it
 //! amounts to and what the rules make of it.
 
-use super::{diagnose as judge, live};
-use crate::args::{TableFormat, Trace, TraceOptions, TraceQuestion, TraceTarget};
+use super::{diagnose as judge, live, trace_export};
+use crate::args::{TableFormat, Trace, TraceQuestion, TraceTarget};
 use crate::progress::Reporter;
 use crate::target_arg::{self, TargetArg};
 use crate::{Failure, Outcome, config, output};
@@ -12,16 +12,20 @@ use model::{Severity, TraceDocument};
 use report::TracePart;
 
 impl Trace {
-    /// The options, wherever they were given.
-    pub(crate) const fn options(&self) -> &TraceOptions {
-        &self.asked().0.options
+    /// Whether to print no notes, wherever that was said.
+    pub(crate) const fn quiet(&self) -> bool {
+        match &self.question {
+            Some(TraceQuestion::Export(e)) => e.quiet,
+            _ => self.asked().0.options.connect.quiet,
+        }
     }
 
     /// What is looked at, and the parts that are wanted.
     const fn asked(&self) -> (&TraceTarget, &[TracePart]) {
         use TraceQuestion as Q;
         match &self.question {
-            None => (&self.of, &TracePart::SUMMARY),
+            // An export does not come here.
+            None | Some(Q::Export(_)) => (&self.of, &TracePart::SUMMARY),
             Some(Q::Gc(t)) => (t, &[TracePart::Gc]),
             Some(Q::Assists(t)) => (t, &[TracePart::Assists]),
             Some(Q::Stw(t)) => (t, &[TracePart::Stw]),
@@ -36,6 +40,9 @@ impl Trace {
 }
 
 pub(super) fn run(a: &Trace) -> Result<Outcome, Failure> {
+    if let Some(TraceQuestion::Export(e)) = &a.question {
+        return trace_export::run(e);
+    }
     let (of, parts) = a.asked();
     let thresholds = config::thresholds(of.options.config.as_deref())?;
     let facts = facts(of)?;
