@@ -23,13 +23,14 @@ import (
 const (
 	items    = 20_000
 	sleepers = 200
+	perPage  = 400
 )
 
 func main() {
-	service.Main(service.Spec{Name: "time-healthy-busy", Rate: 1100, Workers: 12, Procs: 2, Setup: setup})
+	service.Main(service.Spec{Name: "time-healthy-busy", Rate: 3600, Workers: 12, Procs: 2, Setup: setup})
 }
 
-var buffers = sync.Pool{New: func() any { return bytes.NewBuffer(make([]byte, 0, 16<<10)) }}
+var buffers = sync.Pool{New: func() any { return bytes.NewBuffer(make([]byte, 0, 128<<10)) }}
 
 func setup(env *service.Env) {
 	s := stock.New(items)
@@ -67,8 +68,9 @@ func setup(env *service.Env) {
 // page answers with items sorted by price.
 func page(s *stock.Stock, w http.ResponseWriter, r *http.Request) {
 	first, _ := strconv.Atoi(r.URL.Query().Get("first"))
-	list := s.Page(make([]stock.Item, 0, 200), first, 200)
+	list := s.Page(make([]stock.Item, 0, perPage), first, perPage)
 	sort.Slice(list, func(i, j int) bool { return list[i].Cents < list[j].Cents })
+	w.Header().Set("X-Alike", strconv.Itoa(alike(list)))
 	buffer := buffers.Get().(*bytes.Buffer)
 	defer buffers.Put(buffer)
 	buffer.Reset()
@@ -77,6 +79,18 @@ func page(s *stock.Stock, w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	_, _ = w.Write(buffer.Bytes())
+}
+
+// alike counts pairs of items of about the same price.
+func alike(list []stock.Item) (pairs int) {
+	for i := range list {
+		for j := range list[:i] {
+			if d := list[i].Cents - list[j].Cents; d > -5 && d < 5 {
+				pairs++
+			}
+		}
+	}
+	return pairs
 }
 
 // file answers with the checksum of a file's beginning.
