@@ -23,11 +23,11 @@ import (
 const (
 	items    = 20_000
 	sleepers = 200
-	perPage  = 400
+	perPage  = 650
 )
 
 func main() {
-	service.Main(service.Spec{Name: "time-healthy-busy", Rate: 3600, Workers: 12, Procs: 2, Setup: setup})
+	service.Main(service.Spec{Name: "time-healthy-busy", Rate: 3200, Workers: 12, Procs: 2, Setup: setup})
 }
 
 var buffers = sync.Pool{New: func() any { return bytes.NewBuffer(make([]byte, 0, 128<<10)) }}
