@@ -16,7 +16,7 @@ func coroutines(stop time.Time) {
 		wg.Add(1)
 		go func() {
 			defer wg.Done()
-			for time.Now().Before(stop) {
+			for n := 0; going(n, stop); n++ {
 				next, end := iter.Pull(func(yield func(int) bool) {
 					for j := 0; j < 20; j++ {
 						if !yield(j) {

@@ -48,27 +48,31 @@ func main() {
 	if runtime.GOMAXPROCS(0) < 4 {
 		runtime.GOMAXPROCS(4)
 	}
-	stop := time.Now().Add(time.Duration(ms) * time.Millisecond)
 	// What was there before the trace.
 	block := make(chan struct{})
 	for i := 0; i < 20; i++ {
 		go func() { <-block }()
 		go sleepers(time.Now().Add(time.Millisecond))
 	}
+	end := func() time.Time { return time.Now().Add(time.Duration(ms) * time.Millisecond) }
 	if os.Args[1] == "flight" {
-		flight(f, stop)
+		flight(f, end())
 	} else {
 		work := modes[os.Args[1]]
 		if work == nil {
 			fail(fmt.Errorf("no mode %q", os.Args[1]))
 		}
 		fail(trace.Start(f))
-		work(stop)
+		work(end())
 		trace.Stop()
 	}
 	fail(f.Close())
 	close(block)
 }
+
+// going says whether a loop goes into round n: until stop, and a few rounds in any case, so that a loaded machine
+// leaves something to see as well.
+func going(n int, stop time.Time) bool { return n < 30 || time.Now().Before(stop) }
 
 func fail(err error) {
 	if err != nil {
@@ -87,7 +91,7 @@ func busy(stop time.Time) {
 		a, b := make(chan int), make(chan int)
 		start(func() {
 			defer close(a)
-			for n := 0; time.Now().Before(stop); n++ {
+			for n := 0; going(n, stop); n++ {
 				a <- n
 				<-b
 			}
@@ -101,13 +105,13 @@ func busy(stop time.Time) {
 	for i := 0; i < 2; i++ {
 		i := i
 		start(func() {
-			for n := 0; time.Now().Before(stop); n++ {
+			for n := 0; going(n, stop); n++ {
 				request(i, n)
 			}
 		})
 	}
 	start(func() {
-		for time.Now().Before(stop) {
+		for n := 0; going(n, stop); n++ {
 			var in sync.WaitGroup
 			for j := 0; j < 32; j++ {
 				in.Add(1)
@@ -144,7 +148,7 @@ func gc(stop time.Time) {
 		wg.Add(1)
 		go func() {
 			defer wg.Done()
-			for n := 0; time.Now().Before(stop); n++ {
+			for n := 0; going(n, stop); n++ {
 				if n%5000 == 0 {
 					nodes[i] = nil
 				}
@@ -165,7 +169,7 @@ func syscalls(stop time.Time) {
 			r, w, err := os.Pipe()
 			fail(err)
 			go func() {
-				for time.Now().Before(stop) {
+				for n := 0; going(n, stop); n++ {
 					time.Sleep(200 * time.Microsecond)
 					w.Write([]byte{1})
 				}
@@ -197,7 +201,7 @@ func sleepers(stop time.Time) {
 			defer wg.Done()
 			tick := time.NewTicker(time.Millisecond)
 			defer tick.Stop()
-			for time.Now().Before(stop) {
+			for n := 0; going(n, stop); n++ {
 				mu.Lock()
 				runtime.Gosched()
 				mu.Unlock()

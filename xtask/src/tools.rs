@@ -9,7 +9,7 @@ pub(crate) fn test(args: &[String]) -> Result<()> {
     let go = lab::Toolchain::find_or_fetch(None, &lab::default_cache_dir(), &mut |p| println!("{p}"))?;
     println!("Go for the tests: {} ({})", go.go().display(), go.version());
     let mut cargo = Command::new(env!("CARGO"));
-    cargo.current_dir(root()).args(["test", "--workspace"]).args(args).env("OOMPH_GO", go.go());
+    cargo.current_dir(root()).args(["test", "--workspace", "--no-fail-fast"]).args(args).env("OOMPH_GO", go.go());
     run(&mut cargo)
 }
 

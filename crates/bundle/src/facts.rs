@@ -1,7 +1,7 @@
 //! What the readers made of a bundle's artifacts, in time order: the input of the diagnosis.
 use model::{
     ArtifactRef, Bytes, Cgroup, GoVersion, HeapOverview, Mapping, MappingKind, MemStats, Pressure, ProcStatus, Smap,
-    SmapsRollup, TargetInfo, UnixMillis,
+    SmapsRollup, TargetInfo, TraceDocument, UnixMillis,
 };
 use profile::{GoroutineDump, HeapStacks};
 use std::collections::BTreeMap;
@@ -17,6 +17,8 @@ pub struct Facts {
     pub environment: Option<Sourced<GoEnvironment>>,
     /// In time order; may be empty.
     pub samples: Vec<SampleFacts>,
+    /// What execution traces tell, in time order.
+    pub traces: Vec<Sourced<Box<TraceDocument>>>,
     /// All artifacts of the bundle.
     pub artifacts: Vec<ArtifactRef>,
     /// What could not be collected or read, and what that hides; whole sentences.

@@ -2,13 +2,14 @@
 //! texts with MemStats, expvar and Prometheus pages, core files, overviews of heaps. No manifest tells when they were taken, so
 //! profiles go by their own time and other files by their time of change.
 
+use crate::execution_trace::{ROWS, TraceFile, is_trace, read_trace};
 use crate::hints::Hints;
 use crate::parse::{ParseResult, Parsed, parse};
 use crate::read::{Counters, sample_fact, settle};
 use crate::write::hex;
-use crate::{Artifact, ArtifactKind, BundleError, Facts, SampleFacts};
+use crate::{Artifact, ArtifactKind, BundleError, Facts, SampleFacts, Sourced};
 use flate2::read::MultiGzDecoder;
-use model::{ArtifactRef, Bytes, HEAP_SCHEMA, TargetInfo, UnixMillis};
+use model::{ArtifactRef, Bytes, HEAP_SCHEMA, TargetInfo, TraceDocument, UnixMillis};
 use profile::{Profile, ProfileKind, ReadLimits};
 use std::fs::File;
 use std::io::Read;
@@ -35,7 +36,11 @@ impl Facts {
         let mut read = Vec::new();
         let mut refused = Vec::new();
         for path in paths {
-            let (artifact, result) = if is_core(path)? { core(path, exe)? } else { plain(path)? };
+            let (artifact, result) = match kind_of(path)? {
+                ArtifactKind::Core => core(path, exe)?,
+                ArtifactKind::Trace => trace(path)?,
+                _ => plain(path)?,
+            };
             let (kind, at) = (artifact.kind.clone(), artifact.taken_at);
             facts.artifacts.push(ArtifactRef {
                 path: artifact.path.clone(),
@@ -77,6 +82,9 @@ impl Facts {
                 reason: refused.into_iter().next().unwrap_or_else(|| "no file was named".into()),
             });
         }
+        let traces = read.extract_if(.., |n| matches!(n.parsed, Parsed::Trace(_)));
+        facts.traces = traces.filter_map(traced).collect();
+        facts.traces.sort_by_key(|t| t.at);
         facts.samples = samples(read);
         facts.target = target(paths, &facts);
         facts.limits.push(
@@ -86,8 +94,8 @@ impl Facts {
     }
 }
 
-/// Whether a file is a core file, also a compressed one.
-fn is_core(path: &Path) -> Result<bool, BundleError> {
+/// What a file is, as far as it is not read whole: a trace, a core file, also a compressed one, or something else.
+fn kind_of(path: &Path) -> Result<ArtifactKind, BundleError> {
     /// `e_type` of a core file (`elf(5)`), as bytes 16 and 17.
     const ET_CORE: [u8; 2] = [4, 0];
     let mut head = Vec::new();
@@ -95,7 +103,10 @@ fn is_core(path: &Path) -> Result<bool, BundleError> {
     file.take(1 << 16).read_to_end(&mut head).map_err(|e| BundleError::io(path, e))?;
     if head.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
         // Profiles come by gzip; what comes by zstd is a core file of systemd-coredump.
-        return Ok(true);
+        return Ok(ArtifactKind::Core);
+    }
+    if is_trace(&head) {
+        return Ok(ArtifactKind::Trace);
     }
     if head.starts_with(&[0x1f, 0x8b]) {
         let mut inner = Vec::new();
@@ -103,17 +114,37 @@ fn is_core(path: &Path) -> Result<bool, BundleError> {
         let _ = MultiGzDecoder::new(&*head).take(64).read_to_end(&mut inner);
         head = inner;
     }
-    Ok(head.starts_with(b"\x7fELF") && head.get(16..18) == Some(&ET_CORE))
+    let core = head.starts_with(b"\x7fELF") && head.get(16..18) == Some(&ET_CORE);
+    Ok(if core { ArtifactKind::Core } else { ArtifactKind::Other(String::new()) })
+}
+
+/// What a trace tells.
+fn trace(path: &Path) -> Result<(Artifact, ParseResult), BundleError> {
+    let file = File::open(path).map_err(|e| BundleError::io(path, e))?;
+    let artifact = unread(path, &ArtifactKind::Trace, &file)?;
+    let source = TraceFile::open(path).map_err(|e| BundleError::io(path, e))?;
+    let read = read_trace(&source, ROWS).map_err(|e| e.to_string());
+    Ok((artifact, read.map(|document| (Parsed::Trace(Box::new(document)), Vec::new()))))
+}
+
+fn traced(n: Named) -> Option<Sourced<Box<TraceDocument>>> {
+    let Parsed::Trace(mut value) = n.parsed else { return None };
+    value.source.clone_from(&n.artifact.path);
+    Some(Sourced { value, artifact: n.artifact.path, at: n.artifact.taken_at })
+}
+
+/// A file that is not read whole: no checksum.
+fn unread(path: &Path, kind: &ArtifactKind, file: &File) -> Result<Artifact, BundleError> {
+    let mut artifact = artifact(path, kind, &[], changed(path, file)?);
+    artifact.bytes = Bytes(file.metadata().map_or(0, |m| m.len()));
+    artifact.sha256 = String::new();
+    Ok(artifact)
 }
 
 /// What a core file holds.
 fn core(path: &Path, exe: Option<&Path>) -> Result<(Artifact, ParseResult), BundleError> {
     let file = File::open(path).map_err(|e| BundleError::io(path, e))?;
-    let at = changed(path, &file)?;
-    // As large as a program: no checksum.
-    let mut artifact = artifact(path, &ArtifactKind::Core, &[], at);
-    artifact.bytes = Bytes(file.metadata().map_or(0, |m| m.len()));
-    artifact.sha256 = String::new();
+    let artifact = unread(path, &ArtifactKind::Core, &file)?;
     let read = crate::collect::of_core(path, exe);
     Ok((artifact, read.map(|graph| (Parsed::Graph(Box::new(graph)), Vec::new()))))
 }

@@ -116,7 +116,6 @@ impl Client {
             .max_redirects(0)
             .max_redirects_will_error(false)
             .timeout_connect(Some(limits.connect))
-            .timeout_global(Some(limits.whole))
             .max_response_header_size(64 << 10)
             .user_agent(concat!("oomph/", env!("CARGO_PKG_VERSION")))
             .accept_encoding("identity");
@@ -224,6 +223,7 @@ impl Client {
             .iter()
             .fold(self.agent.get(format!("{}{path}", address.origin())), |r, (name, value)| r.header(name, value));
         let whole = self.limits.whole;
+        let request = request.config().timeout_global(Some(whole)).build();
         let spawned = std::thread::Builder::new().name("oomph-get".into()).spawn(move || {
             let result = request.call();
             relay(result, &send, whole);

@@ -1,11 +1,13 @@
 //! One artifact's bytes into one fact. Knows which reader reads which kind; joins nothing.
 
 use crate::ArtifactKind;
+use crate::execution_trace::{ROWS, read_trace};
 use crate::hints::Hints;
 use flate2::read::MultiGzDecoder;
 use metrics::{Exposition, Expvar};
 use model::{
     Bytes, Cgroup, Gap, HEAP_SCHEMA, HeapOverview, Mapping, MemStats, Pressure, ProcStatus, Smap, SmapsRollup,
+    TraceDocument,
 };
 use profile::{GoroutineDump, HeapStacks, Profile, ProfileKind, ReadLimits};
 use std::borrow::Cow;
@@ -28,6 +30,7 @@ pub(crate) enum Parsed {
     Pressure(Pressure),
     Build(gobinary::BuildInfo),
     Graph(Box<HeapOverview>),
+    Trace(Box<TraceDocument>),
     Environment(procfs::GoEnvironment),
     /// A kind the diagnosis does not read.
     Unread,
@@ -57,6 +60,7 @@ pub(crate) const fn is_read(kind: &ArtifactKind) -> bool {
             | K::Pressure
             | K::BuildInfo
             | K::HeapGraph
+            | K::Trace
     )
 }
 
@@ -65,6 +69,9 @@ pub(crate) fn parse(kind: &ArtifactKind, bytes: &[u8], limits: &ReadLimits, hint
     use ArtifactKind as K;
     if *kind == K::HeapProfile {
         return heap(bytes, limits, hints);
+    }
+    if *kind == K::Trace {
+        return trace(bytes);
     }
     let text = inflated(bytes, limits.max_inflated)?;
     let text = text.as_ref();
@@ -134,6 +141,11 @@ fn heap(bytes: &[u8], limits: &ReadLimits, hints: &Hints) -> ParseResult {
     }
     let stacks = HeapStacks::with_hints(&profile, hints).map_err(|e| e.to_string())?;
     Ok((Parsed::Heap(stacks), profile.gaps().to_vec()))
+}
+
+fn trace(bytes: &[u8]) -> ParseResult {
+    let document = read_trace(bytes, ROWS).map_err(|e| e.to_string())?;
+    Ok((Parsed::Trace(Box::new(document)), Vec::new()))
 }
 
 fn graph(json: &[u8]) -> Result<HeapOverview, String> {

@@ -207,6 +207,12 @@ impl<'a> Join<'a> {
                 };
                 self.facts.environment = Some(sourced(a, value));
             }
+            (Parsed::Trace(mut trace), _) => {
+                let told = trace.limits.iter().map(|l| format!("{}: {l}.", a.path));
+                self.facts.limits.extend(told);
+                trace.source.clone_from(&a.path);
+                self.facts.traces.push(sourced(a, trace));
+            }
             (parsed, Some(index)) => {
                 let at = a.taken_at;
                 let (sample, counters) = self.samples.entry(index).or_insert_with(|| {
@@ -355,7 +361,7 @@ pub(crate) fn sample_fact(s: &mut SampleFacts, c: &mut Counters, a: &Artifact, p
                 s.pressure = Some(sourced(a, p));
             }
         }
-        Parsed::Build(_) | Parsed::Environment(_) | Parsed::Unread => {}
+        Parsed::Build(_) | Parsed::Environment(_) | Parsed::Trace(_) | Parsed::Unread => {}
     }
 }
 

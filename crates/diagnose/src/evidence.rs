@@ -55,6 +55,7 @@ impl Case {
             size: Size::default(),
             sites: Vec::new(),
             evidence: self.evidence,
+            chain: Vec::new(),
             forecast: None,
             fix: Fix { summary: String::new(), recipe: String::new(), expected_saving_bytes: None },
         }

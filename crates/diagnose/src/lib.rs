@@ -17,6 +17,7 @@ mod rules;
 mod series;
 mod sites;
 mod thresholds;
+mod time;
 mod verdict;
 
 pub use gclog::{GcLogNote, GcLogReading};

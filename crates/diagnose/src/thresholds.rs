@@ -99,6 +99,25 @@ pub struct Thresholds {
     pub gc_limit_runway: f64,
     /// Share of the live heap that it must gain in the later half of a GC log to be called growing.
     pub gc_live_growth_share: f64,
+    /// Share of its running time that a group of goroutines spends in mark assists, from which it pays a tax. A service
+    /// with room for its garbage stays below 0.03.
+    pub assist_tax_share: f64,
+    /// Seconds that goroutines wait for a lock from which it is a stall.
+    pub stall_seconds: f64,
+    /// Share of the CPU samples of who holds a lock that must lie inside the growth of a map.
+    pub stall_map_share: f64,
+    /// Share of the time in which collections mark, from which one follows the other.
+    pub spiral_mark_share: f64,
+    /// Share of the processors that the collector then takes. The runtime's limiter holds it at 0.5.
+    pub spiral_cpu_share: f64,
+    /// Processor milliseconds of marking for each MiB of live heap from which it is made of pointers. Arrays without
+    /// pointers take 0.05 and less, trees of small nodes 0.5 to 2.
+    pub mark_ms_per_mib: f64,
+    /// Live heap below which marking is cheap whatever it is made of.
+    pub mark_heap_bytes: f64,
+    /// 99th percentile of the time that goroutines wait for a processor, seconds, from which they starve. One slice of
+    /// the scheduler is 10 ms.
+    pub starvation_seconds: f64,
     /// Share of GOMEMLIMIT that non-releasable memory must reach.
     pub memory_limit_share: f64,
 }
@@ -148,6 +167,14 @@ impl Default for Thresholds {
             gc_rate_per_s: gc.rate_per_s,
             gc_limit_runway: gc.limit_runway,
             gc_live_growth_share: 0.1,
+            assist_tax_share: 0.08,
+            stall_seconds: 0.02,
+            stall_map_share: 0.25,
+            spiral_mark_share: 0.6,
+            spiral_cpu_share: 0.3,
+            mark_ms_per_mib: 0.5,
+            mark_heap_bytes: 128.0 * MIB,
+            starvation_seconds: 0.01,
             memory_limit_share: 0.85,
         }
     }

@@ -1,11 +1,13 @@
-//! Floor 4: the object graph of a heap as files that other tools read.
+//! Floor 4: the object graph of a heap and execution traces as files that other tools read.
 //!
 //! Owns what each column and each frame means: the holder tree as stacks of a profile ([`holder_profile`]), the graph
-//! as Parquet tables ([`write_tables`]). Refuses to read memory and to judge.
+//! as Parquet tables ([`write_tables`]); of traces ([`trace`]) what is a track, a slice, a sample. Refuses to read
+//! memory or traces, and to judge.
 
 mod pprof;
 mod table;
 mod tables;
+pub mod trace;
 
 pub use pprof::holder_profile;
 pub use tables::{Written, write_tables};

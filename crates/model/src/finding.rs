@@ -23,6 +23,9 @@ pub struct Finding {
     pub sites: Vec<SiteRef>,
     /// What spoke for it and against it.
     pub evidence: Vec<Evidence>,
+    /// What led to what, in time order, where a trace tells.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub chain: Vec<ChainStep>,
     /// When it will meet the limit.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub forecast: Option<Forecast>,
@@ -171,6 +174,10 @@ pub enum SiteRole {
     Declares,
     /// Starts the goroutine.
     Creates,
+    /// Keeps processors busy.
+    Runs,
+    /// Pays for it: runs in mark assists here.
+    Pays,
     /// Calls the above: the way in (a handler, a worker).
     Calls,
 }
@@ -203,6 +210,19 @@ pub struct Evidence {
     pub unit: Option<String>,
     /// Log-odds (natural logarithm): above zero speaks for the finding, below against.
     pub weight: f64,
+}
+
+/// One step from a cause to its effects.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ChainStep {
+    /// Path of the artifact inside the bundle, or the file.
+    pub artifact: String,
+    /// When it began, nanoseconds from the artifact's first event on.
+    pub at_ns: u64,
+    /// How long it took; 0 for an instant.
+    pub duration_ns: u64,
+    /// What happened, one sentence without a full stop.
+    pub event: String,
 }
 
 /// When growth will meet a limit.

@@ -25,7 +25,8 @@ mod trace;
 
 pub use bytes::{Bytes, format_count, format_iec, format_iec_signed};
 pub use finding::{
-    Evidence, Finding, Fix, Forecast, RootKind, SecondsToLimit, Severity, SiteRef, SiteRole, Size, Subject, SubjectKind,
+    ChainStep, Evidence, Finding, Fix, Forecast, RootKind, SecondsToLimit, Severity, SiteRef, SiteRole, Size, Subject,
+    SubjectKind,
 };
 pub use frame::{Frame, Mechanism};
 pub use gap::Gap;
@@ -52,6 +53,8 @@ pub use process::{Cgroup, CgroupVersion, Mapping, MappingKind, Pressure, Pressur
 pub use report::{ArtifactRef, Checked, Outcome, REPORT_SCHEMA, Report, Series, SeriesPoint, TargetInfo, Verdict};
 pub use time::UnixMillis;
 pub use trace::{
-    TRACE_SCHEMA, TraceBlocking, TraceCycle, TraceDocument, TraceGc, TraceGoroutines, TraceHeapPoint, TraceLatency,
-    TraceMmu, TraceStw, TraceStwReason, TraceStwWindow, TraceTimes, TraceWaits,
+    TRACE_SCHEMA, TraceBlocking, TraceCpu, TraceCpuStack, TraceCycle, TraceDelay, TraceDocument, TraceGc,
+    TraceGoroutines, TraceGrower, TraceGrowth, TraceHeapPoint, TraceInstant, TraceLatency, TraceLog, TraceMmu,
+    TraceReleaser, TraceSpans, TraceStopper, TraceStw, TraceStwReason, TraceStwWindow, TraceTimes, TraceUser,
+    TraceWaits,
 };

@@ -1,7 +1,7 @@
 //! What an execution trace tells (`oomph.trace/1`). Plain data: times in nanoseconds, those of instants from the trace's
 //! first event on; sizes in bytes; shares from 0 to 1.
 
-use crate::Frame;
+use crate::{Checked, Finding, Frame};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -41,9 +41,36 @@ pub struct TraceDocument {
     pub more_goroutines: u64,
     /// Where goroutines waited, the longest first.
     pub blocking: Vec<TraceBlocking>,
+    /// Heap growth from the end of one collection to the end of the next, and who ran when it grew.
+    pub growth: Vec<TraceGrowth>,
+    /// CPU profile samples, which a trace has when a CPU profile ran at the same time.
+    pub cpu: TraceCpu,
+    /// What the program says of itself: tasks, regions, logs of `runtime/trace`.
+    pub user: TraceUser,
+    /// What the rules made of it, the most important first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub findings: Vec<Finding>,
+    /// What the rules looked at.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub checked: Vec<Checked>,
     /// What is not seen.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub limits: Vec<String>,
+}
+
+impl TraceDocument {
+    /// Leaves at most `rows` rows in each table that people read.
+    pub fn shorten(&mut self, rows: usize) {
+        self.more_goroutines += self.goroutines.len().saturating_sub(rows) as u64;
+        self.goroutines.truncate(rows);
+        self.blocking.truncate(rows);
+        self.stw.longest.truncate(rows);
+        self.latency.longest.truncate(rows);
+        self.cpu.stacks.truncate(rows);
+        self.user.tasks.truncate(rows);
+        self.user.regions.truncate(rows);
+        self.user.logs.truncate(rows);
+    }
 }
 
 /// Garbage collection.
@@ -87,6 +114,10 @@ pub struct TraceCycle {
     pub goal: u64,
     /// Time that goroutines ran in mark assists meanwhile.
     pub assist_ns: u64,
+    /// Time that background workers but for idle ones ran meanwhile.
+    pub background_ns: u64,
+    /// Time that idle processors marked meanwhile.
+    pub idle_ns: u64,
 }
 
 /// Heap at an instant.
@@ -135,6 +166,28 @@ pub struct TraceStwWindow {
     pub running: Vec<String>,
     /// Goroutines that could run and waited for a processor when it began.
     pub runnable: u64,
+    /// Of the goroutines that ran when it began, those that a CPU sample or the place where they stopped shows in a
+    /// write to a map.
+    pub in_map_write: u64,
+    /// The goroutine that was the last to stop: the world waited for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last: Option<TraceStopper>,
+}
+
+/// The goroutine that was the last to stop before the world stood still.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct TraceStopper {
+    /// Which one.
+    pub goroutine: i64,
+    /// The function that it began with.
+    pub function: String,
+    /// How long after the request to stop.
+    pub after_ns: u64,
+    /// Where it stopped, innermost first: the first place after what could not be interrupted.
+    pub stack: Vec<Frame>,
+    /// Where CPU samples found it between the request and the stop, most samples first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cpu: Vec<TraceCpuStack>,
 }
 
 /// Durations.
@@ -164,12 +217,29 @@ pub struct TraceWaits {
 }
 
 /// How long goroutines that could run waited for a processor.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct TraceLatency {
     /// Those that began to wait while a collection marked.
     pub in_gc: TraceTimes,
     /// The others.
     pub outside_gc: TraceTimes,
+    /// The longest ones, the longest first.
+    pub longest: Vec<TraceDelay>,
+}
+
+/// One wait for a processor.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct TraceDelay {
+    /// When it began.
+    pub start_ns: u64,
+    /// How long.
+    pub duration_ns: u64,
+    /// The goroutine.
+    pub goroutine: i64,
+    /// The function that it began with.
+    pub function: String,
+    /// A collection marked when it began.
+    pub in_gc: bool,
 }
 
 /// Minimum mutator utilisation.
@@ -208,6 +278,38 @@ pub struct TraceGoroutines {
     pub assist_stack: Vec<Frame>,
     /// Bytes by which the heap grew while they ran, as the runtime counts it when it hands out a span: an estimate.
     pub allocated_bytes: u64,
+    /// The longest mark assist, and when it began.
+    pub longest_assist: TraceInstant,
+    /// The longest wait for a processor, and when it began.
+    pub longest_delay: TraceInstant,
+    /// Where most of those were created that began in the trace, innermost first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub created_at: Vec<Frame>,
+    /// How many began in the trace and wait at its end.
+    pub left: u64,
+    /// Why most of these wait.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub left_reason: String,
+    /// Where, innermost first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_at: Vec<Frame>,
+}
+
+/// Something that took time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct TraceInstant {
+    /// When it began.
+    pub at_ns: u64,
+    /// How long it took; 0 where there was none.
+    pub duration_ns: u64,
+}
+
+impl TraceInstant {
+    /// From one instant to another.
+    #[must_use]
+    pub const fn between(from_ns: u64, to_ns: u64) -> Self {
+        Self { at_ns: from_ns, duration_ns: to_ns.saturating_sub(from_ns) }
+    }
 }
 
 /// Where goroutines waited.
@@ -221,4 +323,118 @@ pub struct TraceBlocking {
     pub times: TraceWaits,
     /// How many still wait.
     pub waiting: u64,
+    /// The longest one, and when it began.
+    pub longest: TraceInstant,
+    /// Who ended waits of a millisecond and more, those that ended most time first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub released_by: Vec<TraceReleaser>,
+}
+
+/// Goroutines that ended the waits of others.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct TraceReleaser {
+    /// The function they began with.
+    pub function: String,
+    /// Where they ended the waits, innermost first.
+    pub stack: Vec<Frame>,
+    /// How many waits they ended, and how long these were.
+    pub times: TraceWaits,
+    /// Where CPU samples found them while the others waited, most samples first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cpu: Vec<TraceCpuStack>,
+    /// All these samples.
+    pub cpu_samples: u64,
+}
+
+/// Samples of one stack.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct TraceCpuStack {
+    /// The function that the goroutines began with; empty for threads without one.
+    pub function: String,
+    /// Innermost first.
+    pub stack: Vec<Frame>,
+    /// How many.
+    pub samples: u64,
+    /// Of these, while a collection marked.
+    pub in_gc: u64,
+}
+
+/// CPU profile samples.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct TraceCpu {
+    /// All of them; 0 where no CPU profile ran.
+    pub samples: u64,
+    /// While the world was stopped.
+    pub stopped: u64,
+    /// In mark assists.
+    pub assist: u64,
+    /// Else, while a collection marked.
+    pub mark: u64,
+    /// The others.
+    pub outside_gc: u64,
+    /// By stack and function that the goroutines began with, most samples first.
+    pub stacks: Vec<TraceCpuStack>,
+}
+
+/// Heap growth from the end of one collection's marking to the end of the next.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct TraceGrowth {
+    /// When the one ended, or the trace began.
+    pub start_ns: u64,
+    /// When the next ended, or the trace.
+    pub end_ns: u64,
+    /// Heap in use then, right after the collection; 0 where not known.
+    pub heap_at_start: u64,
+    /// Heap in use at the end, right after the collection.
+    pub heap_at_end: u64,
+    /// Bytes allocated meanwhile, as far as the trace shows: spans that were handed out.
+    pub allocated_bytes: u64,
+    /// Goroutines that ran when they were, by the function they began with, most first; at most five.
+    pub by: Vec<TraceGrower>,
+}
+
+/// A share of growth.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct TraceGrower {
+    /// The function that the goroutines began with.
+    pub function: String,
+    /// Bytes.
+    pub bytes: u64,
+}
+
+/// What the program says of itself by `runtime/trace`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct TraceUser {
+    /// Tasks by type, most time first.
+    pub tasks: Vec<TraceSpans>,
+    /// Regions by type, most time first.
+    pub regions: Vec<TraceSpans>,
+    /// Logs by category, most first.
+    pub logs: Vec<TraceLog>,
+}
+
+/// Tasks or regions of one type.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct TraceSpans {
+    /// The type.
+    pub name: String,
+    /// Those whose beginning and end are in the trace.
+    pub times: TraceTimes,
+    /// Begun and not ended.
+    pub open: u64,
+    /// The longest one, and when it began.
+    pub longest: TraceInstant,
+}
+
+/// Logs of one category.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct TraceLog {
+    /// The category.
+    pub category: String,
+    /// How many.
+    pub count: u64,
+    /// When the last one was written.
+    pub last_ns: u64,
+    /// Its text, at most 200 bytes.
+    pub last: String,
 }

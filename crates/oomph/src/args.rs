@@ -3,6 +3,7 @@
 mod gclog;
 mod heap;
 mod trace;
+mod trace_export;
 
 pub(crate) use gclog::GcLogArgs;
 pub(crate) use heap::{
@@ -10,7 +11,8 @@ pub(crate) use heap::{
     HeapView, SnapshotMode, TreeOrder,
 };
 
-pub(crate) use trace::{TraceArgs, TraceView};
+pub(crate) use trace::{Trace, TraceQuestion, TraceTarget};
+pub(crate) use trace_export::TraceExportArgs;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -52,7 +54,7 @@ pub(crate) enum Command {
     /// Read a GC log (GODEBUG=gctrace=1): pauses, costs, growth, and what stands out
     Gclog(GcLogArgs),
     /// Read an execution trace: collections, pauses, who ran, waited and assisted
-    Trace(TraceArgs),
+    Trace(Box<Trace>),
     /// Explain a rule: what it means, how it decides, what to do
     #[command(after_help = "Examples:
   oomph explain                        all rules
@@ -80,6 +82,16 @@ pub(crate) struct Collect {
     /// Do not stop the process for milliseconds to take a snapshot of its heap; what holds its memory is then not seen
     #[arg(long)]
     pub(crate) no_snapshot: bool,
+    /// Also take an execution trace for so long, with a CPU profile at the same time [default: none]
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub(crate) trace: Option<Duration>,
+    #[command(flatten)]
+    pub(crate) connect: Connect,
+}
+
+/// How a live target is reached.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Connect {
     /// Header for each request, e.g. 'Authorization: Bearer ...' (never stored)
     #[arg(long = "header", short = 'H', value_name = "NAME: VALUE")]
     pub(crate) headers: Vec<String>,

@@ -53,6 +53,11 @@ pub use text::{read_memstats, read_symbols};
 pub use top::{Granularity, Inlined, SortBy, Top, TopOptions, TopRow};
 pub use units::{percentage, scaled_label};
 
+/// Writing fields of protobuf messages, for other formats made of them too.
+pub mod protobuf {
+    pub use crate::wire::{put_bytes, put_fixed64, put_present, put_uint, put_varint};
+}
+
 /// Bounds on what one artifact may cost.
 #[derive(Clone, Copy, Debug)]
 pub struct ReadLimits {

@@ -133,7 +133,7 @@ impl<'a> Reader<'a> {
 }
 
 /// Appends a varint.
-pub(crate) fn put_varint(out: &mut Vec<u8>, mut v: u64) {
+pub fn put_varint(out: &mut Vec<u8>, mut v: u64) {
     while v >= 0x80 {
         out.push(v as u8 | 0x80);
         v >>= 7;
@@ -142,15 +142,26 @@ pub(crate) fn put_varint(out: &mut Vec<u8>, mut v: u64) {
 }
 
 /// Appends a varint field unless it is 0, the default.
-pub(crate) fn put_uint(out: &mut Vec<u8>, number: u32, v: u64) {
+pub fn put_uint(out: &mut Vec<u8>, number: u32, v: u64) {
     if v != 0 {
-        put_varint(out, u64::from(number) << 3);
-        put_varint(out, v);
+        put_present(out, number, v);
     }
 }
 
+/// Appends a varint field, 0 too.
+pub fn put_present(out: &mut Vec<u8>, number: u32, v: u64) {
+    put_varint(out, u64::from(number) << 3);
+    put_varint(out, v);
+}
+
+/// Appends a field of eight bytes.
+pub fn put_fixed64(out: &mut Vec<u8>, number: u32, v: u64) {
+    put_varint(out, u64::from(number) << 3 | 1);
+    out.extend_from_slice(&v.to_le_bytes());
+}
+
 /// Appends a length-delimited field.
-pub(crate) fn put_bytes(out: &mut Vec<u8>, number: u32, bytes: &[u8]) {
+pub fn put_bytes(out: &mut Vec<u8>, number: u32, bytes: &[u8]) {
     put_varint(out, u64::from(number) << 3 | 2);
     put_varint(out, bytes.len() as u64);
     out.extend_from_slice(bytes);

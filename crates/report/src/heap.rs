@@ -19,7 +19,7 @@ pub fn heap_overview(o: &HeapOverview, width: usize) -> String {
     let width = width.clamp(WIDTHS.0, WIDTHS.1);
     head(&mut out, o, width);
     if !o.suspects.is_empty() {
-        let _ = write!(out, "\nSuspects, from this one instant\n\n{}", findings(&o.suspects, width));
+        let _ = write!(out, "\nSuspects, from this one instant\n\n{}", findings(&o.suspects, false, width));
     }
     holders(&mut out, o, width);
     heap_queries::roots(&mut out, &o.roots, o.coverage.bytes, width);

@@ -1,9 +1,11 @@
 //! Owns the text form of what an execution trace tells. Refuses to judge and to choose: rows come as they are.
 
+mod more;
+
 use crate::heap_queries::{WIDTHS, limits, share};
 use crate::wrap::{elide_left, wrap};
 use crate::{clean, fmt};
-use model::{Bytes, Frame, TraceBlocking, TraceDocument, TraceTimes};
+use model::{Bytes, Frame, Outcome, TraceBlocking, TraceDocument, TraceTimes};
 use std::cmp::Reverse;
 use std::fmt::Write as _;
 
@@ -31,16 +33,26 @@ pub enum TracePart {
     Blocking,
     /// Minimum mutator utilisation.
     Mmu,
+    /// Heap growth from collection to collection.
+    Growth,
+    /// CPU samples by goroutine and phase.
+    Cpu,
+    /// Tasks, regions, logs.
+    Tasks,
+    /// What the rules found.
+    Findings,
 }
 
 impl TracePart {
-    /// All parts, in the order in which they are told.
-    pub const ALL: [Self; 6] = [Self::Gc, Self::Mmu, Self::Assists, Self::Stw, Self::Goroutines, Self::Blocking];
+    /// What is told when nothing else is asked for, in the order in which it is told.
+    pub const SUMMARY: [Self; 7] =
+        [Self::Findings, Self::Gc, Self::Mmu, Self::Assists, Self::Stw, Self::Goroutines, Self::Blocking];
 }
 
-/// Some parts of what a trace tells, for a terminal of `width` columns. Ends with a newline.
+/// Some parts of what a trace tells, for a terminal of `width` columns; findings in full with `verbose`. Ends with a
+/// newline.
 #[must_use]
-pub fn trace(t: &TraceDocument, parts: &[TracePart], width: usize) -> String {
+pub fn trace(t: &TraceDocument, parts: &[TracePart], verbose: bool, width: usize) -> String {
     let width = width.clamp(WIDTHS.0, WIDTHS.1);
     let mut out = String::new();
     let head = format!(
@@ -52,8 +64,12 @@ pub fn trace(t: &TraceDocument, parts: &[TracePart], width: usize) -> String {
         clean::line(&t.format),
     );
     paragraph(&mut out, &head, 0, width);
-    for part in TracePart::ALL.into_iter().filter(|p| parts.contains(p)) {
+    for part in parts {
         match part {
+            TracePart::Findings => findings(&mut out, t, verbose, width),
+            TracePart::Growth => more::growth(&mut out, t, width),
+            TracePart::Cpu => more::cpu(&mut out, t, width),
+            TracePart::Tasks => more::tasks(&mut out, t, width),
             TracePart::Gc => gc(&mut out, t, width),
             TracePart::Mmu => mmu(&mut out, t, width),
             TracePart::Assists => assists(&mut out, t, width),
@@ -64,6 +80,26 @@ pub fn trace(t: &TraceDocument, parts: &[TracePart], width: usize) -> String {
     }
     limits(&mut out, &t.limits, width);
     out
+}
+
+fn findings(out: &mut String, t: &TraceDocument, verbose: bool, width: usize) {
+    if !t.findings.is_empty() {
+        out.push_str(&crate::terminal::findings(&t.findings, verbose, width));
+    }
+    let looked: Vec<_> = t.checked.iter().filter(|c| c.outcome == Outcome::Clear).collect();
+    if t.findings.is_empty() && !looked.is_empty() {
+        let _ = writeln!(out, "\nNothing found by {} checks", looked.len());
+        for c in &looked {
+            paragraph(out, &format!("{}: {}", c.rule, clean::line(&c.detail)), 2, width);
+        }
+    }
+    let missed: Vec<_> = t.checked.iter().filter(|c| c.outcome == Outcome::NoEvidence).collect();
+    if !missed.is_empty() {
+        let _ = writeln!(out, "\nNot checked");
+        for c in missed {
+            paragraph(out, &format!("{}: {}", c.rule, clean::line(&c.detail)), 2, width);
+        }
+    }
 }
 
 fn time(ns: u64) -> String {
@@ -186,7 +222,12 @@ fn stw(out: &mut String, t: &TraceDocument, width: usize) {
         let columns = format!("{:>10} {:>10}", time(w.start_ns), time(w.duration_ns));
         line(out, &columns, &clean::line(&w.reason), width);
         stack(out, &w.stack, width);
-        let also: Vec<String> = running.into_iter().chain(waiting).collect();
+        let last = w
+            .last
+            .as_ref()
+            .filter(|l| l.after_ns > 0)
+            .map(|l| format!("the last to stop was {} after {}", function(&l.function), time(l.after_ns)));
+        let also: Vec<String> = last.into_iter().chain(running).chain(waiting).collect();
         if !also.is_empty() {
             paragraph(out, &also.join("; "), INDENT, width);
         }
@@ -235,6 +276,15 @@ fn blocking(out: &mut String, t: &TraceDocument, width: usize) {
         );
         line(out, &columns, &clean::line(reason), width);
         stack(out, &b.stack, width);
+        if let Some(by) = b.released_by.first().filter(|by| !by.function.is_empty()) {
+            let text = format!(
+                "{} of them of {} ended by {}",
+                fmt::count(by.times.count),
+                time(by.times.total_ns),
+                function(&by.function)
+            );
+            paragraph(out, &text, INDENT, width);
+        }
     }
     if left_out > 0 {
         let _ = writeln!(out, "  and {left_out} of the runtime's own");

@@ -13,7 +13,7 @@ const MOST_CYCLES: usize = 1 << 12;
 pub(crate) struct Gc {
     cycles: Vec<TraceCycle>,
     more_cycles: u64,
-    open: Option<(TraceCycle, u64)>,
+    open: Option<(TraceCycle, [u64; 3])>,
     mark_ns: u64,
     heap: u64,
     goal: u64,
@@ -42,22 +42,29 @@ impl Gc {
             goal: self.goal,
             ..TraceCycle::default()
         };
-        self.open = Some((cycle, load.assist_ns));
+        self.open = Some((cycle, [load.assist_ns, load.background_ns, load.idle_ns]));
     }
 
     /// It ends, or the trace does.
     pub(crate) fn end(&mut self, at: u64, whole: bool, load: &Load) {
-        let Some((mut cycle, assists)) = self.open.take() else { return };
+        let Some((mut cycle, [assists, background, idle])) = self.open.take() else { return };
         cycle.duration_ns = at.saturating_sub(cycle.start_ns);
         cycle.whole &= whole;
         cycle.heap_at_end = if whole { self.heap } else { 0 };
         cycle.assist_ns = load.assist_ns.saturating_sub(assists);
+        cycle.background_ns = load.background_ns.saturating_sub(background);
+        cycle.idle_ns = load.idle_ns.saturating_sub(idle);
         self.mark_ns = self.mark_ns.saturating_add(cycle.duration_ns);
         if self.cycles.len() < MOST_CYCLES {
             self.cycles.push(cycle);
         } else {
             self.more_cycles += 1;
         }
+    }
+
+    /// Heap in use, as last told.
+    pub(crate) fn in_use(&self) -> u64 {
+        self.heap
     }
 
     /// The heap has a new size; how many bytes it grew by.

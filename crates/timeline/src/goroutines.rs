@@ -1,7 +1,8 @@
 //! Goroutines: what state each is in and since when, and sums by the function that they began with.
 
+use crate::cpu::Tally;
 use crate::names::{Name, Names};
-use model::TraceGoroutines;
+use model::{TraceGoroutines, TraceInstant};
 use rustc_hash::FxHashMap;
 use std::cmp::Reverse;
 use trace::GoState;
@@ -29,8 +30,16 @@ pub(crate) struct Goroutine {
     pub(crate) in_gc: bool,
     /// It works for the collector, and not because its processor is idle.
     pub(crate) worker: bool,
+    /// It works for the collector because its processor is idle.
+    pub(crate) idle_worker: bool,
     /// It is in a mark assist, with this stack.
     pub(crate) assist: Option<Name>,
+    /// When the assist began.
+    pub(crate) assist_since: u64,
+    /// It was created in the trace.
+    pub(crate) born: bool,
+    longest_assist: TraceInstant,
+    longest_delay: TraceInstant,
     /// The world is stopped.
     pub(crate) stopped: bool,
     times: Times,
@@ -60,7 +69,12 @@ impl Goroutine {
             stack: 0,
             in_gc: false,
             worker: false,
+            idle_worker: false,
             assist: None,
+            assist_since: 0,
+            born: false,
+            longest_assist: TraceInstant::default(),
+            longest_delay: TraceInstant::default(),
             stopped: false,
             times: Times::default(),
             assists: 0,
@@ -69,10 +83,20 @@ impl Goroutine {
         }
     }
 
-    /// Processors that it takes from the program now: as a background worker, in an assist.
-    pub(crate) fn takes(&self) -> (u32, u32) {
+    /// Processors that it uses now: as a background worker, in an assist, as an idle worker.
+    pub(crate) fn takes(&self) -> [u32; 3] {
         let running = self.state == GoState::Running;
-        (u32::from(running && self.worker), u32::from(running && self.assist.is_some()))
+        [self.worker, self.assist.is_some(), self.idle_worker].map(|what| u32::from(running && what))
+    }
+
+    /// A mark assist ended.
+    pub(crate) fn assist_ended(&mut self, at: u64) {
+        longer(&mut self.longest_assist, TraceInstant::between(self.assist_since, at));
+    }
+
+    /// It waited for a processor.
+    pub(crate) fn delayed(&mut self, since: u64, at: u64) {
+        longer(&mut self.longest_delay, TraceInstant::between(since, at));
     }
 
     /// Adds the time since the last call to the sums of its state.
@@ -120,6 +144,20 @@ struct Group {
     assists: u64,
     allocated: u64,
     stacks: FxHashMap<Name, u64>,
+    longest_assist: TraceInstant,
+    longest_delay: TraceInstant,
+    /// Stacks of those who created them.
+    created_at: Tally,
+    left: u64,
+    /// Where those that are left wait, and why.
+    left_at: Tally,
+    left_reason: Tally,
+}
+
+fn longer(longest: &mut TraceInstant, new: TraceInstant) {
+    if new.duration_ns > longest.duration_ns {
+        *longest = new;
+    }
 }
 
 /// All groups.
@@ -141,6 +179,13 @@ impl Groups {
         to.syscall = to.syscall.saturating_add(from.syscall);
         to.assist = to.assist.saturating_add(from.assist);
         group.assists += g.assists;
+        longer(&mut group.longest_assist, g.longest_assist);
+        longer(&mut group.longest_delay, g.longest_delay);
+        if !ended && g.born && g.state == GoState::Waiting {
+            group.left += 1;
+            group.left_at.add(g.stack);
+            group.left_reason.add(g.reason);
+        }
         group.allocated = group.allocated.saturating_add(g.allocated);
         for &(stack, time) in &g.stacks {
             if group.stacks.len() < MOST_STACKS || group.stacks.contains_key(&stack) {
@@ -150,9 +195,11 @@ impl Groups {
         }
     }
 
-    /// A goroutine of this function was made.
-    pub(crate) fn created(&mut self, function: Name) {
-        self.of.entry(function).or_default().created += 1;
+    /// A goroutine of this function was made by someone with this stack.
+    pub(crate) fn created(&mut self, function: Name, by: Name) {
+        let group = self.of.entry(function).or_default();
+        group.created += 1;
+        group.created_at.add(by);
     }
 
     /// At most `rows` groups, those that ran most first, and how many there are besides.
@@ -181,6 +228,12 @@ impl Groups {
                 most.map(|(stack, _)| names.frames(*stack)).unwrap_or_default()
             },
             allocated_bytes: g.allocated,
+            longest_assist: g.longest_assist,
+            longest_delay: g.longest_delay,
+            created_at: g.created_at.most().map(|stack| names.frames(stack)).unwrap_or_default(),
+            left: g.left,
+            left_reason: g.left_reason.most().map(|name| names.text(name).to_owned()).unwrap_or_default(),
+            left_at: g.left_at.most().map(|stack| names.frames(stack)).unwrap_or_default(),
         };
         (list.into_iter().map(row).collect(), more)
     }

@@ -22,6 +22,8 @@ pub(crate) struct Taken {
     pub(crate) workers: u32,
     /// Goroutines that run in a mark assist.
     pub(crate) assists: u32,
+    /// Background workers on processors that are idle otherwise.
+    pub(crate) idle: u32,
     /// The world is stopped.
     pub(crate) stopped: bool,
 }
@@ -35,6 +37,8 @@ pub(crate) struct Load {
     pub(crate) background_ns: u64,
     pub(crate) assist_ns: u64,
     pub(crate) stopped_ns: u64,
+    /// Time of background workers on processors that are idle otherwise.
+    pub(crate) idle_ns: u64,
     /// Processor time of all three where they do not overlap, in nanoseconds.
     pub(crate) taken_ns: u64,
     at: u64,
@@ -51,6 +55,7 @@ impl Default for Load {
             background_ns: 0,
             assist_ns: 0,
             stopped_ns: 0,
+            idle_ns: 0,
             taken_ns: 0,
             at: 0,
             bins: Vec::new(),
@@ -67,12 +72,13 @@ impl Load {
         if time == 0 {
             return;
         }
-        let Taken { workers, assists, stopped } = self.now;
+        let Taken { workers, assists, idle, stopped } = self.now;
         let taken = if stopped { self.procs } else { (workers + assists).min(self.procs) };
         // Nobody works while the world is stopped, whatever state goroutines are in.
         let working = if stopped { 0 } else { time };
         self.background_ns = self.background_ns.saturating_add(working.saturating_mul(u64::from(workers)));
         self.assist_ns = self.assist_ns.saturating_add(working.saturating_mul(u64::from(assists)));
+        self.idle_ns = self.idle_ns.saturating_add(working.saturating_mul(u64::from(idle)));
         self.stopped_ns = self.stopped_ns.saturating_add(if stopped { time } else { 0 });
         self.taken_ns = self.taken_ns.saturating_add(time.saturating_mul(u64::from(taken)));
         if taken > 0 {
@@ -129,7 +135,7 @@ mod tests {
         // A worker for 5 ms, then the world stopped for 1 ms, then nothing for 94 ms.
         load.now.workers = 1;
         load.advance(5_000_000);
-        load.now = Taken { workers: 0, assists: 0, stopped: true };
+        load.now = Taken { stopped: true, ..Taken::default() };
         load.advance(6_000_000);
         load.now = Taken::default();
         load.advance(100_000_000);

@@ -5,17 +5,17 @@ use rustc_hash::FxHashMap;
 use trace::{Generation, StackId, StringId};
 
 /// Number of a string or a stack; 0 is the empty one.
-pub(crate) type Name = u32;
+pub type Name = u32;
 
 /// Most frames of a stack that are kept, the innermost.
 const MOST_FRAMES: usize = 32;
 
 /// A frame: function, file, line.
-type Place = (Name, Name, u32);
+pub type Place = (Name, Name, u32);
 
-/// Everything that was named.
+/// Everything that was named. Memory grows with the different strings and stacks that are asked for.
 #[derive(Debug)]
-pub(crate) struct Names {
+pub struct Names {
     strings: Vec<String>,
     numbers: FxHashMap<String, Name>,
     stacks: Vec<Box<[Place]>>,
@@ -55,7 +55,7 @@ impl Names {
     }
 
     /// The number of a generation's string.
-    pub(crate) fn string(&mut self, id: StringId, generation: &Generation) -> Name {
+    pub fn string(&mut self, id: StringId, generation: &Generation) -> Name {
         self.enter(generation);
         if let Some(&known) = self.strings_here.get(&id) {
             return known;
@@ -67,7 +67,7 @@ impl Names {
     }
 
     /// The number of a generation's stack; 0 for none.
-    pub(crate) fn stack(&mut self, id: StackId, generation: &Generation) -> Name {
+    pub fn stack(&mut self, id: StackId, generation: &Generation) -> Name {
         self.enter(generation);
         if id == 0 {
             return 0;
@@ -92,7 +92,7 @@ impl Names {
     }
 
     /// The function that a generation's stack began with: its outermost frame.
-    pub(crate) fn outermost(&mut self, id: StackId, generation: &Generation) -> Option<Name> {
+    pub fn outermost(&mut self, id: StackId, generation: &Generation) -> Option<Name> {
         let last = generation.stack(id)?.last()?;
         Some(self.string(last.function, generation)).filter(|name| *name != 0)
     }
@@ -106,18 +106,30 @@ impl Names {
     }
 
     /// The text of a number.
-    pub(crate) fn text(&self, name: Name) -> &str {
+    #[must_use]
+    pub fn text(&self, name: Name) -> &str {
         self.strings.get(name as usize).map_or("", String::as_str)
     }
 
+    /// Whether a function in the stack is of some kind.
+    pub(crate) fn has_function(&self, stack: Name, is: impl Fn(&str) -> bool) -> bool {
+        self.places(stack).iter().any(|place| is(self.text(place.0)))
+    }
+
+    /// The frames of a stack as numbers, innermost first.
+    #[must_use]
+    pub fn places(&self, stack: Name) -> &[Place] {
+        self.stacks.get(stack as usize).map(|s| &s[..]).unwrap_or_default()
+    }
+
     /// The frames of a stack, innermost first.
-    pub(crate) fn frames(&self, stack: Name) -> Vec<Frame> {
-        let places = self.stacks.get(stack as usize).map(|s| &s[..]).unwrap_or_default();
+    #[must_use]
+    pub fn frames(&self, stack: Name) -> Vec<Frame> {
         let frame = |&(function, file, line): &Place| Frame {
             function: self.text(function).to_owned(),
             file: self.text(file).to_owned(),
             line,
         };
-        places.iter().map(frame).collect()
+        self.places(stack).iter().map(frame).collect()
     }
 }

@@ -1,7 +1,8 @@
 //! Stopped worlds: by reason, and the longest one by one.
 
+use crate::cpu::Tally;
 use crate::names::{Name, Names};
-use model::{TraceStw, TraceStwReason, TraceStwWindow, TraceTimes};
+use model::{TraceStopper, TraceStw, TraceStwReason, TraceStwWindow, TraceTimes};
 use rustc_hash::FxHashMap;
 use signals::LogQuantiles;
 use std::cmp::Reverse;
@@ -19,6 +20,19 @@ pub(crate) struct Window {
     /// What goroutines ran then, by the functions they began with.
     pub(crate) running: Vec<Name>,
     pub(crate) runnable: u64,
+    pub(crate) last: Option<Stopper>,
+    pub(crate) in_map_write: u64,
+}
+
+/// A goroutine that had to stop for it.
+#[derive(Clone, Debug)]
+pub(crate) struct Stopper {
+    pub(crate) goroutine: i64,
+    pub(crate) function: Name,
+    pub(crate) at: u64,
+    pub(crate) stack: Name,
+    /// Samples of it since the request to stop.
+    pub(crate) cpu: Tally,
 }
 
 /// All of them.
@@ -32,6 +46,19 @@ pub(crate) struct Stw {
 impl Stw {
     pub(crate) fn begin(&mut self, window: Window) {
         self.open = Some(window);
+    }
+
+    /// When the world was asked to stop, while it is stopped, and by which goroutine.
+    pub(crate) fn since(&self) -> Option<(u64, i64)> {
+        self.open.as_ref().map(|w| (w.start, w.goroutine))
+    }
+
+    /// A goroutine that ran stops: the last one to do so stays.
+    pub(crate) fn stopped(&mut self, stopper: Stopper, in_map_write: bool) {
+        if let Some(window) = &mut self.open {
+            window.last = Some(stopper);
+            window.in_map_write += u64::from(in_map_write);
+        }
     }
 
     /// The world goes on. What began before the trace is not counted: how long it took is not known.
@@ -66,6 +93,14 @@ impl Stw {
             stack: names.frames(w.stack),
             running: w.running.iter().map(|name| names.text(*name).to_owned()).collect(),
             runnable: w.runnable,
+            in_map_write: w.in_map_write,
+            last: w.last.map(|s| TraceStopper {
+                goroutine: s.goroutine,
+                function: names.text(s.function).to_owned(),
+                after_ns: s.at.saturating_sub(w.start),
+                stack: names.frames(s.stack),
+                cpu: s.cpu.told(s.function, names),
+            }),
         };
         TraceStw { reasons, longest: self.longest.into_iter().take(rows).map(window).collect() }
     }

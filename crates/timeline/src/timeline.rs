@@ -1,14 +1,17 @@
 //! The visitor: hands each event to what it concerns.
 
-use crate::blocking::Blocking;
+use crate::blocking::{Blocking, LONG, Wait};
+use crate::cpu::{Cpu, CpuPhase, Tally};
 use crate::gc::Gc;
 use crate::goroutines::{Goroutine, Groups};
+use crate::growth::HeapGrowth;
+use crate::latency::{Delay, Latency};
 use crate::load::Load;
 use crate::names::{Name, Names};
-use crate::stw::{Stw, Window, times_of};
-use model::{TRACE_SCHEMA, TraceDocument, TraceLatency};
+use crate::stw::{Stopper, Stw, Window};
+use crate::user::User;
+use model::{TRACE_SCHEMA, TraceDocument};
 use rustc_hash::{FxHashMap, FxHashSet};
-use signals::LogQuantiles;
 use trace::{Detail, Event, Generation, GoState, Metric, Phase, Range, Scope, StackId, StringId, Summary, Visitor};
 
 /// Goroutines that are named of those that ran when the world was stopped.
@@ -34,8 +37,10 @@ pub struct Timeline {
     gc: Gc,
     stw: Stw,
     blocking: Blocking,
-    in_gc: LogQuantiles,
-    outside_gc: LogQuantiles,
+    latency: Latency,
+    growth: HeapGrowth,
+    cpu: Cpu,
+    user: User,
     /// The generation at hand, and when it began.
     generation: (u64, u64),
     /// When each proc began to sweep.
@@ -55,8 +60,9 @@ impl Visitor for Timeline {
             Detail::Label { label, scope: Scope::Goroutine(id) } => {
                 let label = self.names.string(label, generation);
                 let text = self.names.text(label);
-                let worker = text.starts_with(WORKER) && text != IDLE_WORKER;
-                self.change(id, at, |g| g.worker = worker);
+                let idle = text == IDLE_WORKER;
+                let worker = text.starts_with(WORKER) && !idle;
+                self.change(id, at, |g| (g.worker, g.idle_worker) = (worker, idle));
             }
             Detail::Range { phase, range, scope, .. } => {
                 let named = match range {
@@ -71,11 +77,33 @@ impl Visitor for Timeline {
                 self.range(at, phase, range, scope, (named, stack));
             }
             Detail::Goroutine { id, from, to, reason, stack } => {
-                self.transition(at, id, (from, to), (reason, stack), generation);
+                let by = (event.goroutine, event.stack());
+                self.transition(at, Transition { id, from, to, reason, stack, by }, generation);
             }
-            _ => {}
+            Detail::StackSample => self.sample(at, event.goroutine, event.stack(), generation),
+            detail => self.user(at, event.goroutine, detail, generation),
         }
     }
+}
+
+/// A goroutine changes its state.
+#[derive(Clone, Copy, Debug)]
+struct Transition {
+    id: i64,
+    from: GoState,
+    to: GoState,
+    reason: StringId,
+    stack: StackId,
+    /// The goroutine that did it, and its stack.
+    by: (i64, StackId),
+}
+
+/// Whether a function of the runtime changes a map.
+fn writes_map(function: &str) -> bool {
+    ["runtime.mapassign", "runtime.mapdelete", "runtime.growWork", "runtime.evacuate", "runtime.hashGrow"]
+        .iter()
+        .any(|f| function.starts_with(f))
+        || function.starts_with("internal/runtime/maps.") && !function.contains("Iter")
 }
 
 impl Timeline {
@@ -94,10 +122,12 @@ impl Timeline {
             }
             Metric::HeapObjects => {
                 let grown = self.gc.heap(at, value);
-                if grown > 0
-                    && let Some(g) = self.goroutines.get_mut(&goroutine)
-                {
-                    g.allocated(grown);
+                if grown > 0 {
+                    let g = self.goroutines.get_mut(&goroutine);
+                    self.growth.grew(g.as_ref().map_or(0, |g| g.function), grown);
+                    if let Some(g) = g {
+                        g.allocated(grown);
+                    }
                 }
             }
             Metric::HeapGoal => self.gc.goal(at, value),
@@ -114,8 +144,10 @@ impl Timeline {
         if before != after {
             self.load.advance(at);
             let now = &mut self.load.now;
-            now.workers = (now.workers + after.0).saturating_sub(before.0);
-            now.assists = (now.assists + after.1).saturating_sub(before.1);
+            let sums = [&mut now.workers, &mut now.assists, &mut now.idle];
+            for ((sum, after), before) in sums.into_iter().zip(after).zip(before) {
+                *sum = (*sum + after).saturating_sub(before);
+            }
         }
         g
     }
@@ -126,7 +158,10 @@ impl Timeline {
             (Range::GcMark, _) => {
                 self.load.advance(at);
                 match phase {
-                    Phase::End => self.gc.end(at, true, &self.load),
+                    Phase::End => {
+                        self.gc.end(at, true, &self.load);
+                        self.growth.cut(at, self.gc.in_use());
+                    }
                     _ => self.gc.begin(at, phase == Phase::Begin, &self.load),
                 }
             }
@@ -146,6 +181,11 @@ impl Timeline {
                 self.change(id, at, |g| {
                     if begins {
                         g.assisted();
+                        g.assist_since = at;
+                    } else if phase == Phase::End && g.assist.is_some() {
+                        g.assist_ended(at);
+                    } else if g.assist.is_none() {
+                        g.assist_since = at;
                     }
                     g.assist = match phase {
                         Phase::End => None,
@@ -174,21 +214,50 @@ impl Timeline {
                 ids.sort_unstable();
                 let function = |id: &i64| self.goroutines.get(id).map(|g| g.function);
                 let running = ids.iter().filter_map(function).take(MOST_RUNNING).collect();
-                self.stw.begin(Window { start: at, reason, goroutine, stack, running, runnable: self.runnable });
+                let runnable = self.runnable;
+                let window =
+                    Window { start: at, reason, goroutine, stack, running, runnable, last: None, in_map_write: 0 };
+                self.stw.begin(window);
             }
             Phase::End => self.stw.end(at),
             Phase::Active => {}
         }
     }
 
-    fn transition(
-        &mut self,
-        at: u64,
-        id: i64,
-        (from, to): (GoState, GoState),
-        (reason, stack): (StringId, StackId),
-        generation: &Generation,
-    ) {
+    fn sample(&mut self, at: u64, goroutine: i64, stack: StackId, generation: &Generation) {
+        let stack = self.names.stack(stack, generation);
+        let g = self.goroutines.get(&goroutine);
+        let phase = match g {
+            _ if self.load.now.stopped => CpuPhase::Stopped,
+            Some(g) if g.assist.is_some() => CpuPhase::Assist,
+            _ if self.gc.marks() => CpuPhase::Mark,
+            _ => CpuPhase::Outside,
+        };
+        self.cpu.add(at, goroutine, g.map_or(0, |g| g.function), stack, phase);
+    }
+
+    /// Tasks, regions and logs.
+    fn user(&mut self, at: u64, goroutine: i64, detail: Detail<'_>, generation: &Generation) {
+        match detail {
+            Detail::TaskBegin { task, name, .. } => {
+                let name = self.names.string(name, generation);
+                self.user.task_begins(at, task, name);
+            }
+            Detail::TaskEnd { task, .. } => self.user.task_ends(at, task),
+            Detail::Region { phase, task, name } => {
+                let name = self.names.string(name, generation);
+                self.user.region(at, goroutine, phase, (task, name));
+            }
+            Detail::Log { category, message, .. } => {
+                let category = self.names.string(category, generation);
+                self.user.log(at, category, generation.string(message).unwrap_or_default());
+            }
+            _ => {}
+        }
+    }
+
+    fn transition(&mut self, at: u64, t: Transition, generation: &Generation) {
+        let Transition { id, from, to, reason, stack, .. } = t;
         let unnamed = self.goroutines.get(&id).is_none_or(|g| g.function == 0);
         let outermost = if unnamed { self.names.outermost(stack, generation) } else { None };
         let known = self.goroutines.get(&id).map(|g| (g.state, g.entered));
@@ -208,25 +277,28 @@ impl Timeline {
             }
             return;
         }
+        self.leave(at, (state, entered), t, generation);
         let (reason, stack) = match to {
             GoState::Waiting => (self.names.string(reason, generation), self.names.stack(stack, generation)),
             _ => (0, 0),
         };
-        self.leave(id, at, state, entered, to);
         let marks = self.gc.marks();
         let g = self.change(id, at, |g| {
             (g.state, g.entered, g.reason, g.stack) = (to, since, reason, stack);
             g.in_gc = marks;
             // A worker says anew what it is when it goes on.
             g.worker &= to == GoState::Running;
+            g.idle_worker &= to == GoState::Running;
             g.stopped = false;
+            g.born |= from == GoState::NotExist;
             if g.function == 0 {
                 g.function = outermost.unwrap_or(0);
             }
         });
         let function = g.function;
         if from == GoState::NotExist {
-            self.groups.created(function);
+            let by = self.names.stack(t.by.1, generation);
+            self.groups.created(function, by);
         }
         match to {
             GoState::Running => {
@@ -238,32 +310,58 @@ impl Timeline {
                 if let Some(g) = self.goroutines.remove(&id) {
                     self.groups.add(&g, true);
                 }
+                self.cpu.ended(id);
+                self.user.ended(id);
             }
             _ => {}
         }
     }
 
-    /// A goroutine leaves a state.
-    fn leave(&mut self, id: i64, at: u64, state: GoState, entered: u64, to: GoState) {
-        let time = at.saturating_sub(entered);
+    /// A goroutine leaves a state that it entered at some time.
+    fn leave(&mut self, at: u64, (state, entered): (GoState, u64), t: Transition, generation: &Generation) {
+        let ns = at.saturating_sub(entered);
         match state {
             GoState::Running => {
-                self.running.remove(&id);
+                self.running.remove(&t.id);
+                self.stops(at, entered, t, generation);
             }
             GoState::Runnable => {
                 self.runnable = self.runnable.saturating_sub(1);
-                let in_gc = self.goroutines.get(&id).is_some_and(|g| g.in_gc);
-                if to == GoState::Running {
-                    if in_gc { &mut self.in_gc } else { &mut self.outside_gc }.add(time);
+                if t.to == GoState::Running
+                    && let Some(g) = self.goroutines.get_mut(&t.id)
+                {
+                    g.delayed(entered, at);
+                    let (function, in_gc) = (g.function, g.in_gc);
+                    self.latency.add(Delay { start: entered, ns, goroutine: t.id, function, in_gc });
                 }
             }
             GoState::Waiting => {
-                if let Some(g) = self.goroutines.get(&id) {
-                    self.blocking.add(g.reason, g.stack, time, true);
+                let Some(g) = self.goroutines.get(&t.id) else { return };
+                let wait = Wait { reason: g.reason, stack: g.stack, start: entered, ns, ended: true };
+                self.blocking.add(wait);
+                if ns >= LONG && t.to == GoState::Runnable {
+                    let by = self.goroutines.get(&t.by.0).map_or(0, |g| g.function);
+                    let stack = self.names.stack(t.by.1, generation);
+                    self.blocking.released(wait, (by, stack), self.cpu.since(t.by.0, entered));
                 }
             }
             _ => {}
         }
+    }
+
+    /// A goroutine ran since `entered` and stops: when the world is to stop, it may be the one that is waited for. Those
+    /// that run again before the restart is told are not.
+    fn stops(&mut self, at: u64, entered: u64, t: Transition, generation: &Generation) {
+        let waited_for = |(since, by): &(u64, i64)| *by != t.id && entered <= *since;
+        let Some((since, _)) = self.stw.since().filter(waited_for) else { return };
+        let stack = self.names.stack(t.stack, generation);
+        let mut cpu = Tally::default();
+        self.cpu.since(t.id, since).for_each(|stack| cpu.add(stack));
+        let in_map = self.cpu.since(t.id, since).chain([stack]).any(|s| self.names.has_function(s, writes_map));
+        let named = self.goroutines.get(&t.id).map_or(0, |g| g.function);
+        // Where it stops is often the first stack of it that is told.
+        let function = if named == 0 { self.names.outermost(t.stack, generation).unwrap_or(0) } else { named };
+        self.stw.stopped(Stopper { goroutine: t.id, function, at, stack, cpu }, in_map);
     }
 
     /// All that was told, with at most `rows` rows in each table. `summary` is what the reader says of the trace.
@@ -276,10 +374,12 @@ impl Timeline {
         }
         self.load.advance(end);
         self.gc.end(end, false, &self.load);
+        self.growth.cut(end, self.gc.in_use());
         for (_, mut g) in std::mem::take(&mut self.goroutines) {
             g.settle(end);
             if g.state == GoState::Waiting {
-                self.blocking.add(g.reason, g.stack, end.saturating_sub(g.entered), false);
+                let ns = end.saturating_sub(g.entered);
+                self.blocking.add(Wait { reason: g.reason, stack: g.stack, start: g.entered, ns, ended: false });
             }
             self.groups.add(&g, false);
         }
@@ -299,12 +399,17 @@ impl Timeline {
             duration_ns: end,
             procs: u64::from(self.load.procs),
             stw: self.stw.told(&self.names, rows),
-            latency: TraceLatency { in_gc: times_of(&self.in_gc), outside_gc: times_of(&self.outside_gc) },
+            latency: self.latency.told(&self.names),
             mmu: self.load.mmu(),
             gc: self.gc.told(&self.load, end),
             goroutines,
             more_goroutines,
             blocking,
+            growth: self.growth.told(&self.names),
+            cpu: self.cpu.told(&self.names, rows),
+            user: self.user.told(&self.names, rows),
+            findings: Vec::new(),
+            checked: Vec::new(),
             limits,
         }
     }

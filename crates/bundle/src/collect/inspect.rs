@@ -76,6 +76,7 @@ fn wrong_document(kind: &ArtifactKind, content_type: &str, head: &[u8]) -> Optio
         ArtifactKind::GoroutineDump => &[b"goroutine "],
         ArtifactKind::Expvar => &[b"{"],
         ArtifactKind::Symbols => &[b"num_symbols:"],
+        ArtifactKind::Trace => &[b"go 1."],
         _ => return None,
     };
     if expected_start.iter().any(|s| start.starts_with(s)) {
@@ -94,6 +95,7 @@ fn expected(kind: &ArtifactKind) -> &'static str {
         ArtifactKind::Expvar => "the JSON of expvar",
         ArtifactKind::Prometheus => "the Prometheus text format",
         ArtifactKind::Symbols => "the names of addresses",
+        ArtifactKind::Trace => "an execution trace",
         _ => "the artifact",
     }
 }

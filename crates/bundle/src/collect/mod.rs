@@ -14,6 +14,7 @@ mod inspect;
 mod options;
 mod outside;
 mod process;
+mod trace;
 
 pub(crate) use graph::of_core;
 pub use options::{CollectError, CollectOptions, CollectTarget, Collected, GcPolicy, GraphPolicy, Progress};
@@ -275,9 +276,26 @@ impl Sources {
             }
             (cx.progress)(Progress::Sample { index, of });
             self.sample(cx, index, of)?;
+            if index == 1 {
+                self.trace(cx)?;
+            }
         }
         // Ended before the last sample.
         self.reading.take().map_or(Ok(()), |reading| reading.store(cx, 1))
+    }
+
+    /// Takes an execution trace, if one is asked for.
+    fn trace(&self, cx: &mut Context<'_>) -> Result<(), BundleError> {
+        let Some(time) = cx.options.trace.filter(|_| !cx.stopped()) else { return Ok(()) };
+        match &self.web {
+            Some(web) => web.trace(cx, time),
+            None => cx.missing(
+                "trace",
+                None,
+                "an execution trace needs the address of the pprof of the service",
+                "what happened when: collections, stopped worlds, who waited for whom",
+            ),
+        }
     }
 
     /// Whether neither source can tell anything more.

@@ -59,6 +59,9 @@ pub struct CollectOptions {
     pub duration: Duration,
     /// Samples, at least two when `duration` is not zero.
     pub samples: u32,
+    /// How long an execution trace to take after the first sample, with a CPU profile at the same time; `None` for
+    /// none. It costs the service a few per cent of its speed while it lasts.
+    pub trace: Option<Duration>,
     /// Forced GC cycles.
     pub gc: GcPolicy,
     /// The object graph.
@@ -89,6 +92,7 @@ impl Default for CollectOptions {
         Self {
             duration: Duration::from_secs(30),
             samples: 4,
+            trace: None,
             gc: GcPolicy::default(),
             graph: GraphPolicy::default(),
             connect_timeout: Duration::from_secs(5),

@@ -24,7 +24,8 @@ use crate::sites::{FrameId, Site, SiteTable};
 use model::{Finding, Severity, SiteRef, SiteRole, Size, Subject, SubjectKind, Verdict};
 use rustc_hash::{FxHashMap, FxHashSet};
 
-pub(super) const RULE: Rule = Rule { id: "allocation-churn", source: include_str!("allocation_churn.rs"), check };
+pub(super) const RULE: Rule =
+    Rule { id: "allocation-churn", of_time: false, source: include_str!("allocation_churn.rs"), check };
 
 /// A function and what was allocated in the window by it (or under it).
 struct Load<'a> {

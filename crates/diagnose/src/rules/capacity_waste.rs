@@ -22,7 +22,8 @@ use crate::heap::{self, Heap, subject_kind};
 use crate::recipes::capacity_fix;
 use model::{Finding, HeapContainerGroup, Subject, Verdict, format_iec};
 
-pub(super) const RULE: Rule = Rule { id: "capacity-waste", source: include_str!("capacity_waste.rs"), check };
+pub(super) const RULE: Rule =
+    Rule { id: "capacity-waste", of_time: false, source: include_str!("capacity_waste.rs"), check };
 
 /// At most this many findings of this rule in a report.
 const MOST: usize = 3;

@@ -19,7 +19,8 @@ use crate::heap;
 use crate::recipes::duplicate_fix;
 use model::{Subject, SubjectKind, Verdict, format_iec};
 
-pub(super) const RULE: Rule = Rule { id: "duplicate-strings", source: include_str!("duplicate_strings.rs"), check };
+pub(super) const RULE: Rule =
+    Rule { id: "duplicate-strings", of_time: false, source: include_str!("duplicate_strings.rs"), check };
 
 /// Contents that are shown.
 const SHOWN: usize = 3;

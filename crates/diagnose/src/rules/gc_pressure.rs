@@ -19,7 +19,7 @@ use crate::context::{Context, LOW_GOGC};
 use crate::evidence::{Case, percent, plural};
 use model::{Finding, Fix, MemStats, Severity, Size, Subject, SubjectKind, Verdict};
 
-pub(super) const RULE: Rule = Rule { id: "gc-pressure", source: include_str!("gc_pressure.rs"), check };
+pub(super) const RULE: Rule = Rule { id: "gc-pressure", of_time: false, source: include_str!("gc_pressure.rs"), check };
 
 struct Signs {
     cpu: Option<f64>,

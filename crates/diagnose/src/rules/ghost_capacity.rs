@@ -22,7 +22,8 @@ use crate::heap::{self, Heap};
 use crate::recipes::ghost_fix;
 use model::{Finding, HeapContainer, HeapNote, Verdict, format_iec};
 
-pub(super) const RULE: Rule = Rule { id: "ghost-capacity", source: include_str!("ghost_capacity.rs"), check };
+pub(super) const RULE: Rule =
+    Rule { id: "ghost-capacity", of_time: false, source: include_str!("ghost_capacity.rs"), check };
 
 /// At most this many findings of this rule in a report.
 const MOST: usize = 5;

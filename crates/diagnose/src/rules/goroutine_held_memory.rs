@@ -21,7 +21,7 @@ use crate::recipes::goroutine_memory_fix;
 use model::{Finding, HeapGoroutines, SiteRef, SiteRole, Verdict, format_iec};
 
 pub(super) const RULE: Rule =
-    Rule { id: "goroutine-held-memory", source: include_str!("goroutine_held_memory.rs"), check };
+    Rule { id: "goroutine-held-memory", of_time: false, source: include_str!("goroutine_held_memory.rs"), check };
 
 /// At most this many findings of this rule in a report.
 const MOST: usize = 3;

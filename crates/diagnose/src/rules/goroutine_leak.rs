@@ -29,7 +29,8 @@ use profile::{GoroutineDump, GoroutineGroup};
 use rustc_hash::{FxHashMap, FxHashSet};
 use signals::{Growth, Measured, growth};
 
-pub(super) const RULE: Rule = Rule { id: "goroutine-leak", source: include_str!("goroutine_leak.rs"), check };
+pub(super) const RULE: Rule =
+    Rule { id: "goroutine-leak", of_time: false, source: include_str!("goroutine_leak.rs"), check };
 
 const MOST: usize = 3;
 

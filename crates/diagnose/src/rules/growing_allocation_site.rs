@@ -54,7 +54,7 @@ use model::{
 };
 
 pub(super) const RULE: Rule =
-    Rule { id: "growing-allocation-site", source: include_str!("growing_allocation_site.rs"), check };
+    Rule { id: "growing-allocation-site", of_time: false, source: include_str!("growing_allocation_site.rs"), check };
 
 /// At most this many findings of this rule in a report.
 const MOST: usize = 5;

@@ -20,7 +20,8 @@ use crate::context::Context;
 use crate::evidence::{Case, percent};
 use model::{Bytes, Fix, Severity, Size, Subject, SubjectKind, Verdict};
 
-pub(super) const RULE: Rule = Rule { id: "heap-fragmentation", source: include_str!("heap_fragmentation.rs"), check };
+pub(super) const RULE: Rule =
+    Rule { id: "heap-fragmentation", of_time: false, source: include_str!("heap_fragmentation.rs"), check };
 
 fn check(cx: &Context<'_>) -> Check {
     let all: Vec<_> = cx.facts.samples.iter().filter_map(|s| s.memstats_after_gc.as_ref()).collect();

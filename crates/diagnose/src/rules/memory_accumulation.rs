@@ -20,7 +20,8 @@ use crate::heap::{self, Heap, way, way_text};
 use crate::recipes::growth_fix;
 use model::{Finding, HeapHolder, Mechanism, RootKind, Severity, Subject, SubjectKind, Verdict, format_iec};
 
-pub(super) const RULE: Rule = Rule { id: "memory-accumulation", source: include_str!("memory_accumulation.rs"), check };
+pub(super) const RULE: Rule =
+    Rule { id: "memory-accumulation", of_time: false, source: include_str!("memory_accumulation.rs"), check };
 
 /// At most this many findings of this rule in a report.
 const MOST: usize = 3;

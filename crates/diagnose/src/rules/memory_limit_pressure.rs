@@ -21,7 +21,7 @@ use crate::evidence::{Case, percent, plural};
 use model::{Fix, Severity, Size, Subject, SubjectKind, Verdict};
 
 pub(super) const RULE: Rule =
-    Rule { id: "memory-limit-pressure", source: include_str!("memory_limit_pressure.rs"), check };
+    Rule { id: "memory-limit-pressure", of_time: false, source: include_str!("memory_limit_pressure.rs"), check };
 
 fn check(cx: &Context<'_>) -> Check {
     let all = cx.memstats();

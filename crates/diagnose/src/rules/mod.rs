@@ -1,25 +1,33 @@
 //! The rules: one file each. The doc comment at the head of a file is what `oomph explain` prints.
 
+mod allocating_traversal;
 mod allocation_churn;
+mod assist_tax;
 mod capacity_waste;
 mod duplicate_strings;
 mod gc_pressure;
+mod gc_storm;
 mod ghost_capacity;
 mod goroutine_held_memory;
 mod goroutine_leak;
 mod growing_allocation_site;
 mod heap_fragmentation;
+mod map_growth_stall;
 mod memory_accumulation;
 mod memory_limit_pressure;
+mod memory_limit_spiral;
 mod off_heap_memory;
 mod pinned_array;
 mod pointer_chain;
+mod pointer_heavy_heap;
 mod pointer_map;
 mod pool_hoarding;
 mod rss_not_returned;
 mod rss_part;
+mod scheduler_starvation;
 mod skewed_map;
 mod stack_memory;
+mod stw_outlier;
 mod substring_pin;
 mod sync_map_misuse;
 mod timer_pile_up;
@@ -33,6 +41,8 @@ use model::{Finding, Outcome, Verdict};
 pub struct Rule {
     /// Stable kebab-case id.
     pub id: &'static str,
+    /// Whether it is about what happens when, told by an execution trace, rather than about what is held.
+    pub of_time: bool,
     source: &'static str,
     check: fn(&Context<'_>) -> Check,
 }
@@ -110,6 +120,14 @@ pub fn rules() -> &'static [Rule] {
         sync_map_misuse::RULE,
         skewed_map::RULE,
         memory_accumulation::RULE,
+        memory_limit_spiral::RULE,
+        gc_storm::RULE,
+        allocating_traversal::RULE,
+        assist_tax::RULE,
+        stw_outlier::RULE,
+        map_growth_stall::RULE,
+        scheduler_starvation::RULE,
+        pointer_heavy_heap::RULE,
     ]
 }
 

@@ -20,7 +20,8 @@ use crate::evidence::rate;
 use model::{Fix, LedgerTerm, Severity, Verdict};
 use signals::{Measured, growth};
 
-pub(super) const RULE: Rule = Rule { id: "off-heap-memory", source: include_str!("off_heap_memory.rs"), check };
+pub(super) const RULE: Rule =
+    Rule { id: "off-heap-memory", of_time: false, source: include_str!("off_heap_memory.rs"), check };
 
 /// Mappings of the runtime and of C libraries come and go by this much.
 const LEAST_GROWTH: f64 = 8.0 * 1024.0 * 1024.0;

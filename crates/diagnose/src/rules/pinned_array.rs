@@ -18,7 +18,8 @@ use crate::evidence::plural;
 use crate::heap::{self, pinned};
 use crate::recipes::pinned_array_fix;
 
-pub(super) const RULE: Rule = Rule { id: "pinned-array", source: include_str!("pinned_array.rs"), check };
+pub(super) const RULE: Rule =
+    Rule { id: "pinned-array", of_time: false, source: include_str!("pinned_array.rs"), check };
 
 fn check(cx: &Context<'_>) -> Check {
     let Some(graph) = cx.heap() else { return Check::no_evidence(heap::NO_GRAPH) };

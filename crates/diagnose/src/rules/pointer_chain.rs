@@ -21,7 +21,8 @@ use crate::heap::{self, Heap};
 use crate::recipes::chain_fix;
 use model::{Finding, HeapContainer, HeapNote, Severity, SubjectKind, Verdict};
 
-pub(super) const RULE: Rule = Rule { id: "pointer-chain", source: include_str!("pointer_chain.rs"), check };
+pub(super) const RULE: Rule =
+    Rule { id: "pointer-chain", of_time: false, source: include_str!("pointer_chain.rs"), check };
 
 /// At most this many findings of this rule in a report.
 const MOST: usize = 3;

@@ -21,7 +21,7 @@ use crate::heap::{self, Heap};
 use crate::recipes::pointer_map_fix;
 use model::{Finding, HeapContainer, HeapNote, Severity, SubjectKind, Verdict};
 
-pub(super) const RULE: Rule = Rule { id: "pointer-map", source: include_str!("pointer_map.rs"), check };
+pub(super) const RULE: Rule = Rule { id: "pointer-map", of_time: false, source: include_str!("pointer_map.rs"), check };
 
 /// At most this many findings of this rule in a report.
 const MOST: usize = 3;

@@ -20,7 +20,8 @@ use crate::heap::{self, Heap};
 use crate::recipes::pool_fix;
 use model::{Finding, HeapContainer, HeapNote, SubjectKind, Verdict, format_iec};
 
-pub(super) const RULE: Rule = Rule { id: "pool-hoarding", source: include_str!("pool_hoarding.rs"), check };
+pub(super) const RULE: Rule =
+    Rule { id: "pool-hoarding", of_time: false, source: include_str!("pool_hoarding.rs"), check };
 
 /// At most this many findings of this rule in a report.
 const MOST: usize = 3;

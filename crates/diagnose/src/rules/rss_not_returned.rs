@@ -21,7 +21,8 @@ use crate::context::Context;
 use crate::evidence::add;
 use model::{Fix, LedgerTerm};
 
-pub(super) const RULE: Rule = Rule { id: "rss-not-returned", source: include_str!("rss_not_returned.rs"), check };
+pub(super) const RULE: Rule =
+    Rule { id: "rss-not-returned", of_time: false, source: include_str!("rss_not_returned.rs"), check };
 
 const PART: Part = Part {
     rule: RULE.id,

@@ -19,7 +19,7 @@ use crate::heap::{self, Heap};
 use crate::recipes::skew_fix;
 use model::{Finding, HeapContainer, HeapNote, Severity, SubjectKind, Verdict};
 
-pub(super) const RULE: Rule = Rule { id: "skewed-map", source: include_str!("skewed_map.rs"), check };
+pub(super) const RULE: Rule = Rule { id: "skewed-map", of_time: false, source: include_str!("skewed_map.rs"), check };
 
 /// At most this many findings of this rule in a report.
 const MOST: usize = 3;

@@ -19,7 +19,8 @@ use crate::context::Context;
 use crate::evidence::plural;
 use model::{Fix, LedgerTerm};
 
-pub(super) const RULE: Rule = Rule { id: "stack-memory", source: include_str!("stack_memory.rs"), check };
+pub(super) const RULE: Rule =
+    Rule { id: "stack-memory", of_time: false, source: include_str!("stack_memory.rs"), check };
 
 const PART: Part =
     Part { rule: RULE.id, term: LedgerTerm::GoroutineStacks, name: "goroutine stacks", share: |t| t.stack_share, fix };

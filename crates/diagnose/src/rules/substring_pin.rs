@@ -18,7 +18,8 @@ use crate::evidence::plural;
 use crate::heap::{self, pinned};
 use crate::recipes::substring_fix;
 
-pub(super) const RULE: Rule = Rule { id: "substring-pin", source: include_str!("substring_pin.rs"), check };
+pub(super) const RULE: Rule =
+    Rule { id: "substring-pin", of_time: false, source: include_str!("substring_pin.rs"), check };
 
 fn check(cx: &Context<'_>) -> Check {
     let Some(graph) = cx.heap() else { return Check::no_evidence(heap::NO_GRAPH) };

@@ -19,7 +19,8 @@ use crate::heap::{self, Heap};
 use crate::recipes::sync_map_fix;
 use model::{Finding, HeapContainer, HeapNote, SubjectKind, Verdict};
 
-pub(super) const RULE: Rule = Rule { id: "sync-map-misuse", source: include_str!("sync_map_misuse.rs"), check };
+pub(super) const RULE: Rule =
+    Rule { id: "sync-map-misuse", of_time: false, source: include_str!("sync_map_misuse.rs"), check };
 
 /// At most this many findings of this rule in a report.
 const MOST: usize = 3;

@@ -18,7 +18,8 @@ use crate::heap::{self, Heap};
 use crate::recipes::growth_fix;
 use model::{Finding, HeapContainer, Mechanism, Severity, SubjectKind, Verdict, format_iec};
 
-pub(super) const RULE: Rule = Rule { id: "timer-pile-up", source: include_str!("timer_pile_up.rs"), check };
+pub(super) const RULE: Rule =
+    Rule { id: "timer-pile-up", of_time: false, source: include_str!("timer_pile_up.rs"), check };
 
 /// At most this many findings of this rule in a report.
 const MOST: usize = 3;

@@ -26,7 +26,8 @@ use crate::heap::{self, Grown, Heap};
 use crate::recipes::growth_fix;
 use model::{Finding, HeapKeys, HeapNote, Mechanism, Severity, Verdict, format_iec};
 
-pub(super) const RULE: Rule = Rule { id: "unbounded-container", source: include_str!("unbounded_container.rs"), check };
+pub(super) const RULE: Rule =
+    Rule { id: "unbounded-container", of_time: false, source: include_str!("unbounded_container.rs"), check };
 
 /// At most this many findings of this rule in a report.
 const MOST: usize = 5;

@@ -26,7 +26,8 @@ use model::{
 use profile::{HeapStack, HeapStacks};
 use rustc_hash::FxHashMap;
 
-pub(super) const RULE: Rule = Rule { id: "whole-body-read", source: include_str!("whole_body_read.rs"), check };
+pub(super) const RULE: Rule =
+    Rule { id: "whole-body-read", of_time: false, source: include_str!("whole_body_read.rs"), check };
 
 /// Below this average allocation the reads are of small bodies.
 const SMALL_PIECE: f64 = 32.0 * 1024.0;

@@ -2,7 +2,7 @@
 //! count, and stopped.
 
 use super::{diagnose, live};
-use crate::args::{Collect, Demo, Format};
+use crate::args::{Collect, Connect, Demo, Format};
 use crate::progress::Reporter;
 use crate::{Failure, Outcome, config, output};
 use bundle::CollectTarget;
@@ -39,12 +39,15 @@ pub(super) fn run(a: &Demo) -> Result<Outcome, Failure> {
         for_: a.for_,
         samples: 4,
         no_gc: false,
-        headers: Vec::new(),
-        ca_file: None,
-        insecure: false,
-        url_only: false,
-        timeout: Duration::from_secs(30),
-        quiet: false,
+        trace: None,
+        connect: Connect {
+            headers: Vec::new(),
+            ca_file: None,
+            insecure: false,
+            url_only: false,
+            timeout: Duration::from_secs(30),
+            quiet: false,
+        },
     };
     let address = bundle::Address::parse(service.url()).map_err(Failure::new)?;
     output::note(&format!("watching it for {:.0} s", a.for_.as_secs_f64()));

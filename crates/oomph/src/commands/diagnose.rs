@@ -41,7 +41,7 @@ pub(super) fn of_bundle(path: &Path, thresholds: &Thresholds, o: &Output) -> Res
     finish(&facts, || flames_of_bundle(&bundle), thresholds, o)
 }
 
-fn failure(e: bundle::BundleError) -> Failure {
+pub(super) fn failure(e: bundle::BundleError) -> Failure {
     match e.hint() {
         "" => Failure::from(e),
         hint => Failure::new(e.to_string()).hint(hint),

@@ -1,22 +1,46 @@
 //! From a live target to a bundle on disk: options, progress, stop.
 
-use crate::args::Collect;
+use crate::args::{Collect, Connect};
 use crate::progress::Reporter;
 use crate::target_arg::TargetArg;
 use crate::{Failure, output, stop};
 use bundle::{Address, Authorities, CollectError, CollectOptions, CollectTarget, Collected, GcPolicy, GraphPolicy};
 use std::path::Path;
+use std::time::Duration;
 
 /// Collects from `target` into `to`.
 pub(super) fn collect(target: &CollectTarget, to: &Path, c: &Collect) -> Result<Collected, Failure> {
-    let options = options(c)?;
+    let options = CollectOptions {
+        duration: if c.samples == 1 { Duration::ZERO } else { c.for_ },
+        samples: c.samples,
+        gc: if c.no_gc { GcPolicy::Never } else { GcPolicy::Always },
+        graph: if c.no_snapshot { GraphPolicy::Never } else { GraphPolicy::Ends },
+        trace: c.trace,
+        ..options(&c.connect)?
+    };
+    with_options(target, to, &c.connect, &options)
+}
+
+/// An execution trace of `target` with what belongs to it, into `to`.
+pub(super) fn trace(target: &CollectTarget, to: &Path, time: Duration, c: &Connect) -> Result<Collected, Failure> {
+    let options =
+        CollectOptions { duration: time, samples: 2, trace: Some(time), graph: GraphPolicy::Never, ..options(c)? };
+    with_options(target, to, c, &options)
+}
+
+fn with_options(
+    target: &CollectTarget,
+    to: &Path,
+    c: &Connect,
+    options: &CollectOptions,
+) -> Result<Collected, Failure> {
     if c.url_only && matches!(target, CollectTarget::Pid(_)) {
         return Err(Failure::new("--url-only leaves nothing to read of a process")
             .hint("name the address of its pprof: oomph diagnose http://localhost:6060 --url-only"));
     }
     let stop = stop::flag();
     let mut reporter = Reporter::new(c.quiet);
-    let result = bundle::collect(target, to, &options, &mut |p| reporter.event(&p), &stop);
+    let result = bundle::collect(target, to, options, &mut |p| reporter.event(&p), &stop);
     reporter.done();
     result.map_err(|e| {
         let hint = e.hint();
@@ -29,13 +53,9 @@ pub(super) fn collect(target: &CollectTarget, to: &Path, c: &Collect) -> Result<
     })
 }
 
-fn options(c: &Collect) -> Result<CollectOptions, Failure> {
+fn options(c: &Connect) -> Result<CollectOptions, Failure> {
     let headers = c.headers.iter().map(|h| header(h)).collect::<Result<_, _>>()?;
     Ok(CollectOptions {
-        duration: if c.samples == 1 { std::time::Duration::ZERO } else { c.for_ },
-        samples: c.samples,
-        gc: if c.no_gc { GcPolicy::Never } else { GcPolicy::Always },
-        graph: if c.no_snapshot { GraphPolicy::Never } else { GraphPolicy::Ends },
         timeout: c.timeout,
         headers,
         insecure: c.insecure,

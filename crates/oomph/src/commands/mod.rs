@@ -10,6 +10,7 @@ mod heap;
 mod live;
 mod pprof;
 mod trace;
+mod trace_export;
 
 use crate::args::{Cli, Command};
 use crate::{Failure, Outcome, output};
@@ -17,11 +18,11 @@ use crate::{Failure, Outcome, output};
 /// Runs what was asked for.
 pub(crate) fn run(cli: Cli) -> Result<Outcome, Failure> {
     let quiet = match &cli.command {
-        Command::Diagnose(a) => a.collect.quiet,
-        Command::Capture(a) => a.collect.quiet,
+        Command::Diagnose(a) => a.collect.connect.quiet,
+        Command::Capture(a) => a.collect.connect.quiet,
         Command::Heap(a) => a.options().quiet,
         Command::Gclog(a) => a.quiet,
-        Command::Trace(a) => a.quiet,
+        Command::Trace(a) => a.quiet(),
         _ => false,
     };
     if quiet {

@@ -1,87 +1,103 @@
-//! `oomph trace`: has an execution trace read, event by event, and what it amounts to printed.
+//! `oomph trace`: takes an execution trace of a live target, or reads one from a file or bundle, and prints what it
+//! amounts to and what the rules make of it.
 
-use crate::args::{TableFormat, TraceArgs, TraceView};
+use super::{diagnose as judge, live, trace_export};
+use crate::args::{TableFormat, Trace, TraceQuestion, TraceTarget};
 use crate::progress::Reporter;
-use crate::{Failure, Outcome, output};
+use crate::target_arg::{self, TargetArg};
+use crate::{Failure, Outcome, config, output};
+use ::bundle::{Bundle, Facts};
+use ::diagnose::{Thresholds, diagnose, rules};
+use model::{Severity, TraceDocument};
 use report::TracePart;
-use std::fs::File;
-use std::io;
-use std::os::unix::fs::FileExt;
-use std::path::Path;
-use timeline::Timeline;
-use trace::{Options, Source};
 
-/// A file that is read by position: memory does not grow with it.
-struct TraceFile {
-    file: File,
-    size: u64,
-}
-
-impl TraceFile {
-    fn open(path: &Path) -> io::Result<Self> {
-        let file = File::open(path)?;
-        let size = file.metadata()?.len();
-        Ok(Self { file, size })
-    }
-}
-
-impl Source for TraceFile {
-    fn size(&self) -> u64 {
-        self.size
-    }
-
-    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
-        let mut done = 0;
-        while let Some(rest) = buffer.get_mut(done..).filter(|r| !r.is_empty()) {
-            match self.file.read_at(rest, offset.saturating_add(done as u64)) {
-                Ok(0) => break,
-                Ok(n) => done += n,
-                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                Err(e) => return Err(e),
-            }
+impl Trace {
+    /// Whether to print no notes, wherever that was said.
+    pub(crate) const fn quiet(&self) -> bool {
+        match &self.question {
+            Some(TraceQuestion::Export(e)) => e.quiet,
+            _ => self.asked().0.options.connect.quiet,
         }
-        Ok(done)
+    }
+
+    /// What is looked at, and the parts that are wanted.
+    const fn asked(&self) -> (&TraceTarget, &[TracePart]) {
+        use TraceQuestion as Q;
+        match &self.question {
+            // An export does not come here.
+            None | Some(Q::Export(_)) => (&self.of, &TracePart::SUMMARY),
+            Some(Q::Gc(t)) => (t, &[TracePart::Gc]),
+            Some(Q::Assists(t)) => (t, &[TracePart::Assists]),
+            Some(Q::Stw(t)) => (t, &[TracePart::Stw]),
+            Some(Q::Goroutines(t)) => (t, &[TracePart::Goroutines]),
+            Some(Q::Blocking(t)) => (t, &[TracePart::Blocking]),
+            Some(Q::Growth(t)) => (t, &[TracePart::Growth]),
+            Some(Q::Mmu(t)) => (t, &[TracePart::Mmu]),
+            Some(Q::Cpu(t)) => (t, &[TracePart::Cpu]),
+            Some(Q::Tasks(t)) => (t, &[TracePart::Tasks]),
+        }
     }
 }
 
-pub(super) fn run(a: &TraceArgs) -> Result<Outcome, Failure> {
-    let shown = a.file.display();
-    let file = TraceFile::open(&a.file).map_err(|e| Failure::io(shown.to_string(), &e))?;
-    if a.file.is_dir() {
-        return Err(Failure::new(format!("{shown} is a directory")).hint("name a trace file"));
+pub(super) fn run(a: &Trace) -> Result<Outcome, Failure> {
+    if let Some(TraceQuestion::Export(e)) = &a.question {
+        return trace_export::run(e);
     }
-    let reporter = Reporter::new(a.quiet);
-    reporter.say("reading the trace");
-    let mut timeline = Timeline::new();
-    let summary = trace::read(&file, &Options::default(), &mut timeline).map_err(|e| {
-        Failure::new(format!("{shown}: {e}")).hint(
-            "traces come from runtime/trace, go test -trace, or curl -o trace.out URL/debug/pprof/trace?seconds=5",
-        )
-    })?;
-    drop(reporter);
-    let mut document = timeline.finish(&summary, a.rows);
-    env!("CARGO_PKG_VERSION").clone_into(&mut document.oomph);
-    document.source = shown.to_string();
-    let to = a.output.as_deref();
-    match a.format {
-        TableFormat::Text => output::write_text(to, |width| report::trace(&document, &parts(&a.show), width))?,
+    let (of, parts) = a.asked();
+    let thresholds = config::thresholds(of.options.config.as_deref())?;
+    let facts = facts(of)?;
+    let mut document = document(&facts, &thresholds)?;
+    document.shorten(of.options.rows);
+    let to = of.options.output.as_deref();
+    match of.options.format {
+        TableFormat::Text => {
+            output::write_text(to, |width| report::trace(&document, parts, of.options.verbose, width))?;
+        }
         TableFormat::Json => output::write(to, output::json(&document)?.as_bytes())?,
     }
-    Ok(Outcome::Fine)
+    // Who asks for a table is not asking for a verdict.
+    let found = a.question.is_none() && document.findings.iter().any(|f| f.severity <= Severity::Medium);
+    Ok(if found { Outcome::Findings } else { Outcome::Fine })
 }
 
-/// All parts, unless some are named.
-fn parts(show: &[TraceView]) -> Vec<TracePart> {
-    if show.is_empty() {
-        return TracePart::ALL.to_vec();
+/// Everything there is to read: collected first where the target is a live one.
+fn facts(of: &TraceTarget) -> Result<Facts, Failure> {
+    let arg = target_arg::parse(&of.target)?;
+    if let Some(target) = live::target(&arg)? {
+        let temporary = tempfile::tempdir().map_err(|e| Failure::new(format!("no temporary directory: {e}")))?;
+        let to = of.options.save.clone().unwrap_or_else(|| temporary.path().join("bundle"));
+        let collected = live::trace(&target, &to, of.options.for_, &of.options.connect)?;
+        return Ok(Bundle::open(&collected.path).map_err(judge::failure)?.facts());
     }
-    let part = |view: &TraceView| match view {
-        TraceView::Gc => TracePart::Gc,
-        TraceView::Assists => TracePart::Assists,
-        TraceView::Stw => TracePart::Stw,
-        TraceView::Goroutines => TracePart::Goroutines,
-        TraceView::Blocking => TracePart::Blocking,
-        TraceView::Mmu => TracePart::Mmu,
+    let reporter = Reporter::new(of.options.connect.quiet);
+    reporter.say("reading the trace");
+    match arg {
+        TargetArg::Bundle(path) => Ok(Bundle::open(&path).map_err(judge::failure)?.facts()),
+        TargetArg::Files(files) => Facts::of_files(&files, None).map_err(|e| {
+            judge::failure(e).hint(
+                "traces come from runtime/trace, go test -trace, or curl -o trace.out URL/debug/pprof/trace?seconds=5",
+            )
+        }),
+        _ => Err(Failure::new("no such target")),
+    }
+}
+
+/// The last trace, with what the rules about time say of all facts.
+fn document(facts: &Facts, thresholds: &Thresholds) -> Result<TraceDocument, Failure> {
+    let Some(trace) = facts.traces.last() else {
+        let why =
+            facts.limits.iter().find(|l| l.contains("trace")).map_or("there is no execution trace", String::as_str);
+        return Err(Failure::new(format!("{}: {why}", facts.target.name)).hint(
+            "traces come from oomph trace URL, runtime/trace, go test -trace, or curl -o trace.out URL/debug/pprof/trace?seconds=5",
+        ));
     };
-    show.iter().map(part).collect()
+    let version = env!("CARGO_PKG_VERSION");
+    let report = diagnose(facts, thresholds, version);
+    let of_time = |rule: &str| rules().iter().any(|r| r.id == rule && r.of_time);
+    let mut document = (*trace.value).clone();
+    version.clone_into(&mut document.oomph);
+    document.source.clone_from(&facts.target.name);
+    document.findings = report.findings.into_iter().filter(|f| of_time(&f.rule)).collect();
+    document.checked = report.checked.into_iter().filter(|c| of_time(&c.rule)).collect();
+    Ok(document)
 }

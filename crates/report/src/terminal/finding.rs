@@ -40,6 +40,9 @@ pub(super) fn full(p: &mut Page, f: &Finding, how: &How) {
     }
     subject(p, f);
     evidence(p, "why", &positive(f), how.verbose);
+    for (i, step) in f.chain.iter().enumerate() {
+        p.field(if i == 0 { "chain" } else { "" }, &chain_step(step));
+    }
     if !f.subject.holder.is_empty() {
         p.field("held", &holder(f));
     }
@@ -155,6 +158,8 @@ pub(crate) const fn role(r: SiteRole) -> &'static str {
         SiteRole::Blocks => "blocks",
         SiteRole::Declares => "declares",
         SiteRole::Creates => "starts",
+        SiteRole::Runs => "runs",
+        SiteRole::Pays => "pays",
         SiteRole::Calls => "calls",
     }
 }
@@ -196,4 +201,14 @@ fn site_line(s: &SiteRef, room: usize) -> String {
     let place = wrap::elide_left(&place, place_room);
     let function = wrap::elide_left(&function, rest.saturating_sub(wrap::width(&place)));
     format!("{}{function}  {place}", wrap::pad(role(s.role), 11))
+}
+
+/// `at 1.25 s, 30 ms: the world is to stop`.
+fn chain_step(step: &model::ChainStep) -> String {
+    let at = fmt::short_duration(step.at_ns as f64 / 1e9);
+    let took = match step.duration_ns {
+        0 => String::new(),
+        ns => format!(", for {}", fmt::short_duration(ns as f64 / 1e9)),
+    };
+    format!("at {at}{took}: {}", clean::line(&step.event))
 }

@@ -57,12 +57,12 @@ pub fn terminal(report: &Report, o: &TerminalOptions) -> String {
     p.finish()
 }
 
-/// Findings alone, without colour: those above low in full, the others in one line each.
-pub(crate) fn findings(list: &[model::Finding], width: usize) -> String {
+/// Findings alone, without colour: those above low in full, the others in one line each; all in full with `verbose`.
+pub(crate) fn findings(list: &[model::Finding], verbose: bool, width: usize) -> String {
     let mut p = Page::new(width.clamp(40, 200), false);
-    let full = |f: &model::Finding| f.severity <= Severity::Medium;
+    let full = |f: &model::Finding| verbose || f.severity <= Severity::Medium;
     for (i, f) in list.iter().enumerate().filter(|(_, f)| full(f)) {
-        finding::full(&mut p, f, &finding::How { number: i + 1, lead: false, title: true, verbose: false });
+        finding::full(&mut p, f, &finding::How { number: i + 1, lead: false, title: true, verbose });
     }
     p.blank();
     list.iter().filter(|f| !full(f)).for_each(|f| finding::one_line(&mut p, f));

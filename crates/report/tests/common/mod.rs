@@ -219,6 +219,7 @@ fn goroutine_finding() -> Finding {
             ),
         ],
         evidence,
+        chain: Vec::new(),
         forecast: None,
         fix: Fix {
             summary: "give the channel a buffer of one, or select on ctx.Done()".into(),
@@ -244,6 +245,7 @@ fn low_finding() -> Finding {
             "bytes",
             2.0,
         )],
+        chain: Vec::new(),
         forecast: None,
         fix: Fix { summary: "none needed".into(), recipe: String::new(), expected_saving_bytes: None },
     }
@@ -326,6 +328,7 @@ pub(crate) fn churn() -> Report {
         size: Size { alloc_bytes_per_s: Some(432_013_312.0), ..Size::default() },
         sites: vec![site(SiteRole::Allocates, "example.com/web/render.(*Page).Key", "render/page.go", 140)],
         evidence,
+        chain: Vec::new(),
         forecast: None,
         fix: Fix {
             summary: "use a struct as the map key instead of a formatted string".into(),

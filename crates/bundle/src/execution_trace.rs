@@ -1,0 +1,67 @@
+//! Execution traces: from a file or bytes to what they amount to. Owns reading by position, so that memory does not
+//! grow with the file; decides nothing.
+
+use model::TraceDocument;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use timeline::Timeline;
+use trace::{Options, Source, TraceError};
+
+/// Rows of each table that are kept for the diagnosis.
+pub(crate) const ROWS: usize = 256;
+
+/// A trace file that is read by position: memory does not grow with it.
+#[derive(Debug)]
+pub struct TraceFile {
+    file: File,
+    size: u64,
+}
+
+impl TraceFile {
+    /// Opens it.
+    ///
+    /// # Errors
+    /// When it cannot be opened.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        let file = File::open(path)?;
+        let size = file.metadata()?.len();
+        Ok(Self { file, size })
+    }
+}
+
+impl Source for TraceFile {
+    fn size(&self) -> u64 {
+        self.size
+    }
+
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        let mut done = 0;
+        while let Some(rest) = buffer.get_mut(done..).filter(|r| !r.is_empty()) {
+            match self.file.read_at(rest, offset.saturating_add(done as u64)) {
+                Ok(0) => break,
+                Ok(n) => done += n,
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(done)
+    }
+}
+
+/// What a trace amounts to, with at most `rows` rows in each table. `source` and `oomph` are left empty.
+///
+/// # Errors
+/// When it is no trace, or one of Go 1.21 and older; what is damaged is told in `limits`.
+pub fn read_trace<S: Source + ?Sized>(source: &S, rows: usize) -> Result<TraceDocument, TraceError> {
+    let mut timeline = Timeline::new();
+    let summary = trace::read(source, &Options::default(), &mut timeline)?;
+    Ok(timeline.finish(&summary, rows))
+}
+
+/// Whether bytes begin as execution traces do (`go 1.26 trace`).
+#[must_use]
+pub fn is_trace(head: &[u8]) -> bool {
+    head.starts_with(b"go 1.") && head.get(..16).is_some_and(|h| h.windows(6).any(|w| w == b" trace"))
+}

@@ -1,0 +1,24 @@
+//! The command line of `oomph trace export`.
+
+use clap::{ArgGroup, Args};
+use std::path::PathBuf;
+
+#[derive(Debug, Args)]
+#[command(
+    group = ArgGroup::new("files").required(true).multiple(true).args(["perfetto"]),
+    after_help = "Examples:
+  oomph trace export trace.out --perfetto trace.perfetto.gz    open it at https://ui.perfetto.dev
+
+Exit codes: 0 written, 2 could not be read or written."
+)]
+pub(crate) struct TraceExportArgs {
+    /// The trace
+    pub(crate) file: PathBuf,
+    /// For ui.perfetto.dev and trace_processor: procs, goroutines, collections, counters, CPU samples (a name that ends
+    /// in .gz is compressed)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) perfetto: Option<PathBuf>,
+    /// Print no notes on standard error
+    #[arg(long, short)]
+    pub(crate) quiet: bool,
+}

@@ -1,0 +1,109 @@
+//! `oomph trace export`: a trace as files for other tools, all of them in one reading.
+
+use crate::args::TraceExportArgs;
+use crate::progress::Reporter;
+use crate::{Failure, Outcome, output};
+use bundle::TraceFile;
+use export::trace::perfetto::PerfettoWriter;
+use flate2::{Compression, write::GzEncoder};
+use model::Bytes;
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::Path;
+use trace::{Event, Generation, Options, Visitor};
+
+/// A file that may be compressed.
+enum Output {
+    Plain(File),
+    Gzip(Box<GzEncoder<File>>),
+}
+
+impl Output {
+    fn create(path: &Path) -> Result<Self, Failure> {
+        let file = File::create(path).map_err(|e| Failure::io(format!("cannot write {}", path.display()), &e))?;
+        let gzip = path.extension().is_some_and(|e| e == "gz");
+        Ok(if gzip { Output::Gzip(Box::new(GzEncoder::new(file, Compression::fast()))) } else { Output::Plain(file) })
+    }
+
+    fn finish(self) -> io::Result<()> {
+        match self {
+            Output::Plain(_) => Ok(()),
+            Output::Gzip(encoder) => encoder.finish().map(|_| ()),
+        }
+    }
+}
+
+impl Write for Output {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        match self {
+            Output::Plain(file) => file.write(buf),
+            Output::Gzip(encoder) => encoder.write(buf),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Output::Plain(file) => file.flush(),
+            Output::Gzip(encoder) => encoder.flush(),
+        }
+    }
+}
+
+/// All that listen to one reading.
+#[derive(Default)]
+struct Exports {
+    perfetto: Option<PerfettoWriter<Output>>,
+}
+
+impl Visitor for Exports {
+    fn event(&mut self, event: &Event<'_>, generation: &Generation) {
+        if let Some(perfetto) = &mut self.perfetto {
+            perfetto.event(event, generation);
+        }
+    }
+}
+
+pub(super) fn run(a: &TraceExportArgs) -> Result<Outcome, Failure> {
+    let mut exports = Exports::default();
+    let shown = a.file.display();
+    let source = TraceFile::open(&a.file).map_err(|e| Failure::io(shown.to_string(), &e))?;
+    if a.file.is_dir() {
+        return Err(Failure::new(format!("{shown} is a directory")).hint("name a trace file"));
+    }
+    let name = a.file.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
+    if let Some(path) = &a.perfetto {
+        exports.perfetto = Some(PerfettoWriter::new(Output::create(path)?, &name));
+    }
+    let reporter = Reporter::new(a.quiet);
+    reporter.say("reading the trace");
+    let summary = trace::read(&source, &Options::default(), &mut exports).map_err(|e| {
+        Failure::new(format!("{shown}: {e}")).hint(
+            "traces come from runtime/trace, go test -trace, or curl -o trace.out URL/debug/pprof/trace?seconds=5",
+        )
+    })?;
+    drop(reporter);
+    summary.gaps.iter().for_each(|gap| output::note(&format!("{}: {gap}", a.file.display())));
+    if let (Some(path), Some(writer)) = (&a.perfetto, exports.perfetto) {
+        finish_perfetto(path, writer)?;
+    }
+    Ok(Outcome::Fine)
+}
+
+fn finish_perfetto(path: &Path, writer: PerfettoWriter<Output>) -> Result<(), Failure> {
+    let failed = |e: io::Error| Failure::io(format!("cannot write {}", path.display()), &e);
+    let (file, told) = writer.finish().map_err(failed)?;
+    file.finish().map_err(failed)?;
+    let shown = path.display();
+    let size = Bytes(std::fs::metadata(path).map_or(told.bytes, |m| m.len()));
+    output::note(&format!("{shown}: {} packets, {size}; open it at https://ui.perfetto.dev", told.packets));
+    for (count, what) in [
+        (told.goroutines_left_out, "goroutines have no track of their own: too many at the same time"),
+        (told.tasks_left_out, "tasks have no track: too many at the same time"),
+        (told.samples_left_out, "CPU samples are left out: the trace does not tell their thread"),
+    ] {
+        if count > 0 {
+            output::note(&format!("{shown}: {count} {what}"));
+        }
+    }
+    Ok(())
+}
