@@ -32,6 +32,8 @@ const LEAST_WAITS: u64 = 50;
 const FULL: f64 = 0.85;
 /// Share of that time in which CPU samples must show threads at work.
 const RAN: f64 = 0.6;
+/// Times all processors that one group could use, from which it fills them whatever the host does.
+const WANTS: f64 = 3.0;
 
 fn check(cx: &Context<'_>) -> Check {
     let Some(t) = cx.time() else { return Check::no_evidence(NO_TRACE) };
@@ -86,15 +88,20 @@ fn finding(t: &Time<'_>, hog: &TraceGoroutines, busy: f64) -> Finding {
     }
     // A processor of Go's need not have a processor of the host: samples are of time that threads really ran.
     let ran = (t.trace.cpu.samples * SAMPLE_NS) as f64 / (busy * t.capacity_ns()).max(1.0);
-    let squeezed = t.trace.cpu.samples > 0 && ran < RAN;
-    if squeezed {
+    // Who wants several times the processors there are would fill any host.
+    let wants = (hog.running_ns + hog.runnable_ns) as f64 / t.capacity_ns().max(1.0);
+    let held_back = t.trace.cpu.samples > 0 && ran < RAN;
+    let squeezed = held_back && wants < WANTS;
+    if held_back {
         let text = format!(
             "threads ran in {} of the time in which they had a processor of Go's: the host is busy, or a CPU quota holds \
              them back",
             percent(ran)
         );
-        case.number(-2.0, t.artifact, ran, "fraction", text);
+        case.number(if squeezed { -2.0 } else { -0.5 }, t.artifact, ran, "fraction", text);
     }
+    let text = format!("{} could have used {wants:.1} times the processors there are", named(&hog.function));
+    case.number(if wants >= WANTS { 0.5 } else { 0.0 }, t.artifact, wants, "times", text);
     let severity = if squeezed {
         Severity::Low
     } else if seconds(outside.p99_ns) >= 0.1 {
