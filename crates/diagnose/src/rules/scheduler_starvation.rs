@@ -18,7 +18,7 @@
 use super::{Check, Rule};
 use crate::context::Context;
 use crate::evidence::{Case, percent, plural};
-use crate::time::{NO_TRACE, SAMPLE_NS, Time, is_runtime, named, push_site, seconds, site, span};
+use crate::time::{NO_TRACE, SAMPLE_NS, Time, is_programs, named, push_site, seconds, site, span};
 use model::{
     Finding, Fix, Severity, SiteRole, Size, Subject, SubjectKind, TraceDelay, TraceGoroutines, TraceInstant, Verdict,
 };
@@ -120,7 +120,7 @@ fn finding(t: &Time<'_>, hog: &TraceGoroutines, busy: f64) -> Finding {
     f.size = Size { entries: Some(hog.count), ..Size::default() };
     push_site(&mut f, hottest.map(|h| site(SiteRole::Runs, h.0)));
     push_site(&mut f, t.site(SiteRole::Creates, &hog.created_at));
-    let own = |d: &&TraceDelay| !d.in_gc && !is_runtime(&d.function) && d.function != hog.function;
+    let own = |d: &&TraceDelay| !d.in_gc && is_programs(&d.function) && d.function != hog.function;
     let mut steps = Vec::new();
     let longest = latency.longest.iter().find(own).or_else(|| latency.longest.iter().find(|d| !d.in_gc));
     if let Some(d) = longest {

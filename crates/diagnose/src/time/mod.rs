@@ -125,6 +125,11 @@ pub(crate) fn is_runtime(function: &str) -> bool {
     function.starts_with("runtime.") || function.starts_with("internal/runtime/")
 }
 
+/// Whether a function is neither the runtime's nor of those who write profiles and traces.
+pub(crate) fn is_programs(function: &str) -> bool {
+    !is_runtime(function) && !function.starts_with("runtime/") && !function.starts_with("net/http/pprof.")
+}
+
 /// Whether a stack is inside the growth of a map.
 pub(crate) fn grows_map(stack: &[Frame]) -> bool {
     stack.iter().any(|f| MAP_GROWTH.iter().any(|g| f.function.starts_with(g)))
