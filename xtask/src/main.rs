@@ -8,6 +8,8 @@ mod heap_matrix;
 mod layouts;
 mod matrix;
 mod soak;
+mod specimens;
+mod time_matrix;
 mod tools;
 
 use clap::{Parser, Subcommand};
@@ -53,7 +55,9 @@ enum Command {
     /// Read the heap of every program of lab/heap with several Go versions in several forms, and compare
     HeapMatrix(heap_matrix::Args),
     /// Diagnose every specimen with several Go versions, several times
-    Matrix(matrix::Args),
+    Matrix(specimens::Runs),
+    /// Trace every specimen of time with several Go versions, several times
+    TimeMatrix(specimens::Runs),
     /// Take snapshots of a program under load, thousands of them, and kill the tracer at random moments
     Soak(soak::Args),
 }
@@ -69,7 +73,8 @@ fn main() -> ExitCode {
         Command::Dist => tools::dist(),
         Command::Layouts(args) => layouts::run(&args),
         Command::HeapMatrix(args) => heap_matrix::run(&args),
-        Command::Matrix(args) => matrix::run(&args),
+        Command::Matrix(runs) => matrix::run(&runs),
+        Command::TimeMatrix(runs) => time_matrix::run(&runs),
         Command::Soak(args) => soak::run(&args),
     };
     match done {
