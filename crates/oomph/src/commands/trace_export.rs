@@ -10,6 +10,7 @@ use model::Bytes;
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
+use timeline::Lanes;
 use trace::{Event, Generation, Options, Visitor};
 
 /// A file that may be compressed.
@@ -53,12 +54,16 @@ impl Write for Output {
 #[derive(Default)]
 struct Exports {
     perfetto: Option<PerfettoWriter<Output>>,
+    html: Option<Lanes>,
 }
 
 impl Visitor for Exports {
     fn event(&mut self, event: &Event<'_>, generation: &Generation) {
         if let Some(perfetto) = &mut self.perfetto {
             perfetto.event(event, generation);
+        }
+        if let Some(lanes) = &mut self.html {
+            lanes.event(event, generation);
         }
     }
 }
@@ -74,6 +79,7 @@ pub(super) fn run(a: &TraceExportArgs) -> Result<Outcome, Failure> {
     if let Some(path) = &a.perfetto {
         exports.perfetto = Some(PerfettoWriter::new(Output::create(path)?, &name));
     }
+    exports.html = a.html.as_ref().map(|_| Lanes::new());
     let reporter = Reporter::new(a.quiet);
     reporter.say("reading the trace");
     let summary = trace::read(&source, &Options::default(), &mut exports).map_err(|e| {
@@ -85,6 +91,14 @@ pub(super) fn run(a: &TraceExportArgs) -> Result<Outcome, Failure> {
     summary.gaps.iter().for_each(|gap| output::note(&format!("{}: {gap}", a.file.display())));
     if let (Some(path), Some(writer)) = (&a.perfetto, exports.perfetto) {
         finish_perfetto(path, writer)?;
+    }
+    if let (Some(path), Some(lanes)) = (&a.html, exports.html) {
+        let mut document = lanes.finish(&summary, Vec::new());
+        env!("CARGO_PKG_VERSION").clone_into(&mut document.oomph);
+        document.source = name;
+        output::write(Some(path), report::timeline_html(&document).as_bytes())?;
+        let slices: usize = document.procs.iter().map(|p| p.slices.len()).sum();
+        output::note(&format!("{}: {slices} slices on {} procs", path.display(), document.procs.len()));
     }
     Ok(Outcome::Fine)
 }
