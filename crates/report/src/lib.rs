@@ -28,7 +28,7 @@ mod trace;
 mod wrap;
 
 pub use clean::{block as visible_block, json as visible_json, line as visible_line};
-pub use flame::{Flame, FlameError, flame_svg, speedscope};
+pub use flame::{Flame, FlameError, flame_svg, speedscope, speedscope_of};
 pub use gclog::gc_log;
 pub use heap::heap_overview;
 pub use heap_diff::heap_diff;
