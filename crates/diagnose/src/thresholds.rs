@@ -173,7 +173,7 @@ impl Default for Thresholds {
             spiral_mark_share: 0.6,
             spiral_cpu_share: 0.3,
             mark_ms_per_mib: 0.5,
-            mark_heap_bytes: 64.0 * MIB,
+            mark_heap_bytes: 128.0 * MIB,
             starvation_seconds: 0.01,
             memory_limit_share: 0.85,
         }

@@ -44,7 +44,14 @@ pub(crate) fn relate(findings: &mut [(Verdict, Finding)]) {
         .filter(|(_, f)| f.rule == "whole-body-read" && f.severity <= Severity::Medium)
         .flat_map(|(_, f)| f.sites.iter().map(|s| s.function.clone()))
         .collect();
+    let garbage: Vec<String> = findings
+        .iter()
+        .filter(|(_, f)| EXPLAIN_ASSISTS.contains(&f.rule.as_str()) && f.severity <= Severity::Medium)
+        .flat_map(|(_, f)| f.sites.iter().filter(|s| makes(s.role)).map(|s| s.function.clone()))
+        .collect();
     let limited = findings.iter().any(|(_, f)| f.rule == "memory-limit-pressure" && f.severity <= Severity::Medium);
+    let spiral = findings.iter().any(|(_, f)| f.rule == "memory-limit-spiral" && f.severity <= Severity::Medium);
+    let pointers = findings.iter().any(|(_, f)| f.rule == "pointer-heavy-heap" && f.severity <= Severity::Medium);
     let churning = findings.iter().any(|(_, f)| f.rule == "allocation-churn" && f.severity <= Severity::Medium);
     for (verdict, f) in findings.iter_mut() {
         let allocates = |names: &[String]| {
@@ -54,6 +61,12 @@ pub(crate) fn relate(findings: &mut [(Verdict, Finding)]) {
             "growing-allocation-site" if goroutines.iter().any(|g| allocates(&g.1)) => {
                 "the goroutines of the leak above were given this memory: it goes when they end"
             }
+            "allocation-churn" if allocates(&garbage) => "this is the garbage of the finding above",
+            "assist-tax" if f.sites.iter().any(|s| makes(s.role) && garbage.contains(&s.function)) => {
+                "the assists are for the garbage of the finding above"
+            }
+            "assist-tax" if pointers => "the pointers of the finding above make marking dear",
+            "pointer-heavy-heap" | "assist-tax" if spiral => "the spiral above makes the collector run all the time",
             "allocation-churn" if allocates(&bodies) => "this is the reading of whole bodies above",
             "gc-pressure" if limited => "the memory limit above forces these collections",
             "gc-pressure" if churning => "the garbage of the churn finding drives these collections",
@@ -61,6 +74,14 @@ pub(crate) fn relate(findings: &mut [(Verdict, Finding)]) {
         };
         demote(verdict, f, why);
     }
+}
+
+/// Rules that name garbage for which others assist.
+const EXPLAIN_ASSISTS: [&str; 3] = ["map-growth-stall", "allocating-traversal", "gc-storm"];
+
+/// Whether a line makes what is allocated.
+const fn makes(role: SiteRole) -> bool {
+    matches!(role, SiteRole::Allocates | SiteRole::Inserts)
 }
 
 /// Whether two functions are the same or one is a closure of the other (`pkg.f` and `pkg.f.func1`).

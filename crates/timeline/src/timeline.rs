@@ -358,7 +358,9 @@ impl Timeline {
         let mut cpu = Tally::default();
         self.cpu.since(t.id, since).for_each(|stack| cpu.add(stack));
         let in_map = self.cpu.since(t.id, since).chain([stack]).any(|s| self.names.has_function(s, writes_map));
-        let function = self.goroutines.get(&t.id).map_or(0, |g| g.function);
+        let named = self.goroutines.get(&t.id).map_or(0, |g| g.function);
+        // Where it stops is often the first stack of it that is told.
+        let function = if named == 0 { self.names.outermost(t.stack, generation).unwrap_or(0) } else { named };
         self.stw.stopped(Stopper { goroutine: t.id, function, at, stack, cpu }, in_map);
     }
 

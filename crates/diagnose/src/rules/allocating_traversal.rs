@@ -86,7 +86,9 @@ fn shape(a: &Allocator<'_>) -> Option<Shape> {
         return Some(Shape::Recursion);
     }
     let named = |n: &&str| {
-        let base = n.split(['[', '-']).next().unwrap_or(n);
+        // Import paths and type arguments have slashes and dots of their own.
+        let base = n.split('[').next().unwrap_or(n);
+        let base = base.rsplit('/').next().unwrap_or(base).split('-').next().unwrap_or(base);
         let last = base.rsplit(['.', ')']).find(|p| !p.is_empty() && !p.starts_with("func")).unwrap_or(base);
         let lower = last.to_ascii_lowercase();
         ITERATIONS.iter().any(|i| lower.ends_with(i) || lower.starts_with(i))
@@ -119,7 +121,11 @@ fn finding(t: &Time<'_>, own: &[&Allocator<'_>], share: f64, total: f64) -> Opti
     let text =
         format!("{} from {}, {} of all that was allocated", rate(bytes), first.frame.short_function(), percent(share));
     case.number(1.2, first.artifact, bytes, "bytes/s", text);
-    let text = format!("{objects:.0} objects per second of {:.0} bytes each, by {how}", bytes / objects.max(1.0));
+    let text = format!(
+        "{} objects per second of {:.0} bytes each, by {how}",
+        model::format_count(objects as u64),
+        bytes / objects.max(1.0)
+    );
     case.number(0.8, first.artifact, objects, "objects/s", text);
     let text = match shape {
         Shape::Recursion => "the function calls itself: it walks a structure".to_owned(),
@@ -218,6 +224,8 @@ mod tests {
         let ranged = ["main.handle-range1", "main.(*Tree).All.func1", "main.handle"];
         assert_eq!(shape_of(Mechanism::Boxing, &ranged), Some(Shape::Callback));
         assert_eq!(shape_of(Mechanism::Boxing, &["main.(*Index).ForEach", "main.handle"]), Some(Shape::Named));
+        let long = ["example.com/my-app/index.(*Tree).Each", "main.handle"];
+        assert_eq!(shape_of(Mechanism::Boxing, &long), Some(Shape::Named));
     }
 
     #[test]

@@ -18,7 +18,7 @@
 use super::{Check, Rule};
 use crate::context::Context;
 use crate::evidence::{Case, percent, plural};
-use crate::time::{NO_TRACE, Time, named, push_site, seconds, site, span};
+use crate::time::{NO_TRACE, SAMPLE_NS, Time, is_runtime, named, push_site, seconds, site, span};
 use model::{
     Finding, Fix, Frame, Severity, SiteRole, Size, Subject, SubjectKind, TraceInstant, TraceStopper, TraceStwWindow,
     Verdict,
@@ -28,6 +28,9 @@ pub(super) const RULE: Rule = Rule { id: "stw-outlier", of_time: true, source: i
 
 /// Share of a stop that waiting for one goroutine must be.
 const WAITING: f64 = 0.5;
+/// Samples below which nothing is proven, and the share of the waiting time that they must stand for.
+const LEAST_SAMPLES: u64 = 3;
+const WORKED: f64 = 0.3;
 
 fn check(cx: &Context<'_>) -> Check {
     let Some(t) = cx.time() else { return Check::no_evidence(NO_TRACE) };
@@ -109,7 +112,7 @@ fn finding(cx: &Context<'_>, t: &Time<'_>, outliers: &[&TraceStwWindow], count: 
         percent(waited as f64 / lasted.max(1) as f64)
     );
     case.number(1.0, t.artifact, c.stops.len() as f64, "stops", text);
-    weigh_samples(&mut case, t, &c);
+    let proven = weigh_samples(&mut case, t, &c);
     if c.stops.len() >= 2 {
         case.number(
             0.7,
@@ -119,7 +122,6 @@ fn finding(cx: &Context<'_>, t: &Time<'_>, outliers: &[&TraceStwWindow], count: 
             "it happened more than once, at the same line".into(),
         );
     }
-    let proven = c.sampled > 0;
     let severity = match (proven, longest) {
         (true, 100_000_000..) => Severity::High,
         (true, _) => Severity::Medium,
@@ -142,22 +144,47 @@ fn longest_wait(c: &Culprit<'_>) -> u64 {
     c.stops.iter().map(|s| s.1.after_ns).max().unwrap_or(0)
 }
 
-/// Whether CPU samples show the goroutine at work while the others waited.
-fn weigh_samples(case: &mut Case, t: &Time<'_>, c: &Culprit<'_>) {
-    let samples: u64 = c.stops.iter().flat_map(|s| &s.1.cpu).map(|s| s.samples).sum();
-    // At 100 samples a second.
-    let expected = c.stops.iter().map(|s| s.1.after_ns).sum::<u64>() / 10_000_000;
-    if samples > 0 {
-        let text = format!("{} show it at work there while the others waited", plural(samples, "CPU sample"));
-        case.number(1.5, t.artifact, samples as f64, "samples", text);
-    } else if t.trace.cpu.samples == 0 {
+/// Whether CPU samples show the goroutine at work while the others waited, for a good part of that time, and whether it
+/// was inside something that cannot be interrupted.
+fn weigh_samples(case: &mut Case, t: &Time<'_>, c: &Culprit<'_>) -> bool {
+    let stacks = || c.stops.iter().flat_map(|s| &s.1.cpu);
+    let samples: u64 = stacks().map(|s| s.samples).sum();
+    let waited = c.stops.iter().map(|s| s.1.after_ns).sum::<u64>();
+    let worked = (samples * SAMPLE_NS) as f64 / waited.max(1) as f64;
+    if t.trace.cpu.samples == 0 {
         let text = "the trace has no CPU samples: whether its thread ran is not known".to_owned();
         case.number(-0.5, t.artifact, 0.0, "samples", text);
-    } else if expected >= 2 {
-        let text =
-            "no CPU sample shows it at work: its thread seems not to have run (a CPU quota, a busy host)".to_owned();
-        case.number(-2.0, t.artifact, 0.0, "samples", text);
+        return false;
     }
+    if samples < LEAST_SAMPLES || worked < WORKED {
+        let text = format!(
+            "{} of {} possible ones show it at work: its thread may not have run (a CPU quota, a busy host)",
+            plural(samples, "CPU sample"),
+            waited / SAMPLE_NS
+        );
+        case.number(-1.5, t.artifact, samples as f64, "samples", text);
+        return false;
+    }
+    let text = format!("{} show it at work there while the others waited", plural(samples, "CPU sample"));
+    case.number(1.5, t.artifact, samples as f64, "samples", text);
+    let inside: u64 =
+        stacks().filter(|s| s.stack.first().is_some_and(|f| is_uninterruptible(&f.function))).map(|s| s.samples).sum();
+    if 2 * inside > samples {
+        let leaf = stacks().filter_map(|s| s.stack.first()).find(|f| is_uninterruptible(&f.function));
+        let text = format!("it was inside {}, which cannot be interrupted", leaf.map_or("", |f| f.short_function()));
+        case.number(0.8, t.artifact, inside as f64, "samples", text);
+    } else {
+        let text = "it was in Go code, which can be interrupted nearly everywhere".to_owned();
+        case.number(-0.8, t.artifact, (samples - inside) as f64, "samples", text);
+    }
+    true
+}
+
+/// Whether a function is of the runtime or in assembly: signals that would stop the goroutine have no effect there
+/// (`wantAsyncPreempt`, `isAsyncSafePoint` in `src/runtime/preempt.go`).
+fn is_uninterruptible(function: &str) -> bool {
+    let assembly = ["internal/bytealg.", "crypto/", "math/big.", "hash/crc32.", "strings.Index", "bytes.Index"];
+    is_runtime(function) || assembly.iter().any(|p| function.starts_with(p))
 }
 
 fn stopped(t: &Time<'_>, w: &TraceStwWindow) -> model::ChainStep {
@@ -167,12 +194,17 @@ fn stopped(t: &Time<'_>, w: &TraceStwWindow) -> model::ChainStep {
 
 fn went_on(t: &Time<'_>, w: &TraceStwWindow, last: &TraceStopper) -> model::ChainStep {
     let at = TraceInstant { at_ns: w.start_ns.saturating_add(1), duration_ns: last.after_ns };
-    t.step(at, format!("{} runs on for {}; all others stand still", named(&last.function), span(last.after_ns)))
+    let by = if last.function.is_empty() { "a goroutine" } else { named(&last.function) };
+    t.step(at, format!("{} runs on for {}; all others stand still", by, span(last.after_ns)))
 }
 
 fn resumed(t: &Time<'_>, w: &TraceStwWindow) -> model::ChainStep {
     let at = TraceInstant { at_ns: w.start_ns.saturating_add(w.duration_ns), duration_ns: 0 };
-    t.step(at, format!("the world goes on after {}, with {} more that could run", span(w.duration_ns), w.runnable))
+    let more = match w.runnable {
+        0 => String::new(),
+        n => format!("; {} waited for a processor when it was to stop", plural(n, "goroutine")),
+    };
+    t.step(at, format!("the world goes on after {}{more}", span(w.duration_ns)))
 }
 
 fn fix(proven: bool) -> Fix {
