@@ -21,7 +21,7 @@ const (
 )
 
 // gcPercent keeps the process small, as those do who pay for memory.
-const gcPercent = 40
+const gcPercent = 30
 
 // Arrivals is the sequence in which n stored orders arrived: not that of their storage, but near it.
 func Arrivals(n int) []int {

@@ -15,7 +15,7 @@ import (
 var source string
 
 func main() {
-	service.Main(service.Spec{Name: "pointer-heavy", Rate: 900, Workers: 8, Procs: 2, Setup: setup})
+	service.Main(service.Spec{Name: "pointer-heavy", Rate: 500, Workers: 8, Procs: 2, Setup: setup})
 }
 
 func setup(env *service.Env) {

@@ -9,7 +9,7 @@ import (
 )
 
 func main() {
-	service.Main(service.Spec{Name: "time-healthy-flat", Rate: 900, Workers: 8, Procs: 2, Setup: setup})
+	service.Main(service.Spec{Name: "time-healthy-flat", Rate: 500, Workers: 8, Procs: 2, Setup: setup})
 }
 
 func setup(env *service.Env) { market.Serve(env, orders.New(market.Orders)) }
