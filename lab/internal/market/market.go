@@ -16,7 +16,7 @@ import (
 
 // Orders in the book, and the bytes of one.
 const (
-	Orders     = 4_000_000
+	Orders     = 3_000_000
 	OrderBytes = 48
 )
 

@@ -1,4 +1,4 @@
-// Time-healthy-flat: four million orders of 48 bytes in one array, chained by their places in it: nothing for the
+// Time-healthy-flat: three million orders of 48 bytes in one array, chained by their places in it: nothing for the
 // collector to follow.
 package main
 
