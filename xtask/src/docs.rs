@@ -9,6 +9,7 @@ fn generated() -> Vec<(PathBuf, String)> {
     let mut out = vec![(docs.join("schema/report-1.schema.json"), report::schema())];
     out.push((docs.join("schema/gclog-1.schema.json"), report::gc_log_schema()));
     out.push((docs.join("schema/trace-1.schema.json"), report::trace_schema()));
+    out.push((docs.join("schema/timeline-1.schema.json"), report::timeline_schema()));
     let heap = report::heap_schemas().into_iter();
     out.extend(heap.map(|(file, text)| (docs.join("schema").join(file), text)));
     let mut index = String::from("# Rules\n\nEach page is what `oomph explain RULE` prints.\n\n");

@@ -123,7 +123,13 @@ fn trace(path: &Path) -> Result<(Artifact, ParseResult), BundleError> {
     let file = File::open(path).map_err(|e| BundleError::io(path, e))?;
     let artifact = unread(path, &ArtifactKind::Trace, &file)?;
     let source = TraceFile::open(path).map_err(|e| BundleError::io(path, e))?;
-    let read = read_trace(&source, ROWS).map_err(|e| e.to_string());
+    let read =
+        read_trace(&source, ROWS).map_err(|e| e.to_string()).and_then(|document| match document.limits.first() {
+            Some(why) if document.duration_ns == 0 => {
+                Err(format!("an execution trace without an event to read: {why}"))
+            }
+            _ => Ok(document),
+        });
     Ok((artifact, read.map(|document| (Parsed::Trace(Box::new(document)), Vec::new()))))
 }
 

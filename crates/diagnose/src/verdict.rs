@@ -51,6 +51,7 @@ pub(crate) fn relate(findings: &mut [(Verdict, Finding)]) {
         .collect();
     let limited = findings.iter().any(|(_, f)| f.rule == "memory-limit-pressure" && f.severity <= Severity::Medium);
     let spiral = findings.iter().any(|(_, f)| f.rule == "memory-limit-spiral" && f.severity <= Severity::Medium);
+    let pointers = findings.iter().any(|(_, f)| f.rule == "pointer-heavy-heap" && f.severity <= Severity::Medium);
     let churning = findings.iter().any(|(_, f)| f.rule == "allocation-churn" && f.severity <= Severity::Medium);
     for (verdict, f) in findings.iter_mut() {
         let allocates = |names: &[String]| {
@@ -64,6 +65,7 @@ pub(crate) fn relate(findings: &mut [(Verdict, Finding)]) {
             "assist-tax" if f.sites.iter().any(|s| makes(s.role) && garbage.contains(&s.function)) => {
                 "the assists are for the garbage of the finding above"
             }
+            "assist-tax" if pointers => "the pointers of the finding above make marking dear",
             "pointer-heavy-heap" | "assist-tax" if spiral => "the spiral above makes the collector run all the time",
             "allocation-churn" if allocates(&bodies) => "this is the reading of whole bodies above",
             "gc-pressure" if limited => "the memory limit above forces these collections",

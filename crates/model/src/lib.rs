@@ -21,6 +21,7 @@ mod memstats;
 mod process;
 mod report;
 mod time;
+mod timeline;
 mod trace;
 
 pub use bytes::{Bytes, format_count, format_iec, format_iec_signed};
@@ -52,6 +53,9 @@ pub use memstats::{MemStats, MemStatsSource};
 pub use process::{Cgroup, CgroupVersion, Mapping, MappingKind, Pressure, PressureLine, ProcStatus, Smap, SmapsRollup};
 pub use report::{ArtifactRef, Checked, Outcome, REPORT_SCHEMA, Report, Series, SeriesPoint, TargetInfo, Verdict};
 pub use time::UnixMillis;
+pub use timeline::{
+    TIMELINE_SCHEMA, TimelineAssist, TimelineDocument, TimelineLane, TimelineMark, TimelineSlice, TimelineStop,
+};
 pub use trace::{
     TRACE_SCHEMA, TraceBlocking, TraceCpu, TraceCpuStack, TraceCycle, TraceDelay, TraceDocument, TraceGc,
     TraceGoroutines, TraceGrower, TraceGrowth, TraceHeapPoint, TraceInstant, TraceLatency, TraceLog, TraceMmu,

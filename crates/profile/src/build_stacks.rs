@@ -2,7 +2,7 @@
 //! a heap. Owns the rows; what a frame and a value stand for is the caller's business.
 
 use crate::build_heap::BuiltLocation;
-use crate::columns::{Function, Line, NONE, TypeUnit};
+use crate::columns::{Function, Label, Line, NONE, TypeUnit};
 use crate::intern::Builder;
 use crate::{Profile, ProfileError};
 
@@ -45,9 +45,42 @@ impl StackBuilder {
     /// # Errors
     /// [`ProfileError::TooMany`] when the names no longer fit.
     pub fn frame(&mut self, name: &str) -> Result<BuiltLocation, ProfileError> {
-        let name = self.b.string(name.as_bytes())?;
-        let function = self.b.function(Function { id: 0, name, system_name: name, file: 0, start_line: 0 });
-        Ok(BuiltLocation(self.b.location(NONE, 0, false, &[Line { function, line: 0, column: 0 }])))
+        self.frame_at(name, "", 0)
+    }
+
+    /// A frame of this name at a line of a file; 0 for no line. Equal ones are stored once.
+    ///
+    /// # Errors
+    /// [`ProfileError::TooMany`] when the names no longer fit.
+    pub fn frame_at(&mut self, name: &str, file: &str, line: u32) -> Result<BuiltLocation, ProfileError> {
+        let (name, file) = (self.b.string(name.as_bytes())?, self.b.string(file.as_bytes())?);
+        let function = self.b.function(Function { id: 0, name, system_name: name, file, start_line: 0 });
+        let line = Line { function, line: i64::from(line), column: 0 };
+        Ok(BuiltLocation(self.b.location(NONE, 0, false, &[line])))
+    }
+
+    /// Which sample type is shown by default, instead of the first.
+    ///
+    /// # Errors
+    /// [`ProfileError::TooMany`] when the names no longer fit.
+    pub fn shown(&mut self, kind: &str) -> Result<(), ProfileError> {
+        self.b.c.default_sample_type = self.b.string(kind.as_bytes())?;
+        Ok(())
+    }
+
+    /// How long it was measured, in nanoseconds.
+    pub fn duration(&mut self, nanos: i64) {
+        self.b.c.duration_nanos = nanos;
+    }
+
+    /// What is counted between two samples, and how much of it.
+    ///
+    /// # Errors
+    /// [`ProfileError::TooMany`] when the names no longer fit.
+    pub fn period(&mut self, kind: &str, unit: &str, period: i64) -> Result<(), ProfileError> {
+        let t = TypeUnit { kind: self.b.string(kind.as_bytes())?, unit: self.b.string(unit.as_bytes())? };
+        (self.b.c.period_type, self.b.c.period) = (Some(t), period);
+        Ok(())
     }
 
     /// Adds a sample: a stack, the leaf first, and one value for each sample type; missing ones are 0.
@@ -55,6 +88,28 @@ impl StackBuilder {
     /// # Errors
     /// [`ProfileError::TooMany`] when the stacks no longer fit.
     pub fn sample(&mut self, stack: &[BuiltLocation], values: &[i64]) -> Result<(), ProfileError> {
+        self.labelled(stack, values, &[])
+    }
+
+    /// As [`Self::sample`], with labels: names and texts.
+    ///
+    /// # Errors
+    /// [`ProfileError::TooMany`] when the stacks or names no longer fit.
+    pub fn labelled(
+        &mut self,
+        stack: &[BuiltLocation],
+        values: &[i64],
+        labels: &[(&str, &str)],
+    ) -> Result<(), ProfileError> {
+        for (key, text) in labels {
+            let label = Label {
+                key: self.b.string(key.as_bytes())?,
+                text: self.b.string(text.as_bytes())?,
+                unit: 0,
+                number: 0,
+            };
+            self.b.c.labels.push(label);
+        }
         let c = &mut self.b.c;
         let limit = u32::MAX as usize - 1;
         if stack.len() > limit.saturating_sub(c.stack.len()) {
@@ -77,6 +132,27 @@ impl StackBuilder {
 mod tests {
     use super::*;
     use crate::ReadLimits;
+
+    #[test]
+    fn labels_lines_and_the_rest_are_read_back() {
+        let mut b = StackBuilder::new(&[("contentions", "count"), ("delay", "nanoseconds")], 1).unwrap();
+        b.shown("delay").unwrap();
+        b.duration(5_000);
+        b.period("trace", "count", 1).unwrap();
+        let leaf = b.frame_at("main.worker", "/src/main.go", 12).unwrap();
+        b.labelled(&[leaf], &[2, 300], &[("reason", "select")]).unwrap();
+        b.sample(&[leaf], &[1, 1]).unwrap();
+        let p = Profile::read(&b.finish().write(), &ReadLimits::default()).unwrap();
+        assert_eq!((p.default_sample_type(), p.duration_nanos(), p.sample_count()), ("delay".to_owned(), 5_000, 2));
+        let labels: Vec<usize> = p.samples().map(|s| s.labels().count()).collect();
+        assert_eq!(labels, [1, 0]);
+        let first = p.samples().next().unwrap();
+        let label = first.labels().next().unwrap();
+        assert_eq!((label.key, label.text), ("reason", Some("select")));
+        let place = first.locations().next().unwrap();
+        let line = place.lines().next().unwrap();
+        assert_eq!((line.function, line.file, line.line), ("main.worker", "/src/main.go", 12));
+    }
 
     #[test]
     fn what_is_written_is_read_back() {

@@ -45,6 +45,13 @@ pub fn trace_schema() -> String {
     text(schema, model::TRACE_SCHEMA, "urn:oomph:schema:trace:1", "oomph trace, version 1")
 }
 
+/// The schema of a trace's timeline. Published as `docs/schema/timeline-1.schema.json`.
+#[must_use]
+pub fn timeline_schema() -> String {
+    let schema = schemars::schema_for!(model::TimelineDocument);
+    text(schema, model::TIMELINE_SCHEMA, "urn:oomph:schema:timeline:1", "a trace as lanes of time, version 1")
+}
+
 /// The schemas of what `oomph heap` prints as JSON, with the names of the files in `docs/schema/` that publish them.
 #[must_use]
 pub fn heap_schemas() -> Vec<(&'static str, String)> {

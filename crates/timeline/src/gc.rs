@@ -1,6 +1,7 @@
 //! Collections: mark phases with the heap around them, and the heap over time.
 
 use crate::load::Load;
+use crate::series::HeapSeries;
 use model::{TraceCycle, TraceGc, TraceHeapPoint};
 
 /// Most points of the heap's series: when there are more, of two the one with the larger heap stays.
@@ -17,9 +18,7 @@ pub(crate) struct Gc {
     mark_ns: u64,
     heap: u64,
     goal: u64,
-    points: Vec<TraceHeapPoint>,
-    /// Nanoseconds between two points.
-    apart: u64,
+    points: HeapSeries<MOST_POINTS>,
     pub(crate) assists: u64,
     pub(crate) sweep_ns: u64,
 }
@@ -81,20 +80,7 @@ impl Gc {
     }
 
     fn point(&mut self, at_ns: u64) {
-        let point = TraceHeapPoint { at_ns, heap: self.heap, goal: self.goal };
-        match self.points.last_mut() {
-            Some(last) if at_ns.saturating_sub(last.at_ns) < self.apart => {
-                // Peaks are kept.
-                last.heap = last.heap.max(point.heap);
-                last.goal = point.goal;
-            }
-            _ => self.points.push(point),
-        }
-        if self.points.len() >= 2 * MOST_POINTS {
-            let half = self.points.chunks(2).filter_map(|pair| pair.iter().max_by_key(|p| p.heap)).copied().collect();
-            self.points = half;
-            self.apart = at_ns / MOST_POINTS as u64;
-        }
+        self.points.push(TraceHeapPoint { at_ns, heap: self.heap, goal: self.goal });
     }
 
     pub(crate) fn told(self, load: &Load, duration: u64) -> TraceGc {
@@ -108,7 +94,7 @@ impl Gc {
             assists: self.assists,
             sweep_ns: self.sweep_ns,
             cpu_share: (load.taken_ns as f64 / all as f64).clamp(0.0, 1.0),
-            heap: self.points,
+            heap: self.points.told(),
         }
     }
 }

@@ -7,8 +7,9 @@ use trace::{Generation, StackId, StringId};
 /// Number of a string or a stack; 0 is the empty one.
 pub type Name = u32;
 
-/// Most frames of a stack that are kept, the innermost.
+/// Most frames of a stack that are kept, the innermost; the format has up to 128.
 const MOST_FRAMES: usize = 32;
+const ALL_FRAMES: usize = 128;
 
 /// A frame: function, file, line.
 pub type Place = (Name, Name, u32);
@@ -20,6 +21,7 @@ pub struct Names {
     numbers: FxHashMap<String, Name>,
     stacks: Vec<Box<[Place]>>,
     stack_numbers: FxHashMap<Box<[Place]>, Name>,
+    most_frames: usize,
     /// What the generation at hand calls them.
     generation: u64,
     strings_here: FxHashMap<StringId, Name>,
@@ -33,6 +35,7 @@ impl Default for Names {
             numbers: FxHashMap::default(),
             stacks: vec![Box::default()],
             stack_numbers: FxHashMap::default(),
+            most_frames: MOST_FRAMES,
             generation: 0,
             strings_here: FxHashMap::default(),
             stacks_here: FxHashMap::default(),
@@ -43,6 +46,12 @@ impl Default for Names {
 }
 
 impl Names {
+    /// Names that keep stacks whole.
+    #[must_use]
+    pub fn deep() -> Self {
+        Names { most_frames: ALL_FRAMES, ..Names::default() }
+    }
+
     /// The number of a text.
     pub(crate) fn of(&mut self, text: &str) -> Name {
         if let Some(&known) = self.numbers.get(text) {
@@ -76,7 +85,7 @@ impl Names {
             return known;
         }
         let frames: Vec<trace::Frame> =
-            generation.stack(id).map(|frames| frames.take(MOST_FRAMES).collect()).unwrap_or_default();
+            generation.stack(id).map(|frames| frames.take(self.most_frames).collect()).unwrap_or_default();
         let places = frames.iter().map(|f| {
             let (function, file) = (self.string(f.function, generation), self.string(f.file, generation));
             (function, file, u32::try_from(f.line).unwrap_or(0))

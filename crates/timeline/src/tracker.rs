@@ -58,6 +58,12 @@ impl Tracker {
         Self::default()
     }
 
+    /// The same, with stacks kept whole: up to 128 frames, as against 32.
+    #[must_use]
+    pub fn deep() -> Self {
+        Tracker { names: Names::deep(), ..Self::default() }
+    }
+
     /// When the generation at hand began, in nanoseconds of the trace's clock.
     #[must_use]
     pub fn generation_start(&self) -> i64 {

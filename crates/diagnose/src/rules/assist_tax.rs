@@ -31,6 +31,8 @@ const LEAST_ASSISTS: u64 = 20;
 const INNOCENT: f64 = 0.25;
 /// Share of all running time below which nobody notices.
 const LEAST_RUNNING: f64 = 0.005;
+/// Share of all processors' time that the assists of one group must take to be more than a note.
+const NOTICED: f64 = 0.01;
 
 fn check(cx: &Context<'_>) -> Check {
     let Some(t) = cx.time() else { return Check::no_evidence(NO_TRACE) };
@@ -54,23 +56,21 @@ fn check(cx: &Context<'_>) -> Check {
         |g: &&TraceGoroutines| g.function != cause.function && (g.allocated_bytes as f64) < INNOCENT * allocated as f64;
     let victim = t.groups().filter(pays).filter(innocent).max_by_key(|g| g.assist_ns);
     let Some(victim) = victim else { return Check::clear(detail) };
-    let all = Sums { allocated, running };
-    Check::of(vec![(Verdict::Churn, finding(cx, &t, victim, cause, all))], detail)
-}
-
-/// What all goroutines did together.
-#[derive(Clone, Copy)]
-struct Sums {
-    allocated: u64,
-    running: u64,
+    Check::of(vec![(Verdict::Churn, finding(cx, &t, victim, cause, allocated))], detail)
 }
 
 fn share(g: &TraceGoroutines) -> f64 {
     g.assist_ns as f64 / g.running_ns.max(1) as f64
 }
 
-fn finding(cx: &Context<'_>, t: &Time<'_>, victim: &TraceGoroutines, cause: &TraceGoroutines, all: Sums) -> Finding {
-    let part = |g: &TraceGoroutines| g.allocated_bytes as f64 / all.allocated.max(1) as f64;
+fn finding(
+    cx: &Context<'_>,
+    t: &Time<'_>,
+    victim: &TraceGoroutines,
+    cause: &TraceGoroutines,
+    allocated: u64,
+) -> Finding {
+    let part = |g: &TraceGoroutines| g.allocated_bytes as f64 / allocated.max(1) as f64;
     let mut case = Case::default();
     let tax = share(victim);
     let text = format!(
@@ -96,8 +96,11 @@ fn finding(cx: &Context<'_>, t: &Time<'_>, victim: &TraceGoroutines, cause: &Tra
         let text = format!("{} {} is from {}", percent(a.share), a.of, a.frame);
         case.number(if a.share >= 0.35 { 0.5 } else { 0.1 }, a.artifact, a.share, "fraction", text);
     }
-    let noticeable = victim.running_ns as f64 / all.running.max(1) as f64;
-    let severity = if noticeable >= 0.02 || tax >= 0.25 { Severity::Medium } else { Severity::Low };
+    // However large a share, what takes next to no time is nobody's latency.
+    let cost = victim.assist_ns as f64 / t.capacity_ns().max(1.0);
+    let severity = if cost >= NOTICED { Severity::Medium } else { Severity::Low };
+    let text = format!("that is {} of the time of all processors", percent(cost));
+    case.number(if cost >= NOTICED { 0.3 } else { -0.5 }, t.artifact, cost, "fraction", text);
     let title = format!(
         "{} spends {} of its running time marking for the garbage of {}",
         named(&victim.function),

@@ -18,7 +18,7 @@
 use super::{Check, Rule};
 use crate::context::Context;
 use crate::evidence::{Case, percent, plural};
-use crate::time::{NO_TRACE, Time, median, push_site, seconds, site, span};
+use crate::time::{NO_TRACE, SAMPLE_NS, Time, marks, median, push_site, seconds, site, span};
 use model::{Bytes, Finding, Fix, Severity, SiteRole, Size, Subject, SubjectKind, TraceCycle, TraceInstant, Verdict};
 
 pub(super) const RULE: Rule =
@@ -35,7 +35,8 @@ fn check(cx: &Context<'_>) -> Check {
         return Check::clear(format!("no collection of {floor} and more lies whole in the trace"));
     }
     let mut costs: Vec<f64> = whole.iter().map(|c| cost(c)).collect();
-    let per_mib = median(&mut costs);
+    // A worker that has a processor need not have a thread that runs: samples are of processor time.
+    let per_mib = sampled_at_most(&t).map_or(f64::MAX, |most| most).min(median(&mut costs));
     let detail = format!("marking takes {per_mib:.2} ms of a processor for each MiB of live heap");
     let longest = whole.iter().map(|c| c.duration_ns).max().unwrap_or(0);
     let matters = t.trace.gc.cpu_share >= 0.05 || seconds(longest) >= 0.1;
@@ -43,6 +44,14 @@ fn check(cx: &Context<'_>) -> Check {
         return Check::clear(detail);
     }
     Check::of(vec![(Verdict::Churn, finding(cx, &t, &whole, per_mib))], detail)
+}
+
+/// Most milliseconds of processors per MiB that the CPU samples inside marking allow, two standard deviations on top.
+fn sampled_at_most(t: &Time<'_>) -> Option<f64> {
+    let samples = t.trace.cpu.stacks.iter().filter(|s| marks(&s.stack)).map(|s| s.samples).sum::<u64>() as f64;
+    let mib = t.trace.gc.cycles.iter().map(|c| c.heap_at_start.max(c.heap_at_end) as f64 / MIB).sum::<f64>();
+    let at_most = samples + 2.0 * samples.sqrt() + 2.0;
+    (t.trace.cpu.samples > 0 && mib > 0.0).then(|| at_most * SAMPLE_NS as f64 / 1e6 / mib)
 }
 
 /// Milliseconds of processors per MiB.

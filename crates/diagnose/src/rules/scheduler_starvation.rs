@@ -8,7 +8,8 @@
 //! In an execution trace: how long goroutines waited for a processor at times when no collection marked; how busy the
 //! processors were; the collector's share of them. It is starvation when the 99th percentile of these waits reaches
 //! `starvation-seconds`, the processors are nearly always busy, and the collector takes less than `gc-cpu-fraction`. Who
-//! keeps them busy is the group of goroutines that ran most, at the line of most CPU samples.
+//! keeps them busy is the group of goroutines that ran most, at the line of most CPU samples. When the samples show that
+//! threads ran for much less than they had processors, the host or a quota is to blame, and the finding stays low.
 //!
 //! ## What to do
 //! Bound the work that fills the processors (a semaphore of fewer than GOMAXPROCS, a worker pool), do it elsewhere, or
@@ -17,7 +18,7 @@
 use super::{Check, Rule};
 use crate::context::Context;
 use crate::evidence::{Case, percent, plural};
-use crate::time::{NO_TRACE, Time, is_runtime, named, push_site, seconds, site, span};
+use crate::time::{NO_TRACE, SAMPLE_NS, Time, is_programs, named, push_site, seconds, site, span};
 use model::{
     Finding, Fix, Severity, SiteRole, Size, Subject, SubjectKind, TraceDelay, TraceGoroutines, TraceInstant, Verdict,
 };
@@ -29,6 +30,10 @@ pub(super) const RULE: Rule =
 const LEAST_WAITS: u64 = 50;
 /// Share of the processors' time in which they run goroutines, from which they are full.
 const FULL: f64 = 0.85;
+/// Share of that time in which CPU samples must show threads at work.
+const RAN: f64 = 0.6;
+/// Times all processors that one group could use, from which it fills them whatever the host does.
+const WANTS: f64 = 3.0;
 
 fn check(cx: &Context<'_>) -> Check {
     let Some(t) = cx.time() else { return Check::no_evidence(NO_TRACE) };
@@ -81,7 +86,29 @@ fn finding(t: &Time<'_>, hog: &TraceGoroutines, busy: f64) -> Finding {
         let text = format!("{} of {} show it at {frame}", samples, plural(of, "CPU sample"));
         case.number(0.3, t.artifact, samples as f64, "samples", text);
     }
-    let severity = if seconds(outside.p99_ns) >= 0.1 { Severity::High } else { Severity::Medium };
+    // A processor of Go's need not have a processor of the host: samples are of time that threads really ran.
+    let ran = (t.trace.cpu.samples * SAMPLE_NS) as f64 / (busy * t.capacity_ns()).max(1.0);
+    // Who wants several times the processors there are would fill any host.
+    let wants = (hog.running_ns + hog.runnable_ns) as f64 / t.capacity_ns().max(1.0);
+    let held_back = t.trace.cpu.samples > 0 && ran < RAN;
+    let squeezed = held_back && wants < WANTS;
+    if held_back {
+        let text = format!(
+            "threads ran in {} of the time in which they had a processor of Go's: the host is busy, or a CPU quota holds \
+             them back",
+            percent(ran)
+        );
+        case.number(if squeezed { -2.0 } else { -0.5 }, t.artifact, ran, "fraction", text);
+    }
+    let text = format!("{} could have used {wants:.1} times the processors there are", named(&hog.function));
+    case.number(if wants >= WANTS { 0.5 } else { 0.0 }, t.artifact, wants, "times", text);
+    let severity = if squeezed {
+        Severity::Low
+    } else if seconds(outside.p99_ns) >= 0.1 {
+        Severity::High
+    } else {
+        Severity::Medium
+    };
     let place = hottest.map_or_else(String::new, |h| format!(" at {}", h.0));
     let title = format!(
         "goroutines wait up to {} for a processor: {} keeps them busy{place}, not the collector ({})",
@@ -93,7 +120,7 @@ fn finding(t: &Time<'_>, hog: &TraceGoroutines, busy: f64) -> Finding {
     f.size = Size { entries: Some(hog.count), ..Size::default() };
     push_site(&mut f, hottest.map(|h| site(SiteRole::Runs, h.0)));
     push_site(&mut f, t.site(SiteRole::Creates, &hog.created_at));
-    let own = |d: &&TraceDelay| !d.in_gc && !is_runtime(&d.function) && d.function != hog.function;
+    let own = |d: &&TraceDelay| !d.in_gc && is_programs(&d.function) && d.function != hog.function;
     let mut steps = Vec::new();
     let longest = latency.longest.iter().find(own).or_else(|| latency.longest.iter().find(|d| !d.in_gc));
     if let Some(d) = longest {

@@ -18,7 +18,7 @@
 use super::{Check, Rule};
 use crate::context::Context;
 use crate::evidence::{Case, percent, plural};
-use crate::time::{NO_TRACE, Time, is_runtime, named, push_site, seconds, site, span};
+use crate::time::{NO_TRACE, SAMPLE_NS, Time, is_runtime, named, push_site, seconds, site, span};
 use model::{
     Finding, Fix, Frame, Severity, SiteRole, Size, Subject, SubjectKind, TraceInstant, TraceStopper, TraceStwWindow,
     Verdict,
@@ -28,8 +28,6 @@ pub(super) const RULE: Rule = Rule { id: "stw-outlier", of_time: true, source: i
 
 /// Share of a stop that waiting for one goroutine must be.
 const WAITING: f64 = 0.5;
-/// Time that a CPU sample stands for: `net/http/pprof` takes a hundred a second of each thread's processor time.
-const SAMPLE_NS: u64 = 10_000_000;
 /// Samples below which nothing is proven, and the share of the waiting time that they must stand for.
 const LEAST_SAMPLES: u64 = 3;
 const WORKED: f64 = 0.3;

@@ -15,6 +15,9 @@ use model::{
 /// What rules without a trace say.
 pub(crate) const NO_TRACE: &str = "no execution trace was read (oomph trace URL takes one)";
 
+/// Processor time that a CPU sample stands for: `net/http/pprof` takes a hundred a second of each thread.
+pub(crate) const SAMPLE_NS: u64 = 10_000_000;
+
 /// Functions of the runtime that run while a map gets a larger table: Go 1.19 to 1.23 (`src/runtime/map.go`), from
 /// 1.24 on (`src/internal/runtime/maps/table.go`, `map.go`).
 const MAP_GROWTH: [&str; 14] = [
@@ -72,7 +75,7 @@ impl<'a> Time<'a> {
 
     /// The frame to show of a stack.
     pub(crate) fn own(&self, stack: &'a [Frame]) -> Option<&'a Frame> {
-        own_frame(stack, self.main_module).filter(|f| !is_runtime(&f.function))
+        own_frame(stack, self.main_module).filter(|f| !f.function.is_empty() && !is_runtime(&f.function))
     }
 
     /// A stack as a line of code.
@@ -122,9 +125,22 @@ pub(crate) fn is_runtime(function: &str) -> bool {
     function.starts_with("runtime.") || function.starts_with("internal/runtime/")
 }
 
+/// Whether a function is neither the runtime's nor of those who write profiles and traces.
+pub(crate) fn is_programs(function: &str) -> bool {
+    !is_runtime(function) && !function.starts_with("runtime/") && !function.starts_with("net/http/pprof.")
+}
+
 /// Whether a stack is inside the growth of a map.
 pub(crate) fn grows_map(stack: &[Frame]) -> bool {
     stack.iter().any(|f| MAP_GROWTH.iter().any(|g| f.function.starts_with(g)))
+}
+
+/// Whether a stack is inside marking: of a background worker or in an assist.
+pub(crate) fn marks(stack: &[Frame]) -> bool {
+    let any = |f: &Frame| {
+        ["runtime.gcBgMarkWorker", "runtime.gcDrain", "runtime.gcAssist"].iter().any(|m| f.function.starts_with(m))
+    };
+    stack.iter().any(any)
 }
 
 /// Whether a stack is inside an allocation.

@@ -78,7 +78,7 @@ pub(crate) enum TraceQuestion {
     #[command(after_help = "Example:
   oomph trace tasks trace.out")]
     Tasks(TraceTarget),
-    /// Write it for other tools: Perfetto
+    /// Write it for other tools: Perfetto, pprof, speedscope; or as a page to zoom in
     Export(TraceExportArgs),
 }
 

@@ -5,12 +5,15 @@ use crate::progress::Reporter;
 use crate::{Failure, Outcome, output};
 use bundle::TraceFile;
 use export::trace::perfetto::PerfettoWriter;
+use export::trace::{StackKind, StackSums};
 use flate2::{Compression, write::GzEncoder};
 use model::Bytes;
+use report::Flame;
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
-use trace::{Event, Generation, Options, Visitor};
+use timeline::Lanes;
+use trace::{Event, Generation, Options, Summary, Visitor};
 
 /// A file that may be compressed.
 enum Output {
@@ -53,12 +56,20 @@ impl Write for Output {
 #[derive(Default)]
 struct Exports {
     perfetto: Option<PerfettoWriter<Output>>,
+    html: Option<Lanes>,
+    stacks: Option<StackSums>,
 }
 
 impl Visitor for Exports {
     fn event(&mut self, event: &Event<'_>, generation: &Generation) {
         if let Some(perfetto) = &mut self.perfetto {
             perfetto.event(event, generation);
+        }
+        if let Some(lanes) = &mut self.html {
+            lanes.event(event, generation);
+        }
+        if let Some(stacks) = &mut self.stacks {
+            stacks.event(event, generation);
         }
     }
 }
@@ -74,6 +85,8 @@ pub(super) fn run(a: &TraceExportArgs) -> Result<Outcome, Failure> {
     if let Some(path) = &a.perfetto {
         exports.perfetto = Some(PerfettoWriter::new(Output::create(path)?, &name));
     }
+    exports.html = a.html.as_ref().map(|_| Lanes::new());
+    exports.stacks = (!a.pprof.is_empty() || a.speedscope.is_some()).then(StackSums::new);
     let reporter = Reporter::new(a.quiet);
     reporter.say("reading the trace");
     let summary = trace::read(&source, &Options::default(), &mut exports).map_err(|e| {
@@ -85,6 +98,12 @@ pub(super) fn run(a: &TraceExportArgs) -> Result<Outcome, Failure> {
     summary.gaps.iter().for_each(|gap| output::note(&format!("{}: {gap}", a.file.display())));
     if let (Some(path), Some(writer)) = (&a.perfetto, exports.perfetto) {
         finish_perfetto(path, writer)?;
+    }
+    if let (Some(path), Some(lanes)) = (&a.html, exports.html) {
+        finish_html(path, lanes, &summary, &name)?;
+    }
+    if let Some(stacks) = exports.stacks {
+        finish_stacks(a, stacks, &name)?;
     }
     Ok(Outcome::Fine)
 }
@@ -106,4 +125,58 @@ fn finish_perfetto(path: &Path, writer: PerfettoWriter<Output>) -> Result<(), Fa
         }
     }
     Ok(())
+}
+
+fn finish_html(path: &Path, lanes: Lanes, summary: &Summary, name: &str) -> Result<(), Failure> {
+    let mut document = lanes.finish(summary, Vec::new());
+    env!("CARGO_PKG_VERSION").clone_into(&mut document.oomph);
+    name.clone_into(&mut document.source);
+    output::write(Some(path), report::timeline_html(&document).as_bytes())?;
+    let slices: usize = document.procs.iter().map(|p| p.slices.len()).sum();
+    let (procs, slices) = (document.procs.len(), model::format_count(slices as u64));
+    output::note(&format!("{}: {slices} slices on {procs} procs; a browser opens it", path.display()));
+    Ok(())
+}
+
+fn finish_stacks(a: &TraceExportArgs, mut stacks: StackSums, name: &str) -> Result<(), Failure> {
+    stacks.finish();
+    if stacks.left_out() > 0 {
+        output::note(&format!("{} waits and assists are in no stack: too many different ones", stacks.left_out()));
+    }
+    for (kind, path) in &a.pprof {
+        let profile = stacks.profile(*kind)?;
+        output::write(Some(path), &profile.write())?;
+        let (count, ns) = stacks.total(*kind);
+        let [(what, _), _] = kind.types();
+        output::note(&format!(
+            "{}: {} {what}, {:.3} s in {} stacks; go tool pprof opens it",
+            path.display(),
+            model::format_count(count),
+            ns as f64 / 1e9,
+            profile.sample_count()
+        ));
+    }
+    if let Some(path) = &a.speedscope {
+        let flames = flames(&stacks)?;
+        output::write(Some(path), report::speedscope_of(name, &flames).as_bytes())?;
+        let told: Vec<&str> = flames.iter().map(|f| &f.name[..]).collect();
+        let told = if told.is_empty() { "nothing".to_owned() } else { told.join(", ") };
+        output::note(&format!("{}: {told}; open it at https://www.speedscope.app", path.display()));
+    }
+    Ok(())
+}
+
+/// Where time went, by stack: what there is of it.
+fn flames(stacks: &StackSums) -> Result<Vec<Flame>, Failure> {
+    let mut flames = Vec::new();
+    for (kind, name) in
+        [(StackKind::Cpu, "CPU samples"), (StackKind::Blocking, "waiting"), (StackKind::Assist, "mark assists")]
+    {
+        let [_, (value, unit)] = kind.types();
+        let collapsed = stacks.profile(kind)?.collapsed(value)?;
+        if !collapsed.is_empty() {
+            flames.push(Flame { name: name.to_owned(), unit: unit.to_owned(), collapsed, note: String::new() });
+        }
+    }
+    Ok(flames)
 }

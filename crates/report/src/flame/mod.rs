@@ -5,7 +5,7 @@ mod speedscope;
 mod svg;
 mod tree;
 
-pub use speedscope::speedscope;
+pub use speedscope::{speedscope, speedscope_of};
 pub use svg::flame_svg;
 pub(crate) use tree::{Cut, Tree};
 
@@ -14,7 +14,7 @@ pub(crate) use tree::{Cut, Tree};
 pub struct Flame {
     /// What it shows: `inuse_space`, `growth`, `alloc_space`.
     pub name: String,
-    /// `bytes` or `count`.
+    /// `bytes`, `nanoseconds` or `count`.
     pub unit: String,
     /// Lines `root;..;leaf N`, N below zero where a difference shrank. Lines of another form are
     /// counted and left out.

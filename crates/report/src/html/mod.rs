@@ -1,5 +1,5 @@
 //! Owns the HTML form: one self-contained file that works offline, asks for nothing, and stays below
-//! 2 MB whatever it is given. Refuses external resources and markup from outside: every string is
+//! 2 MB whatever it is given (the timeline of a trace: as much as its slices take). Refuses external resources and markup from outside: every string is
 //! escaped, recipes pass through a Markdown renderer that knows no raw HTML and no links.
 //!
 //! Sections have byte budgets; what does not fit is left out and the cut is stated. Flame graphs get
@@ -12,11 +12,13 @@ mod heap;
 mod ledger;
 mod recipe;
 mod tail;
+mod trace;
 
 use crate::{Flame, clean, fmt};
 pub use heap::heap_html;
 use model::{HeapOverview, Report, Verdict};
 use std::fmt::Write as _;
+pub use trace::timeline_html;
 
 /// No file is larger, in bytes.
 const MAX_FILE: usize = 1_950_000;
@@ -68,6 +70,7 @@ pub fn html(report: &Report, flames: &[Flame], heap: Option<&HeapOverview>) -> S
 struct Scripts {
     flames: Option<String>,
     heap: Option<String>,
+    timeline: Option<String>,
 }
 
 impl Scripts {
@@ -96,7 +99,11 @@ fn finish(out: &mut String, oomph: &str, schema: &str, scripts: &Scripts) {
         name(oomph),
         name(schema)
     );
-    let all = [("flame-data", &scripts.flames, FLAME), ("heap-data", &scripts.heap, heap::SCRIPT)];
+    let all = [
+        ("flame-data", &scripts.flames, FLAME),
+        ("heap-data", &scripts.heap, heap::SCRIPT),
+        ("timeline-data", &scripts.timeline, trace::SCRIPT),
+    ];
     let mut code = String::new();
     for (id, data, script) in all {
         if let Some(data) = data {

@@ -39,7 +39,7 @@ pub fn heap_html(o: &HeapOverview) -> String {
     contents(&mut out, &views);
     out.push_str(&views);
     out.push_str("</main>\n");
-    finish(&mut out, &o.oomph, &o.schema, &Scripts { heap: Some(data), flames: None });
+    finish(&mut out, &o.oomph, &o.schema, &Scripts { heap: Some(data), ..Scripts::default() });
     out
 }
 
