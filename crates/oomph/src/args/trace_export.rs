@@ -13,8 +13,8 @@ use std::path::PathBuf;
   oomph trace export trace.out --pprof sync=sync.pb.gz --pprof assist=assist.pb.gz
   oomph trace export trace.out --speedscope trace.speedscope.json
 
-Kinds of profiles: net, sync, syscall, sched (as go tool trace -pprof), blocking (all waits, with their reasons), assist
-(mark assists), cpu (samples).
+Kinds of profiles: net, sync, syscall, sched (as go tool trace -pprof), blocking (all waits, with
+their reasons), assist (mark assists), cpu (samples).
 
 Exit codes: 0 written, 2 could not be read or written."
 )]
