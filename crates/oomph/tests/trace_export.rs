@@ -45,6 +45,8 @@ fn all_files_in_one_reading() {
             "a.pftrace",
             "--html",
             "a.html",
+            "--json",
+            "t.json",
             "--speedscope",
             "a.json",
             "--pprof",
@@ -55,7 +57,7 @@ fn all_files_in_one_reading() {
     );
     let notes = String::from_utf8(told.stderr).unwrap();
     assert_eq!((told.status.code(), &told.stdout[..]), (Some(0), &b""[..]), "{notes}");
-    assert_eq!(notes.lines().count(), 5, "{notes}");
+    assert_eq!(notes.lines().count(), 6, "{notes}");
     // The first field of a trace is a packet.
     let perfetto = fs::read(path("a.pftrace")).unwrap();
     assert_eq!(perfetto[0], 0x0a);
@@ -65,6 +67,8 @@ fn all_files_in_one_reading() {
 
     let page = fs::read_to_string(path("a.html")).unwrap();
     assert!(page.contains("oomph.timeline/1") && page.contains("id=\"timeline-data\"") && !page.contains("http://"));
+    let timeline: model::TimelineDocument = serde_json::from_slice(&fs::read(path("t.json")).unwrap()).unwrap();
+    assert_eq!((&timeline.schema[..], timeline.procs.is_empty()), ("oomph.timeline/1", false));
     for (file, kind) in [("b.pb.gz", "delay"), ("c.pb.gz", "cpu")] {
         let profile = Profile::read(&fs::read(path(file)).unwrap(), &ReadLimits::default()).unwrap();
         assert!(profile.sample_count() > 0 && profile.default_sample_type() == kind, "{file}");

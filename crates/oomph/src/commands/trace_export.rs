@@ -58,7 +58,7 @@ impl Write for Output {
 #[derive(Default)]
 struct Exports {
     perfetto: Option<PerfettoWriter<Output>>,
-    html: Option<Lanes>,
+    lanes: Option<Lanes>,
     stacks: Option<StackSums>,
 }
 
@@ -67,7 +67,7 @@ impl Visitor for Exports {
         if let Some(perfetto) = &mut self.perfetto {
             perfetto.event(event, generation);
         }
-        if let Some(lanes) = &mut self.html {
+        if let Some(lanes) = &mut self.lanes {
             lanes.event(event, generation);
         }
         if let Some(stacks) = &mut self.stacks {
@@ -91,7 +91,7 @@ pub(super) fn run(a: &TraceExportArgs) -> Result<Outcome, Failure> {
     if let Some(path) = &a.perfetto {
         exports.perfetto = Some(PerfettoWriter::new(Output::create(path)?, &name));
     }
-    exports.html = a.html.as_ref().map(|_| Lanes::new());
+    exports.lanes = (a.html.is_some() || a.json.is_some()).then(Lanes::new);
     exports.stacks = (!a.pprof.is_empty() || a.speedscope.is_some()).then(StackSums::new);
     let reporter = Reporter::new(a.quiet);
     reporter.say("reading the trace");
@@ -102,8 +102,8 @@ pub(super) fn run(a: &TraceExportArgs) -> Result<Outcome, Failure> {
     if let (Some(path), Some(writer)) = (&a.perfetto, exports.perfetto) {
         finish_perfetto(path, writer)?;
     }
-    if let (Some(path), Some(lanes)) = (&a.html, exports.html) {
-        finish_html(path, lanes, &summary, a)?;
+    if let Some(lanes) = exports.lanes {
+        finish_lanes(a, lanes, &summary)?;
     }
     if let Some(stacks) = exports.stacks {
         finish_stacks(a, stacks, &name)?;
@@ -126,7 +126,10 @@ fn finish_perfetto(path: &Path, writer: PerfettoWriter<Output>) -> Result<(), Fa
     file.finish().map_err(failed)?;
     let shown = path.display();
     let size = Bytes(std::fs::metadata(path).map_or(told.bytes, |m| m.len()));
-    output::note(&format!("{shown}: {} packets, {size}; open it at https://ui.perfetto.dev", told.packets));
+    output::note(&format!(
+        "{shown}: {} packets, {size}; open it at https://ui.perfetto.dev",
+        model::format_count(told.packets)
+    ));
     for (count, what) in [
         (told.goroutines_left_out, "goroutines have no track of their own: too many at the same time"),
         (told.tasks_left_out, "tasks have no track: too many at the same time"),
@@ -149,14 +152,20 @@ fn findings(trace: &Path) -> Vec<TimelineMark> {
     document.findings.iter().flat_map(of).collect()
 }
 
-fn finish_html(path: &Path, lanes: Lanes, summary: &Summary, a: &TraceExportArgs) -> Result<(), Failure> {
+fn finish_lanes(a: &TraceExportArgs, lanes: Lanes, summary: &Summary) -> Result<(), Failure> {
     let mut document = lanes.finish(summary, findings(&a.file));
     env!("CARGO_PKG_VERSION").clone_into(&mut document.oomph);
     document.source = file_name(&a.file);
-    output::write(Some(path), report::timeline_html(&document).as_bytes())?;
     let slices: usize = document.procs.iter().map(|p| p.slices.len()).sum();
     let (procs, slices) = (document.procs.len(), model::format_count(slices as u64));
-    output::note(&format!("{}: {slices} slices on {procs} procs; a browser opens it", path.display()));
+    if let Some(path) = &a.html {
+        output::write(Some(path), report::timeline_html(&document).as_bytes())?;
+        output::note(&format!("{}: {slices} slices on {procs} procs; a browser opens it", path.display()));
+    }
+    if let Some(path) = &a.json {
+        output::write(Some(path), output::json(&document)?.as_bytes())?;
+        output::note(&format!("{}: {slices} slices on {procs} procs", path.display()));
+    }
     Ok(())
 }
 
