@@ -215,6 +215,10 @@ fn stw(out: &mut String, t: &TraceDocument, width: usize) {
                 Some(format!("meanwhile ran {}", names.join(", ")))
             }
         };
+        let writing = match w.in_map_write {
+            0 => None,
+            n => Some(format!("{} of them in a write to a map", fmt::count(n))),
+        };
         let waiting = match w.runnable {
             0 => None,
             n => Some(format!("{} waited for a processor", fmt::count(n))),
@@ -227,7 +231,7 @@ fn stw(out: &mut String, t: &TraceDocument, width: usize) {
             .as_ref()
             .filter(|l| l.after_ns > 0)
             .map(|l| format!("the last to stop was {} after {}", function(&l.function), time(l.after_ns)));
-        let also: Vec<String> = last.into_iter().chain(running).chain(waiting).collect();
+        let also: Vec<String> = last.into_iter().chain(running).chain(writing).chain(waiting).collect();
         if !also.is_empty() {
             paragraph(out, &also.join("; "), INDENT, width);
         }
@@ -255,6 +259,24 @@ fn goroutines(out: &mut String, t: &TraceDocument, width: usize) {
     }
     if t.more_goroutines > 0 {
         let _ = writeln!(out, "  and {} more", fmt::count(t.more_goroutines));
+    }
+    left(out, t, width);
+}
+
+/// Goroutines that began in the trace and wait at its end: leaks begin so, pools too.
+fn left(out: &mut String, t: &TraceDocument, width: usize) {
+    let mut list: Vec<_> = t.goroutines.iter().filter(|g| g.left > 0 && !g.left_at.is_empty()).collect();
+    list.sort_by_key(|g| (Reverse(g.left), g.function.clone()));
+    if list.is_empty() {
+        return;
+    }
+    out.push_str(
+        "\n     began      ended      waits   Goroutines that began in the trace and wait at its end, and where\n",
+    );
+    for g in list.into_iter().take(CYCLES) {
+        let columns = format!("{:>10} {:>10} {:>10}", fmt::count(g.created), fmt::count(g.ended), fmt::count(g.left));
+        line(out, &columns, &format!("{}: {}", function(&g.function), clean::line(&g.left_reason)), width);
+        stack(out, &g.left_at, width);
     }
 }
 

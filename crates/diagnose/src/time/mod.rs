@@ -75,7 +75,7 @@ impl<'a> Time<'a> {
 
     /// The frame to show of a stack.
     pub(crate) fn own(&self, stack: &'a [Frame]) -> Option<&'a Frame> {
-        own_frame(stack, self.main_module).filter(|f| !is_runtime(&f.function))
+        own_frame(stack, self.main_module).filter(|f| !f.function.is_empty() && !is_runtime(&f.function))
     }
 
     /// A stack as a line of code.
