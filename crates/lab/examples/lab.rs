@@ -29,7 +29,7 @@ fn main() -> ExitCode {
 }
 
 fn list() -> Result<(), LabError> {
-    for specimen in Specimen::all()? {
+    for specimen in Specimen::all()?.into_iter().chain(Specimen::of_time()?) {
         println!("{:20} {}", specimen.name(), specimen.truth().summary);
     }
     Ok(())

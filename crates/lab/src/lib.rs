@@ -3,7 +3,8 @@
 //! A *specimen* is a small Go service with one known fault (or none), in realistic noise, with a
 //! load generator of its own and a `/truth` endpoint at which it tells what it holds. The sources
 //! are embedded. [`Toolchain::find_or_fetch`] finds a Go or fetches one, [`Specimen::build`]
-//! builds, [`Specimen::start`] runs, [`Running::truth`] asks, and nothing outlives [`Running`].
+//! builds, [`Specimen::start`] runs, [`Running::truth`] asks, and nothing outlives [`Running`]. Those of memory
+//! ([`Specimen::all`]) and those of time ([`Specimen::of_time`], `lab/time`) are listed apart.
 //!
 //! A *heap program* ([`HeapProgram`], `lab/heap`) builds containers it knows all about and stands still,
 //! for readers of its memory to be compared with its own account ([`HeapTruth`]).

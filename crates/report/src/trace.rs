@@ -265,7 +265,7 @@ fn goroutines(out: &mut String, t: &TraceDocument, width: usize) {
 
 /// Goroutines that began in the trace and wait at its end: leaks begin so, pools too.
 fn left(out: &mut String, t: &TraceDocument, width: usize) {
-    let mut list: Vec<_> = t.goroutines.iter().filter(|g| g.left > 0 && !g.left_at.is_empty()).collect();
+    let mut list: Vec<_> = t.goroutines.iter().filter(|g| g.left > 0 && !g.function.starts_with("runtime")).collect();
     list.sort_by_key(|g| (Reverse(g.left), g.function.clone()));
     if list.is_empty() {
         return;

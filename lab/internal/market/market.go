@@ -16,12 +16,12 @@ import (
 
 // Orders in the book, and the bytes of one.
 const (
-	Orders     = 4_000_000
+	Orders     = 3_000_000
 	OrderBytes = 48
 )
 
 // gcPercent keeps the process small, as those do who pay for memory.
-const gcPercent = 40
+const gcPercent = 30
 
 // Arrivals is the sequence in which n stored orders arrived: not that of their storage, but near it.
 func Arrivals(n int) []int {

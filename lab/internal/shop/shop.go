@@ -1,4 +1,4 @@
-// Package shop serves a catalogue that is read anew from time to time, whatever way it is kept.
+// Package shop serves a catalogue of several shops that is read anew from time to time, whatever way it is kept.
 package shop
 
 import (
@@ -14,30 +14,35 @@ import (
 )
 
 const (
-	products = 700_000
-	every    = 1500 * time.Millisecond
+	shops    = 16
+	products = 60_000 // of each shop: just above a size at which maps double
+	every    = 2 * time.Second
 )
 
 // Shop is the catalogue, as far as its users see it.
 type Shop struct {
-	Find    func(name string) (uint64, bool)
-	Reload  func(names []string)
+	Find    func(shop int, code [16]byte) (uint64, bool)
+	Reload  func(shops [][][16]byte)
 	Reloads func() uint64
 	// Waited: how long lookups waited for the lock; Held: how long reloads held it.
 	Waited, Held *latency.Recent
 }
 
-// Serve answers /product?name=... from the catalogue, reads it anew from time to time, and makes the lookup the
+// Serve answers /product?code=... from the catalogue, reads it anew from time to time, and makes the lookup the
 // request of the load generator.
 func Serve(env *service.Env, s Shop) {
-	names := make([]string, products)
-	for i := range names {
-		names[i] = "product/" + strconv.Itoa(i*7919%products) + "/eu"
+	codes := make([][][16]byte, shops)
+	for shop := range codes {
+		codes[shop] = make([][16]byte, products)
+		for i := range codes[shop] {
+			codes[shop][i] = code(uint64(i) * 7919 % products)
+		}
 	}
-	s.Reload(names)
-	go reload(env.Ctx, s, names)
+	s.Reload(codes)
+	go reload(env.Ctx, s, codes)
 	env.Mux.HandleFunc("/product", func(w http.ResponseWriter, r *http.Request) {
-		number, ok := s.Find(r.URL.Query().Get("name"))
+		n, _ := strconv.ParseUint(r.URL.Query().Get("code"), 10, 64)
+		number, ok := s.Find(int(n%shops), code(n/shops))
 		if !ok {
 			http.NotFound(w, r)
 			return
@@ -45,17 +50,26 @@ func Serve(env *service.Env, s Shop) {
 		fmt.Fprintln(w, number)
 	})
 	env.Request = func(ctx context.Context, n uint64) error {
-		return env.Get(ctx, "/product?name="+names[n*104729%products])
+		return env.Get(ctx, "/product?code="+strconv.FormatUint(n*104729%(shops*products), 10))
 	}
 	env.Counts = func() truth.Counts {
 		_, _, waited := s.Waited.Millis()
 		p50, _, held := s.Held.Millis()
-		return truth.Counts{Entries: products, Phase: truth.Steady, Measures: map[string]float64{
+		return truth.Counts{Entries: shops * products, Phase: truth.Steady, Measures: map[string]float64{
 			"reloads_count": float64(s.Reloads()), "lookup_waited_max_ms": waited, "lock_held_p50_ms": p50, "lock_held_max_ms": held}}
 	}
 }
 
-func reload(ctx context.Context, s Shop, names []string) {
+// code is the n-th product's: its number, zeros before it.
+func code(n uint64) (c [16]byte) {
+	for i := len(c) - 1; i >= 0; i-- {
+		c[i] = byte('0' + n%10)
+		n /= 10
+	}
+	return c
+}
+
+func reload(ctx context.Context, s Shop, codes [][][16]byte) {
 	ticker := time.NewTicker(every)
 	defer ticker.Stop()
 	for {
@@ -63,7 +77,7 @@ func reload(ctx context.Context, s Shop, names []string) {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
-			s.Reload(names)
+			s.Reload(codes)
 		}
 	}
 }

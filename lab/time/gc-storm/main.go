@@ -1,5 +1,6 @@
-// Gc-storm: a quiet service with a collection every few seconds. Every six seconds a client exports tables for two
-// seconds; the lines of text are garbage at once, and the collector runs many times a second.
+// Gc-storm: a quiet service with a collection every few seconds. Every eight seconds a client exports tables for two
+// seconds; the lines of text are garbage at once, and the collector runs many times a second. It calls itself steady
+// when one export, from its beginning to its end, lies within the next eight seconds.
 package main
 
 import (
@@ -7,6 +8,7 @@ import (
 	_ "embed"
 	"fmt"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -20,7 +22,7 @@ var source string
 
 const (
 	rows   = 2000
-	period = 6 * time.Second
+	period = 8 * time.Second
 	storm  = 2 * time.Second
 )
 
@@ -39,26 +41,47 @@ func setup(env *service.Env) {
 		fmt.Fprintf(w, "%08x\n", sum)
 	})
 	env.Request = func(ctx context.Context, _ uint64) error { return env.Get(ctx, "/item") }
-	go exporter(env)
+	client := &exporter{next: time.Now().Add(period)}
+	go client.run(env)
 	env.Counts = func() truth.Counts {
-		return truth.Counts{Entries: rows, AllocatedBytes: written.Load(), Phase: truth.Steady,
+		return truth.Counts{Entries: rows, AllocatedBytes: written.Load(), Phase: client.phase(),
 			Measures: map[string]float64{"exports_count": float64(exports.Load())}}
 	}
 	env.Sites = []truth.Site{truth.Locate("allocates", export.Write, source, "// culprit")}
 }
 
-// exporter is the client that comes every six seconds; its first visit is in the middle of the first period.
-func exporter(env *service.Env) {
-	for next := time.NewTimer(period / 2); ; next.Reset(period - storm) {
+// exporter is the client that comes every eight seconds.
+type exporter struct {
+	mu   sync.Mutex
+	next time.Time
+}
+
+// phase is steady when the next export begins in some seconds, but not too many.
+func (e *exporter) phase() string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if left := time.Until(e.next); left < 3*time.Second/2 || left > 9*time.Second/2 {
+		return truth.Warming
+	}
+	return truth.Steady
+}
+
+func (e *exporter) run(env *service.Env) {
+	for {
+		wait := time.NewTimer(time.Until(e.next))
 		select {
 		case <-env.Ctx.Done():
+			wait.Stop()
 			return
-		case <-next.C:
+		case <-wait.C:
 		}
-		for end := time.Now().Add(storm); time.Now().Before(end); {
+		for end := e.next.Add(storm); time.Now().Before(end); {
 			if env.Ctx.Err() != nil || env.Get(env.Ctx, "/export") != nil {
 				break
 			}
 		}
+		e.mu.Lock()
+		e.next = e.next.Add(period)
+		e.mu.Unlock()
 	}
 }

@@ -1,4 +1,4 @@
-// Pointer-heavy: four million orders of 48 bytes, each an object of its own, in long chains. The collector has to
+// Pointer-heavy: three million orders of 48 bytes, each an object of its own, in long chains. The collector has to
 // follow the chains link by link: a collection takes long, and all of it goes into marking.
 package main
 
@@ -15,7 +15,7 @@ import (
 var source string
 
 func main() {
-	service.Main(service.Spec{Name: "pointer-heavy", Rate: 900, Workers: 8, Procs: 2, Setup: setup})
+	service.Main(service.Spec{Name: "pointer-heavy", Rate: 500, Workers: 8, Procs: 2, Setup: setup})
 }
 
 func setup(env *service.Env) {

@@ -156,7 +156,11 @@ fn weigh_samples(case: &mut Case, t: &Time<'_>, c: &Culprit<'_>) -> bool {
         case.number(-0.5, t.artifact, 0.0, "samples", text);
         return false;
     }
-    if samples < LEAST_SAMPLES || worked < WORKED {
+    let inside: u64 =
+        stacks().filter(|s| s.stack.first().is_some_and(|f| is_uninterruptible(&f.function))).map(|s| s.samples).sum();
+    // Inside a copy it cannot stop however slowly it gets on.
+    let proven = samples >= LEAST_SAMPLES && (worked >= WORKED || 2 * inside > samples);
+    if !proven {
         let text = format!(
             "{} of {} possible ones show it at work: its thread may not have run (a CPU quota, a busy host)",
             plural(samples, "CPU sample"),
@@ -167,8 +171,6 @@ fn weigh_samples(case: &mut Case, t: &Time<'_>, c: &Culprit<'_>) -> bool {
     }
     let text = format!("{} show it at work there while the others waited", plural(samples, "CPU sample"));
     case.number(1.5, t.artifact, samples as f64, "samples", text);
-    let inside: u64 =
-        stacks().filter(|s| s.stack.first().is_some_and(|f| is_uninterruptible(&f.function))).map(|s| s.samples).sum();
     if 2 * inside > samples {
         let leaf = stacks().filter_map(|s| s.stack.first()).find(|f| is_uninterruptible(&f.function));
         let text = format!("it was inside {}, which cannot be interrupted", leaf.map_or("", |f| f.short_function()));

@@ -1,4 +1,4 @@
-// Package catalogue keeps the products of a shop by their number, and reads all of them anew from time to time.
+// Package catalogue keeps the products of shops by their code, and reads all of them anew from time to time.
 package catalogue
 
 import (
@@ -9,10 +9,13 @@ import (
 	"oomph.example/lab/internal/latency"
 )
 
+// Code is the code on a product's label.
+type Code = [16]byte
+
 // Product is one product, kept by value.
 type Product struct {
 	Number uint64
-	Cents  [10]int64
+	Cents  [8]int64
 	Stock  uint32
 	Weight uint32
 	Flags  uint64
@@ -24,28 +27,32 @@ type Catalogue struct {
 	Waited, Held latency.Recent
 
 	mu      sync.RWMutex
-	byName  map[string]Product
+	shops   []map[Code]Product
 	reloads atomic.Uint64
 }
 
-// Find is the product of this name.
-func (c *Catalogue) Find(name string) (Product, bool) {
+// Find is the product of a shop by its code.
+func (c *Catalogue) Find(shop int, code Code) (Product, bool) {
 	begin := time.Now()
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	c.Waited.Since(begin)
-	p, ok := c.byName[name]
+	p, ok := c.shops[shop][code]
 	return p, ok
 }
 
-// Reload reads all products anew, from their names in order.
-func (c *Catalogue) Reload(names []string) {
+// Reload reads all products of all shops anew, from their codes.
+func (c *Catalogue) Reload(shops [][]Code) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	defer c.Held.Since(time.Now())
-	c.byName = make(map[string]Product)
-	for i, name := range names {
-		c.byName[name] = Product{Number: uint64(i), Stock: uint32(i % 50)} // culprit
+	c.shops = make([]map[Code]Product, len(shops))
+	for i, codes := range shops {
+		products := make(map[Code]Product)
+		for n, code := range codes {
+			products[code] = Product{Number: uint64(n), Stock: uint32(n % 50)} // culprit
+		}
+		c.shops[i] = products
 	}
 	c.reloads.Add(1)
 }

@@ -1,4 +1,4 @@
-// Package catalogue keeps the products of a shop by their number, and reads all of them anew from time to time.
+// Package catalogue keeps the products of shops by their code, and reads all of them anew from time to time.
 package catalogue
 
 import (
@@ -9,10 +9,13 @@ import (
 	"oomph.example/lab/internal/latency"
 )
 
+// Code is the code on a product's label.
+type Code = [16]byte
+
 // Product is one product, kept by value.
 type Product struct {
 	Number uint64
-	Cents  [10]int64
+	Cents  [8]int64
 	Stock  uint32
 	Weight uint32
 	Flags  uint64
@@ -24,35 +27,40 @@ type Catalogue struct {
 	Waited, Held latency.Recent
 
 	mu      sync.RWMutex
-	byName  map[string]Product
+	shops   []map[Code]Product
 	reloads atomic.Uint64
 }
 
-// Find is the product of this name.
-func (c *Catalogue) Find(name string) (Product, bool) {
+// Find is the product of a shop by its code.
+func (c *Catalogue) Find(shop int, code Code) (Product, bool) {
 	begin := time.Now()
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	c.Waited.Since(begin)
-	p, ok := c.byName[name]
+	p, ok := c.shops[shop][code]
 	return p, ok
 }
 
-// Reload reads all products anew, from their names in order; lookups see the old ones until the new ones are complete.
-func (c *Catalogue) Reload(names []string) {
-	byName := make(map[string]Product, len(names))
-	for i, name := range names {
-		byName[name] = Product{Number: uint64(i), Stock: uint32(i % 50)}
+// Reload reads all products of all shops anew, from their codes; lookups see the old ones until the new ones are
+// complete.
+func (c *Catalogue) Reload(shops [][]Code) {
+	fresh := make([]map[Code]Product, len(shops))
+	for i, codes := range shops {
+		products := make(map[Code]Product, len(codes))
+		for n, code := range codes {
+			products[code] = Product{Number: uint64(n), Stock: uint32(n % 50)}
+		}
+		fresh[i] = products
 	}
-	c.swap(byName)
+	c.swap(fresh)
 	c.reloads.Add(1)
 }
 
-func (c *Catalogue) swap(byName map[string]Product) {
+func (c *Catalogue) swap(fresh []map[Code]Product) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	defer c.Held.Since(time.Now())
-	c.byName = byName
+	c.shops = fresh
 }
 
 // Reloads is how often all was read anew.
