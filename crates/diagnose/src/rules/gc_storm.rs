@@ -8,7 +8,7 @@
 //! ## How it decides
 //! The starts of all mark phases of an execution trace; the stretch of time in which they are most unlike the rest
 //! (largest likelihood ratio of two rates against one). It is a storm when the rate inside is `gc-rate-factor` times the
-//! rate outside and at least `gc-rate-per-s`. Who caused it are the goroutines that ran when the heap grew inside the
+//! rate of the quietest third of the trace outside of it, and at least `gc-rate-per-s`. Who caused it are the goroutines that ran when the heap grew inside the
 //! stretch; the line and its mechanism come from the heap profiles before and after the trace, or from CPU samples
 //! inside allocations.
 //!
@@ -29,6 +29,8 @@ pub(super) const RULE: Rule = Rule { id: "gc-storm", of_time: true, source: incl
 
 /// Parts that a trace is divided into.
 const PARTS: usize = 48;
+/// Parts that collections are held against.
+const QUIET: usize = PARTS / 3;
 /// Collections that a storm has at least.
 const LEAST_CYCLES: f64 = 8.0;
 
@@ -83,15 +85,23 @@ fn storm(starts: &[u64], duration: u64) -> Option<Storm> {
     let (_, from, to, inside) = best?;
     let part = duration as f64 / PARTS as f64;
     let at = TraceInstant { at_ns: (from as f64 * part) as u64, duration_ns: ((to - from) as f64 * part) as u64 };
-    let seconds = part * (to - from) as f64 / 1e9;
-    let outside_s = duration as f64 / 1e9 - seconds;
+    let part_s = part / 1e9;
+    let (quiet, parts_of_it) = quietest(&parts, from, to).unwrap_or((all - inside, PARTS - (to - from)));
     // None seen in so much time is less than one: what is not seen is not called zero.
     Some(Storm {
         at,
         cycles: inside,
-        per_s: inside / seconds,
-        before_per_s: (all - inside).max(0.5) / outside_s.max(1e-9),
+        per_s: inside / (part_s * (to - from) as f64),
+        before_per_s: quiet.max(0.5) / (part_s * parts_of_it as f64).max(1e-9),
     })
+}
+
+/// Collections in the quietest stretch of [`QUIET`] parts outside of the storm, and its parts: the rest may hold the end
+/// of another storm.
+fn quietest(parts: &[f64; PARTS], from: usize, to: usize) -> Option<(f64, usize)> {
+    let stretches = (0..=PARTS - QUIET).filter(|i| i + QUIET <= from || *i >= to);
+    let sums = stretches.filter_map(|i| Some(parts.get(i..i + QUIET)?.iter().sum::<f64>()));
+    sums.min_by(f64::total_cmp).map(|sum| (sum, QUIET))
 }
 
 /// Goroutines by bytes that the heap grew by while they ran, inside the storm: the group, its bytes, all bytes.
@@ -112,7 +122,7 @@ fn causes<'a>(growth: &'a [TraceGrowth], storm: &Storm) -> Option<(&'a str, u64,
 fn finding(cx: &Context<'_>, t: &Time<'_>, storm: Storm, factor: f64) -> Finding {
     let mut case = Case::default();
     let text = format!(
-        "{:.0} collections in {}, {:.1} per second; outside of it {:.2} per second",
+        "{:.0} collections in {}, {:.1} per second; {:.2} per second when it is quiet",
         storm.cycles,
         span(storm.at.duration_ns),
         storm.per_s,

@@ -25,7 +25,7 @@ pub(super) const RULE: Rule =
     Rule { id: "memory-limit-spiral", of_time: true, source: include_str!("memory_limit_spiral.rs"), check };
 
 /// Cycles below which shares are chance.
-const LEAST_CYCLES: usize = 4;
+const LEAST_CYCLES: usize = 2;
 /// Room below which only a limit can have set the goal.
 const NO_ROOM: f64 = 0.005;
 
