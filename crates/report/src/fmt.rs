@@ -199,6 +199,15 @@ pub(crate) fn size_phrases(f: &Finding) -> Vec<String> {
     out
 }
 
+/// When a step of a chain happened: `at 1.250 s, for 30 ms`. Instants are exact enough to be found again.
+pub(crate) fn moment(step: &model::ChainStep) -> String {
+    let at = format!("at {:.3} s", step.at_ns as f64 / 1e9);
+    match step.duration_ns {
+        0 => at,
+        ns => format!("{at}, for {}", short_duration(ns as f64 / 1e9)),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -176,6 +176,12 @@ fn finding(out: &mut String, number: usize, f: &Finding) {
             let _ = writeln!(out, "| {} | {} | {} |", role(s.role), cell_code(&s.function), cell_code(&location(s)));
         }
     }
+    if !f.chain.is_empty() {
+        out.push_str("\nWhat led to what:\n\n");
+        for (i, step) in f.chain.iter().enumerate() {
+            let _ = writeln!(out, "{}. {}: {}", i + 1, fmt::moment(step), text(&step.event));
+        }
+    }
     evidence(out, &f.evidence);
     fix(out, f);
 }

@@ -6,15 +6,15 @@ use std::path::PathBuf;
 
 #[derive(Debug, Args)]
 #[command(
-    group = ArgGroup::new("files").required(true).multiple(true).args(["perfetto", "html", "pprof", "speedscope"]),
+    group = ArgGroup::new("files").required(true).multiple(true).args(["perfetto", "html", "json", "pprof", "speedscope"]),
     after_help = "Examples:
   oomph trace export trace.out --perfetto trace.perfetto.gz    open it at https://ui.perfetto.dev
   oomph trace export trace.out --html timeline.html            open it in a browser, offline
   oomph trace export trace.out --pprof sync=sync.pb.gz --pprof assist=assist.pb.gz
   oomph trace export trace.out --speedscope trace.speedscope.json
 
-Kinds of profiles: net, sync, syscall, sched (as go tool trace -pprof), blocking (all waits, with their reasons), assist
-(mark assists), cpu (samples).
+Kinds of profiles: net, sync, syscall, sched (as go tool trace -pprof), blocking (all waits, with
+their reasons), assist (mark assists), cpu (samples).
 
 Exit codes: 0 written, 2 could not be read or written."
 )]
@@ -29,6 +29,9 @@ pub(crate) struct TraceExportArgs {
     /// worlds, mark assists, the heap. #t=START-END (nanoseconds) behind its name shows that stretch
     #[arg(long, value_name = "FILE")]
     pub(crate) html: Option<PathBuf>,
+    /// What that page shows, for scripts (schema oomph.timeline/1)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) json: Option<PathBuf>,
     /// A profile for go tool pprof: where goroutines waited (net, sync, syscall, sched, blocking), assisted (assist), ran
     /// (cpu)
     #[arg(long, value_name = "KIND=FILE", value_parser = kind_and_file)]

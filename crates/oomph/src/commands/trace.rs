@@ -83,7 +83,7 @@ fn facts(of: &TraceTarget) -> Result<Facts, Failure> {
 }
 
 /// The last trace, with what the rules about time say of all facts.
-fn document(facts: &Facts, thresholds: &Thresholds) -> Result<TraceDocument, Failure> {
+pub(super) fn document(facts: &Facts, thresholds: &Thresholds) -> Result<TraceDocument, Failure> {
     let Some(trace) = facts.traces.last() else {
         let why =
             facts.limits.iter().find(|l| l.contains("trace")).map_or("there is no execution trace", String::as_str);

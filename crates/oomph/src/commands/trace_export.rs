@@ -1,19 +1,21 @@
 //! `oomph trace export`: a trace as files for other tools, all of them in one reading.
 
+use super::trace as judged;
 use crate::args::TraceExportArgs;
 use crate::progress::Reporter;
 use crate::{Failure, Outcome, output};
-use bundle::TraceFile;
+use ::diagnose::Thresholds;
+use bundle::{Facts, TraceFile};
 use export::trace::perfetto::PerfettoWriter;
 use export::trace::{StackKind, StackSums};
 use flate2::{Compression, write::GzEncoder};
-use model::Bytes;
+use model::{Bytes, Finding, TimelineMark};
 use report::Flame;
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
 use timeline::Lanes;
-use trace::{Event, Generation, Options, Summary, Visitor};
+use trace::{Event, Generation, Options, Source, Summary, TraceError, Version, Visitor};
 
 /// A file that may be compressed.
 enum Output {
@@ -56,7 +58,7 @@ impl Write for Output {
 #[derive(Default)]
 struct Exports {
     perfetto: Option<PerfettoWriter<Output>>,
-    html: Option<Lanes>,
+    lanes: Option<Lanes>,
     stacks: Option<StackSums>,
 }
 
@@ -65,7 +67,7 @@ impl Visitor for Exports {
         if let Some(perfetto) = &mut self.perfetto {
             perfetto.event(event, generation);
         }
-        if let Some(lanes) = &mut self.html {
+        if let Some(lanes) = &mut self.lanes {
             lanes.event(event, generation);
         }
         if let Some(stacks) = &mut self.stacks {
@@ -81,31 +83,41 @@ pub(super) fn run(a: &TraceExportArgs) -> Result<Outcome, Failure> {
     if a.file.is_dir() {
         return Err(Failure::new(format!("{shown} is a directory")).hint("name a trace file"));
     }
-    let name = a.file.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
+    // Before any file is written over.
+    let mut head = [0; 16];
+    let len = source.read_at(0, &mut head).map_err(|e| Failure::io(shown.to_string(), &e))?;
+    Version::of_header(head.get(..len).unwrap_or_default()).map_err(|e| unreadable(&a.file, &e))?;
+    let name = file_name(&a.file);
     if let Some(path) = &a.perfetto {
         exports.perfetto = Some(PerfettoWriter::new(Output::create(path)?, &name));
     }
-    exports.html = a.html.as_ref().map(|_| Lanes::new());
+    exports.lanes = (a.html.is_some() || a.json.is_some()).then(Lanes::new);
     exports.stacks = (!a.pprof.is_empty() || a.speedscope.is_some()).then(StackSums::new);
     let reporter = Reporter::new(a.quiet);
     reporter.say("reading the trace");
-    let summary = trace::read(&source, &Options::default(), &mut exports).map_err(|e| {
-        Failure::new(format!("{shown}: {e}")).hint(
-            "traces come from runtime/trace, go test -trace, or curl -o trace.out URL/debug/pprof/trace?seconds=5",
-        )
-    })?;
+    let read = trace::read(&source, &Options::default(), &mut exports);
+    let summary = read.map_err(|e| unreadable(&a.file, &e))?;
     drop(reporter);
     summary.gaps.iter().for_each(|gap| output::note(&format!("{}: {gap}", a.file.display())));
     if let (Some(path), Some(writer)) = (&a.perfetto, exports.perfetto) {
         finish_perfetto(path, writer)?;
     }
-    if let (Some(path), Some(lanes)) = (&a.html, exports.html) {
-        finish_html(path, lanes, &summary, &name)?;
+    if let Some(lanes) = exports.lanes {
+        finish_lanes(a, lanes, &summary)?;
     }
     if let Some(stacks) = exports.stacks {
         finish_stacks(a, stacks, &name)?;
     }
     Ok(Outcome::Fine)
+}
+
+fn unreadable(path: &Path, e: &TraceError) -> Failure {
+    Failure::new(format!("{}: {e}", path.display()))
+        .hint("traces come from runtime/trace, go test -trace, or curl -o trace.out URL/debug/pprof/trace?seconds=5")
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned())
 }
 
 fn finish_perfetto(path: &Path, writer: PerfettoWriter<Output>) -> Result<(), Failure> {
@@ -114,7 +126,10 @@ fn finish_perfetto(path: &Path, writer: PerfettoWriter<Output>) -> Result<(), Fa
     file.finish().map_err(failed)?;
     let shown = path.display();
     let size = Bytes(std::fs::metadata(path).map_or(told.bytes, |m| m.len()));
-    output::note(&format!("{shown}: {} packets, {size}; open it at https://ui.perfetto.dev", told.packets));
+    output::note(&format!(
+        "{shown}: {} packets, {size}; open it at https://ui.perfetto.dev",
+        model::format_count(told.packets)
+    ));
     for (count, what) in [
         (told.goroutines_left_out, "goroutines have no track of their own: too many at the same time"),
         (told.tasks_left_out, "tasks have no track: too many at the same time"),
@@ -127,14 +142,30 @@ fn finish_perfetto(path: &Path, writer: PerfettoWriter<Output>) -> Result<(), Fa
     Ok(())
 }
 
-fn finish_html(path: &Path, lanes: Lanes, summary: &Summary, name: &str) -> Result<(), Failure> {
-    let mut document = lanes.finish(summary, Vec::new());
+/// What the rules say of the trace, as instants of it. Nothing is lost where they cannot: the lanes are all there.
+fn findings(trace: &Path) -> Vec<TimelineMark> {
+    let paths = [trace.to_path_buf()];
+    let Ok(facts) = Facts::of_files(&paths, None) else { return Vec::new() };
+    let Ok(document) = judged::document(&facts, &Thresholds::default()) else { return Vec::new() };
+    let mark = |title: &str, at_ns: u64, event: &str| TimelineMark { at_ns, text: format!("{title}: {event}") };
+    let of = |f: &Finding| f.chain.iter().map(|step| mark(&f.title, step.at_ns, &step.event)).collect::<Vec<_>>();
+    document.findings.iter().flat_map(of).collect()
+}
+
+fn finish_lanes(a: &TraceExportArgs, lanes: Lanes, summary: &Summary) -> Result<(), Failure> {
+    let mut document = lanes.finish(summary, findings(&a.file));
     env!("CARGO_PKG_VERSION").clone_into(&mut document.oomph);
-    name.clone_into(&mut document.source);
-    output::write(Some(path), report::timeline_html(&document).as_bytes())?;
+    document.source = file_name(&a.file);
     let slices: usize = document.procs.iter().map(|p| p.slices.len()).sum();
     let (procs, slices) = (document.procs.len(), model::format_count(slices as u64));
-    output::note(&format!("{}: {slices} slices on {procs} procs; a browser opens it", path.display()));
+    if let Some(path) = &a.html {
+        output::write(Some(path), report::timeline_html(&document).as_bytes())?;
+        output::note(&format!("{}: {slices} slices on {procs} procs; a browser opens it", path.display()));
+    }
+    if let Some(path) = &a.json {
+        output::write(Some(path), output::json(&document)?.as_bytes())?;
+        output::note(&format!("{}: {slices} slices on {procs} procs", path.display()));
+    }
     Ok(())
 }
 

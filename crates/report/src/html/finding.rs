@@ -58,6 +58,7 @@ fn finding(i: usize, f: &Finding) -> String {
     numbers(&mut out, f);
     sites(&mut out, &f.sites);
     fix(&mut out, f);
+    chain(&mut out, f);
     evidence(&mut out, f);
     out.push_str("</details></article>\n");
     out
@@ -122,6 +123,19 @@ fn sites(out: &mut String, list: &[SiteRef]) {
     }
     out.push_str("</tbody></table></div>\n");
     out.push_str(&cut(list.len().saturating_sub(LIST), "lines"));
+}
+
+/// What led to what, in time order.
+fn chain(out: &mut String, f: &Finding) {
+    if f.chain.is_empty() {
+        return;
+    }
+    out.push_str("<h4>What led to what</h4><ol class=\"chain\">");
+    for step in f.chain.iter().take(LIST) {
+        let _ = write!(out, "<li><b>{}</b>: {}</li>", fmt::moment(step), sentence(&step.event));
+    }
+    out.push_str("</ol>\n");
+    out.push_str(&cut(f.chain.len().saturating_sub(LIST), "steps"));
 }
 
 fn fix(out: &mut String, f: &Finding) {

@@ -41,7 +41,7 @@ pub(super) fn full(p: &mut Page, f: &Finding, how: &How) {
     subject(p, f);
     evidence(p, "why", &positive(f), how.verbose);
     for (i, step) in f.chain.iter().enumerate() {
-        p.field(if i == 0 { "chain" } else { "" }, &chain_step(step));
+        p.field(if i == 0 { "chain" } else { "" }, &format!("{}: {}", fmt::moment(step), clean::line(&step.event)));
     }
     if !f.subject.holder.is_empty() {
         p.field("held", &holder(f));
@@ -201,14 +201,4 @@ fn site_line(s: &SiteRef, room: usize) -> String {
     let place = wrap::elide_left(&place, place_room);
     let function = wrap::elide_left(&function, rest.saturating_sub(wrap::width(&place)));
     format!("{}{function}  {place}", wrap::pad(role(s.role), 11))
-}
-
-/// `at 1.25 s, 30 ms: the world is to stop`.
-fn chain_step(step: &model::ChainStep) -> String {
-    let at = fmt::short_duration(step.at_ns as f64 / 1e9);
-    let took = match step.duration_ns {
-        0 => String::new(),
-        ns => format!(", for {}", fmt::short_duration(ns as f64 / 1e9)),
-    };
-    format!("at {at}{took}: {}", clean::line(&step.event))
 }

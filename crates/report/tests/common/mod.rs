@@ -173,6 +173,20 @@ pub(crate) fn leak_finding() -> Finding {
             ),
         ],
         evidence,
+        chain: vec![
+            model::ChainStep {
+                artifact: "traces/trace-1.out".into(),
+                at_ns: 1_250_000_000,
+                duration_ns: 31_000_000,
+                event: "a collection marks 1.3 GiB <live>".into(),
+            },
+            model::ChainStep {
+                artifact: "traces/trace-1.out".into(),
+                at_ns: 12_345_600_000,
+                duration_ns: 0,
+                event: "the table grows".into(),
+            },
+        ],
         forecast: Some(Forecast {
             limit_bytes: 3 << 30,
             seconds_to_limit: SecondsToLimit { p10: 2100.0, p50: 2820.0, p90: 4800.0 },

@@ -14,8 +14,15 @@ use trace::{Event, Generation, GoState, Phase};
 pub(super) struct Goroutine {
     pub(super) name: GoroutineName,
     pub(super) function: Name,
+    /// Since when it lives, and who created it.
+    since: i64,
+    by: Option<i64>,
+    /// It has a track, or there was none for it.
+    placed: bool,
     /// Its track.
     pub(super) lane: Option<u64>,
+    /// States before it had one: the function that it began with was not known.
+    held: Vec<Held>,
     /// The track of its regions, and how many are open.
     pub(super) regions: Option<(u64, u32)>,
     /// A slice of its state is open.
@@ -28,7 +35,26 @@ pub(super) struct Goroutine {
     flow: Option<u64>,
 }
 
+/// A state that is written when the goroutine has a track.
+#[derive(Clone, Copy, Debug)]
+struct Held {
+    text: Text,
+    since: i64,
+    /// When it ended; none while it lasts.
+    end: Option<i64>,
+    stack: Name,
+    by: Option<i64>,
+}
+
+/// States that are held back at most.
+const MOST_HELD: usize = 16;
+
 impl Goroutine {
+    /// There was no track left for it.
+    pub(super) const fn has_no_track(&self) -> bool {
+        self.placed && self.lane.is_none()
+    }
+
     /// Tracks of slices that are open, once for each.
     pub(super) fn open(&self) -> impl Iterator<Item = u64> {
         let (track, regions) = self.regions.unwrap_or_default();
@@ -46,17 +72,22 @@ impl<W: Write> PerfettoWriter<W> {
             }
         }
         let mut g = self.goroutines.remove(&change.goroutine).unwrap_or_default();
-        if g.function == 0 {
-            g.function = change.function;
+        if g.function == 0 && change.function != 0 {
+            (g.function, g.name) = (change.function, GoroutineName::default());
         }
         if change.first {
-            self.live(&mut g, change);
+            g.since = change.entered.since;
+            g.by = change.created.then_some(change.by);
         }
         if change.entered.kind == GoState::Runnable && (change.created || change.left.kind == GoState::Waiting) {
             self.unblock(&mut g, change, event, generation);
         }
         self.leave(&mut g, change);
-        if change.entered.kind == GoState::NotExist {
+        let over = change.entered.kind == GoState::NotExist;
+        if !g.placed && (g.function != 0 || over || g.held.len() >= MOST_HELD) {
+            self.place(&mut g, change.goroutine);
+        }
+        if over {
             self.die(&mut g, change);
             return;
         }
@@ -70,10 +101,11 @@ impl<W: Write> PerfettoWriter<W> {
         self.numbers.goroutine(&mut g.name, id, function, &mut self.packets)
     }
 
-    /// A goroutine is met or created: it gets a track.
-    fn live(&mut self, g: &mut Goroutine, change: &Change) {
-        let since = change.entered.since;
-        let Some(lane) = self.lanes.take(&g.function, since, &mut self.next_track) else { return };
+    /// A goroutine gets a track, with all it did so far.
+    fn place(&mut self, g: &mut Goroutine, id: i64) {
+        g.placed = true;
+        let held = std::mem::take(&mut g.held);
+        let Some(lane) = self.lanes.take(&g.function, g.since, &mut self.next_track) else { return };
         if lane.new {
             let name = match self.tracker.names.text(g.function) {
                 "" => "function not known",
@@ -82,10 +114,37 @@ impl<W: Write> PerfettoWriter<W> {
             self.packets.track(lane.track, track::GOROUTINES, name, 0, TrackKind::Plain);
         }
         g.lane = Some(lane.track);
-        let title = Title::Interned(self.name(g, change.goroutine));
-        let notes = [(Note::Goroutine, Value::Int(change.goroutine)), (Note::By, Value::Int(change.by))];
-        let notes = if change.created { &notes[..] } else { &notes[..1] };
-        self.packets.event(&TrackEvent::new(Type::Begin, since, lane.track).title(title).notes(notes));
+        let title = Title::Interned(self.name(g, id));
+        let notes = [(Note::Goroutine, Value::Int(id)), (Note::By, Value::Int(g.by.unwrap_or(-1)))];
+        let notes = if g.by.is_some() { &notes[..] } else { &notes[..1] };
+        self.packets.event(&TrackEvent::new(Type::Begin, g.since, lane.track).title(title).notes(notes));
+        for state in held {
+            self.state(lane.track, &state);
+            if let Some(end) = state.end {
+                self.packets.event(&TrackEvent::new(Type::End, end, lane.track));
+            }
+        }
+    }
+
+    /// Gives tracks to goroutines that have none yet, at the end of the trace.
+    pub(super) fn place_all(&mut self) {
+        let mut waiting: Vec<i64> = self.goroutines.iter().filter(|(_, g)| !g.placed).map(|(id, _)| *id).collect();
+        waiting.sort_unstable();
+        for id in waiting {
+            if let Some(mut g) = self.goroutines.remove(&id) {
+                self.place(&mut g, id);
+                self.goroutines.insert(id, g);
+            }
+        }
+    }
+
+    /// A state begins on the goroutine's track.
+    fn state(&mut self, lane: u64, state: &Held) {
+        let title = Title::Interned(self.numbers.text(state.text, &self.tracker.names, &mut self.packets));
+        let stack = self.stack_note(state.stack);
+        let mut notes: Vec<_> = stack.map(|s| (Note::Stack, Value::Interned(s))).into_iter().collect();
+        notes.extend(state.by.map(|by| (Note::By, Value::Int(by))));
+        self.packets.event(&TrackEvent::new(Type::Begin, state.since, lane).title(title).notes(&notes));
     }
 
     /// A goroutine ends.
@@ -128,10 +187,12 @@ impl<W: Write> PerfettoWriter<W> {
             notes.extend(self.stack_note(change.entered.stack).map(|s| (Note::Stack, Value::Interned(s))));
             self.procs.end(proc, Open::Run, change.at, &notes, &mut self.packets);
         }
-        if std::mem::take(&mut g.state)
-            && let Some(lane) = g.lane
-        {
-            self.packets.event(&TrackEvent::new(Type::End, change.at, lane));
+        if std::mem::take(&mut g.state) {
+            match (g.lane, g.held.last_mut()) {
+                (Some(lane), _) => self.packets.event(&TrackEvent::new(Type::End, change.at, lane)),
+                (None, Some(state)) => state.end = Some(change.at),
+                (None, None) => {}
+            }
         }
     }
 
@@ -145,15 +206,15 @@ impl<W: Write> PerfettoWriter<W> {
             GoState::Syscall => Text::Fixed("system call"),
             GoState::Undetermined | GoState::NotExist => return,
         };
-        let Some(lane) = g.lane else { return };
-        let title = Title::Interned(self.numbers.text(text, &self.tracker.names, &mut self.packets));
-        let stack = self.stack_note(change.entered.stack);
-        let mut notes: Vec<_> = stack.map(|s| (Note::Stack, Value::Interned(s))).into_iter().collect();
-        if change.entered.kind == GoState::Runnable && change.by >= 0 && change.by != change.goroutine {
-            notes.push((Note::By, Value::Int(change.by)));
-        }
+        let by = (change.entered.kind == GoState::Runnable && change.by >= 0 && change.by != change.goroutine)
+            .then_some(change.by);
+        let state = Held { text, since, end: None, stack: change.entered.stack, by };
         g.state = true;
-        self.packets.event(&TrackEvent::new(Type::Begin, since, lane).title(title).notes(&notes));
+        match g.lane {
+            Some(lane) => self.state(lane, &state),
+            None if !g.placed => g.held.push(state),
+            None => {}
+        }
     }
 
     /// It runs: a slice on the proc's track, and within it the assist that it was in.

@@ -181,6 +181,7 @@ impl<W: Write> PerfettoWriter<W> {
     /// The first that writing met.
     pub fn finish(mut self) -> io::Result<(W, Perfetto)> {
         let at = self.last;
+        self.place_all();
         let unfinished = [(Note::Unfinished, Value::True)];
         let end = |track| TrackEvent::new(Type::End, at, track).notes(&unfinished);
         self.procs.close_all(at, &mut self.packets);

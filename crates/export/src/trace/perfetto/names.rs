@@ -85,7 +85,7 @@ impl Numbers {
             Text::Waiting(0) => write!(s, "waiting"),
             Text::Waiting(reason) => write!(s, "waiting: {}", names.text(reason)),
             Text::Creates(0) => write!(s, "go"),
-            Text::Creates(function) => write!(s, "go {}", names.text(function)),
+            Text::Creates(function) => write!(s, "go {}", short(names.text(function))),
             Text::Plain(name) | Text::Value(name) => write!(s, "{}", names.text(name)),
             Text::Fixed(text) => write!(s, "{text}"),
             Text::Stack(stack) => stack_text(s, stack, names),
@@ -111,7 +111,7 @@ impl Numbers {
             *known = GoroutineName { number, age: self.age };
             self.scratch.clear();
             let space = if function.is_empty() { "" } else { " " };
-            let _ = write!(self.scratch, "G{id}{space}{function}");
+            let _ = write!(self.scratch, "G{id}{space}{}", short(function));
             packets.intern(Interned::EventName, number, self.scratch.as_bytes());
         }
         known.number
@@ -153,13 +153,17 @@ impl Numbers {
     }
 }
 
+/// A function without the directories of its import path, or a file without its own.
+fn short(function: &str) -> &str {
+    function.rsplit('/').next().unwrap_or(function)
+}
+
 /// A frame a line: `main.worker (main.go:12)`.
 fn stack_text(out: &mut String, stack: Name, names: &Names) -> std::fmt::Result {
     for (i, &(function, file, line)) in names.places(stack).iter().enumerate() {
         let newline = if i == 0 { "" } else { "\n" };
         let file = names.text(file);
-        let short = file.rsplit('/').next().unwrap_or(file);
-        write!(out, "{newline}{} ({short}:{line})", names.text(function))?;
+        write!(out, "{newline}{} ({}:{line})", names.text(function), short(file))?;
     }
     Ok(())
 }

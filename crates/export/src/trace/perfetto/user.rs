@@ -84,7 +84,9 @@ impl<W: Write> PerfettoWriter<W> {
         if let Some((track, _)) = g.regions {
             return Some(track);
         }
-        g.lane?;
+        if g.has_no_track() {
+            return None;
+        }
         let taken = self.region_lanes.take(&g.function, at, &mut self.next_track)?;
         g.regions = Some((taken.track, 0));
         if taken.new {
