@@ -1,7 +1,8 @@
 //! Execution traces: from a file or bytes to what they amount to. Owns reading by position, so that memory does not
 //! grow with the file; decides nothing.
 
-use model::TraceDocument;
+use crate::{ArtifactKind, Bundle, BundleError};
+use model::{Bytes, TraceDocument};
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -11,6 +12,8 @@ use trace::{Options, Source, TraceError};
 
 /// Rows of each table that are kept for the diagnosis.
 pub(crate) const ROWS: usize = 256;
+/// Largest trace of a bundle that is read: collecting stops before.
+const MAX_IN_MEMORY: Bytes = Bytes::mib(1024);
 
 /// A trace file that is read by position: memory does not grow with it.
 #[derive(Debug)]
@@ -47,6 +50,37 @@ impl Source for TraceFile {
             }
         }
         Ok(done)
+    }
+}
+
+/// The execution trace of a file, read by position, or the last one of a bundle, in memory.
+///
+/// # Errors
+/// When the file or bundle cannot be read, or the bundle has no trace.
+pub fn open_trace(path: &Path) -> Result<Box<dyn Source>, BundleError> {
+    if !Bundle::is_bundle(path) {
+        return Ok(Box::new(TraceFile::open(path).map_err(|e| BundleError::io(path, e))?));
+    }
+    let bundle = Bundle::open(path)?;
+    let trace = bundle.manifest().artifacts.iter().rev().find(|a| a.kind == ArtifactKind::Trace);
+    let none = || BundleError::Unusable { path: path.into(), reason: "it has no execution trace".into() };
+    Ok(Box::new(InMemory(bundle.read(&trace.ok_or_else(none)?.path, MAX_IN_MEMORY)?)))
+}
+
+/// Bytes of a trace at hand.
+struct InMemory(Vec<u8>);
+
+impl Source for InMemory {
+    fn size(&self) -> u64 {
+        self.0.as_slice().size()
+    }
+
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.as_slice().read_at(offset, buffer)
+    }
+
+    fn memory(&self) -> Option<&[u8]> {
+        Some(&self.0)
     }
 }
 

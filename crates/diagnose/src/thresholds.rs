@@ -108,7 +108,8 @@ pub struct Thresholds {
     pub stall_map_share: f64,
     /// Share of the time in which collections mark, from which one follows the other.
     pub spiral_mark_share: f64,
-    /// Share of the processors that the collector then takes. The runtime's limiter holds it at 0.5.
+    /// Share of the processors that the collector then takes: a quarter is what its workers get while it marks, half is
+    /// where the limiter holds it.
     pub spiral_cpu_share: f64,
     /// Processor milliseconds of marking for each MiB of live heap from which it is made of pointers. Arrays without
     /// pointers take 0.05 and less, trees of small nodes 0.5 to 2.
@@ -171,7 +172,7 @@ impl Default for Thresholds {
             stall_seconds: 0.02,
             stall_map_share: 0.25,
             spiral_mark_share: 0.6,
-            spiral_cpu_share: 0.3,
+            spiral_cpu_share: 0.2,
             mark_ms_per_mib: 0.5,
             mark_heap_bytes: 128.0 * MIB,
             starvation_seconds: 0.01,

@@ -68,25 +68,23 @@ fn assert_found(name: &str) {
 }
 
 #[test]
-#[ignore = "takes a minute of live traces"]
 fn a_copy_that_the_world_waits_for() {
     assert_found("stw-outlier");
 }
 
 #[test]
-#[ignore = "takes a minute of live traces"]
+#[ignore = "takes a minute of live traces; cargo xtask time-matrix has them all"]
 fn a_map_that_grows_under_a_lock() {
     assert_found("map-growth-stall");
 }
 
 #[test]
-#[ignore = "takes a minute of live traces"]
+#[ignore = "takes a minute of live traces; cargo xtask time-matrix has them all"]
 fn an_iteration_that_boxes() {
     assert_found("alloc-traversal");
 }
 
 #[test]
-#[ignore = "takes a minute of live traces"]
 fn the_same_maps_filled_with_their_size_known_are_healthy() {
     let specimen = Specimen::by_name("time-healthy-refresh").unwrap();
     for go in toolchains(&RELEASES) {

@@ -14,7 +14,7 @@ const MOST_RECENT: usize = 512;
 /// Most goroutines whose samples are kept.
 const MOST_GOROUTINES: usize = 1 << 12;
 /// Most stacks that a row tells.
-const MOST_TOLD: usize = 8;
+const MOST_TOLD: usize = 32;
 
 /// What goes on when a sample is taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -11,6 +11,7 @@ use std::path::PathBuf;
   oomph trace export trace.out --perfetto trace.perfetto.gz    open it at https://ui.perfetto.dev
   oomph trace export trace.out --html timeline.html            open it in a browser, offline
   oomph trace export trace.out --pprof sync=sync.pb.gz --pprof assist=assist.pb.gz
+  oomph trace export slow.oomph --html slow.html               what oomph trace URL --save kept
   oomph trace export trace.out --speedscope trace.speedscope.json
 
 Kinds of profiles: net, sync, syscall, sched (as go tool trace -pprof), blocking (all waits, with
@@ -19,7 +20,7 @@ their reasons), assist (mark assists), cpu (samples).
 Exit codes: 0 written, 2 could not be read or written."
 )]
 pub(crate) struct TraceExportArgs {
-    /// The trace
+    /// The trace: a file, or a bundle that has one
     pub(crate) file: PathBuf,
     /// For ui.perfetto.dev and trace_processor: procs, goroutines, collections, counters, CPU samples (a name that ends
     /// in .gz is compressed)

@@ -5,7 +5,7 @@ use crate::args::TraceExportArgs;
 use crate::progress::Reporter;
 use crate::{Failure, Outcome, output};
 use ::diagnose::Thresholds;
-use bundle::{Facts, TraceFile};
+use bundle::{Bundle, Facts};
 use export::trace::perfetto::PerfettoWriter;
 use export::trace::{StackKind, StackSums};
 use flate2::{Compression, write::GzEncoder};
@@ -79,10 +79,7 @@ impl Visitor for Exports {
 pub(super) fn run(a: &TraceExportArgs) -> Result<Outcome, Failure> {
     let mut exports = Exports::default();
     let shown = a.file.display();
-    let source = TraceFile::open(&a.file).map_err(|e| Failure::io(shown.to_string(), &e))?;
-    if a.file.is_dir() {
-        return Err(Failure::new(format!("{shown} is a directory")).hint("name a trace file"));
-    }
+    let source = open(&a.file)?;
     // Before any file is written over.
     let mut head = [0; 16];
     let len = source.read_at(0, &mut head).map_err(|e| Failure::io(shown.to_string(), &e))?;
@@ -95,7 +92,7 @@ pub(super) fn run(a: &TraceExportArgs) -> Result<Outcome, Failure> {
     exports.stacks = (!a.pprof.is_empty() || a.speedscope.is_some()).then(StackSums::new);
     let reporter = Reporter::new(a.quiet);
     reporter.say("reading the trace");
-    let read = trace::read(&source, &Options::default(), &mut exports);
+    let read = trace::read(&*source, &Options::default(), &mut exports);
     let summary = read.map_err(|e| unreadable(&a.file, &e))?;
     drop(reporter);
     summary.gaps.iter().for_each(|gap| output::note(&format!("{}: {gap}", a.file.display())));
@@ -109,6 +106,16 @@ pub(super) fn run(a: &TraceExportArgs) -> Result<Outcome, Failure> {
         finish_stacks(a, stacks, &name)?;
     }
     Ok(Outcome::Fine)
+}
+
+/// The trace of a file or bundle.
+fn open(path: &Path) -> Result<Box<dyn Source>, Failure> {
+    if path.is_dir() && !Bundle::is_bundle(path) {
+        return Err(Failure::new(format!("{} is a directory", path.display())).hint("name a trace file or a bundle"));
+    }
+    bundle::open_trace(path).map_err(|e| {
+        Failure::new(e.to_string()).hint("name a trace file, or a bundle that oomph trace URL --save made")
+    })
 }
 
 fn unreadable(path: &Path, e: &TraceError) -> Failure {
@@ -145,7 +152,10 @@ fn finish_perfetto(path: &Path, writer: PerfettoWriter<Output>) -> Result<(), Fa
 /// What the rules say of the trace, as instants of it. Nothing is lost where they cannot: the lanes are all there.
 fn findings(trace: &Path) -> Vec<TimelineMark> {
     let paths = [trace.to_path_buf()];
-    let Ok(facts) = Facts::of_files(&paths, None) else { return Vec::new() };
+    let facts = match Bundle::open(trace) {
+        Ok(bundle) => bundle.facts(),
+        Err(_) => Facts::of_files(&paths, None).unwrap_or_default(),
+    };
     let Ok(document) = judged::document(&facts, &Thresholds::default()) else { return Vec::new() };
     let mark = |title: &str, at_ns: u64, event: &str| TimelineMark { at_ns, text: format!("{title}: {event}") };
     let of = |f: &Finding| f.chain.iter().map(|step| mark(&f.title, step.at_ns, &step.event)).collect::<Vec<_>>();
