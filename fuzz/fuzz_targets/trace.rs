@@ -1,11 +1,8 @@
 //! Execution traces: any bytes, one thread and two, every event with its meaning, strings and stacks; what they are summed
-//! up to, drawn as and exported to.
+//! up to and drawn as.
 #![no_main]
 
-use export::trace::perfetto::PerfettoWriter;
-use export::trace::{StackKind, StackSums};
 use libfuzzer_sys::fuzz_target;
-use std::io::Sink;
 use timeline::{Lanes, Timeline};
 use trace::{Detail, Event, Generation, Options, Visitor, read};
 
@@ -13,16 +10,12 @@ use trace::{Detail, Event, Generation, Options, Visitor, read};
 struct All {
     timeline: Timeline,
     lanes: Lanes,
-    perfetto: PerfettoWriter<Sink>,
-    stacks: StackSums,
 }
 
 impl Visitor for All {
     fn event(&mut self, event: &Event<'_>, generation: &Generation) {
         self.timeline.event(event, generation);
         self.lanes.event(event, generation);
-        self.perfetto.event(event, generation);
-        self.stacks.event(event, generation);
     }
 }
 
@@ -42,12 +35,7 @@ fuzz_target!(|data: &[u8]| {
         }
         let _ = e.arguments();
     });
-    let mut all = All {
-        timeline: Timeline::new(),
-        lanes: Lanes::new(),
-        perfetto: PerfettoWriter::new(std::io::sink(), "fuzz"),
-        stacks: StackSums::new(),
-    };
+    let mut all = All { timeline: Timeline::new(), lanes: Lanes::new() };
     let two = read(data, &Options { threads: 2 }, &mut all);
     if let Ok(summary) = &two {
         let document = all.timeline.finish(summary, 100);
@@ -55,11 +43,6 @@ fuzz_target!(|data: &[u8]| {
         assert!(document.blocking.iter().all(|b| b.times.max_ns <= document.duration_ns));
         assert_eq!(document.cpu.samples, document.cpu.stopped + document.cpu.assist + document.cpu.mark + document.cpu.outside_gc);
         let _ = all.lanes.finish(summary, Vec::new());
-        all.perfetto.finish().expect("a sink takes everything");
-        all.stacks.finish();
-        for kind in [StackKind::Blocking, StackKind::Assist, StackKind::Cpu] {
-            let _ = all.stacks.profile(kind);
-        }
     }
     match (one, two) {
         (Ok(one), Ok(two)) => {
