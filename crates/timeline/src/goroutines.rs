@@ -85,8 +85,10 @@ impl Goroutine {
 
     /// Processors that it uses now: as a background worker, in an assist, as an idle worker.
     pub(crate) fn takes(&self) -> [u32; 3] {
-        let running = self.state == GoState::Running;
-        [self.worker, self.assist.is_some(), self.idle_worker].map(|what| u32::from(running && what))
+        if self.state != GoState::Running {
+            return [0; 3];
+        }
+        [u32::from(self.worker), u32::from(self.assist.is_some()), u32::from(self.idle_worker)]
     }
 
     /// A mark assist ended.

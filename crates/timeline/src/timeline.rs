@@ -258,10 +258,9 @@ impl Timeline {
 
     fn transition(&mut self, at: u64, t: Transition, generation: &Generation) {
         let Transition { id, from, to, reason, stack, .. } = t;
-        let unnamed = self.goroutines.get(&id).is_none_or(|g| g.function == 0);
-        let outermost = if unnamed { self.names.outermost(stack, generation) } else { None };
-        let known = self.goroutines.get(&id).map(|g| (g.state, g.entered));
-        let (state, entered) = known.unwrap_or((GoState::Undetermined, at));
+        let known = self.goroutines.get(&id).map(|g| (g.state, g.entered, g.function));
+        let (state, entered, function) = known.unwrap_or((GoState::Undetermined, at, 0));
+        let outermost = if function == 0 { self.names.outermost(stack, generation) } else { None };
         // A status comes before what the goroutine does first in a generation, for many at its end: it was in that state
         // since the generation began.
         let since = if known.is_none() && from == GoState::Undetermined { self.generation.1 } else { at };

@@ -26,6 +26,9 @@ pub(super) const RULE: Rule =
 
 /// Cycles below which shares are chance.
 const LEAST_CYCLES: usize = 2;
+/// Share of the processors from which the limiter is at work (`src/runtime/mgclimit.go` aims at 0.5; a trace counts what
+/// runs, which is a little more than what is charged).
+const LIMITER: f64 = 0.45;
 /// Room below which only a limit can have set the goal.
 const NO_ROOM: f64 = 0.005;
 
@@ -114,6 +117,13 @@ fn finding(cx: &Context<'_>, t: &Time<'_>, s: Signs) -> Finding {
         _ => (0.0, text),
     };
     case.number(weight, t.artifact, s.room, "fraction", text);
+    if s.cpu >= LIMITER {
+        let text =
+            "it has reached what the runtime's GC CPU limiter allows, half of the processors: memory passes the limit \
+                    from here on"
+                .to_owned();
+        case.number(0.3, t.artifact, s.cpu, "fraction", text);
+    }
     if s.correlation < -0.3 {
         let text = "the goal falls when the live heap rises: a limit holds it down, GOGC would lift it".to_owned();
         case.number(1.2, t.artifact, s.correlation, "correlation", text);
