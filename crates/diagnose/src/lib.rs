@@ -27,7 +27,7 @@ pub use thresholds::Thresholds;
 
 use bundle::Facts;
 use context::Context;
-use model::{Checked, Finding, HeapOverview, Outcome, Report};
+use model::{Checked, Finding, HeapOverview, Outcome, Report, TraceAllocated};
 
 /// Runs all rules over `facts`. `oomph_version` goes into the report.
 #[must_use]
@@ -70,6 +70,14 @@ pub fn diagnose(facts: &Facts, thresholds: &Thresholds, oomph_version: &str) -> 
 #[must_use]
 pub fn suspects(heap: &HeapOverview, thresholds: &Thresholds) -> Vec<Finding> {
     diagnose(&Facts::of_heap(heap), thresholds, &heap.oomph).findings
+}
+
+/// Lines that allocated while the last execution trace was taken, those that allocated most first, at most `most`.
+#[must_use]
+pub fn allocated(facts: &Facts, thresholds: &Thresholds, most: usize) -> Vec<TraceAllocated> {
+    let cx = Context::new(facts, thresholds);
+    let Some(time) = cx.time() else { return Vec::new() };
+    time.allocators(&cx, None).iter().take(most).map(time::Allocator::told).collect()
 }
 
 /// The documentation of a rule, in Markdown.

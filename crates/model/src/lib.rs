@@ -57,8 +57,8 @@ pub use timeline::{
     TIMELINE_SCHEMA, TimelineAssist, TimelineDocument, TimelineLane, TimelineMark, TimelineSlice, TimelineStop,
 };
 pub use trace::{
-    TRACE_SCHEMA, TraceBlocking, TraceCpu, TraceCpuStack, TraceCycle, TraceDelay, TraceDocument, TraceGc,
-    TraceGoroutines, TraceGrower, TraceGrowth, TraceHeapPoint, TraceInstant, TraceLatency, TraceLog, TraceMmu,
+    TRACE_SCHEMA, TraceAllocated, TraceBlocking, TraceCpu, TraceCpuStack, TraceCycle, TraceDelay, TraceDocument,
+    TraceGc, TraceGoroutines, TraceGrower, TraceGrowth, TraceHeapPoint, TraceInstant, TraceLatency, TraceLog, TraceMmu,
     TraceReleaser, TraceSpans, TraceStopper, TraceStw, TraceStwReason, TraceStwWindow, TraceTimes, TraceUser,
     TraceWaits,
 };

@@ -1,7 +1,7 @@
 //! What an execution trace tells (`oomph.trace/1`). Plain data: times in nanoseconds, those of instants from the trace's
 //! first event on; sizes in bytes; shares from 0 to 1.
 
-use crate::{Checked, Finding, Frame};
+use crate::{Checked, Finding, Frame, Mechanism};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -43,6 +43,10 @@ pub struct TraceDocument {
     pub blocking: Vec<TraceBlocking>,
     /// Heap growth from the end of one collection to the end of the next, and who ran when it grew.
     pub growth: Vec<TraceGrowth>,
+    /// Lines that allocated meanwhile, those that allocated most first: from the heap profiles before and after the trace,
+    /// else from CPU samples inside allocations, else from mark assists.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub allocated: Vec<TraceAllocated>,
     /// CPU profile samples, which a trace has when a CPU profile ran at the same time.
     pub cpu: TraceCpu,
     /// What the program says of itself: tasks, regions, logs of `runtime/trace`.
@@ -66,6 +70,7 @@ impl TraceDocument {
         self.blocking.truncate(rows);
         self.stw.longest.truncate(rows);
         self.latency.longest.truncate(rows);
+        self.allocated.truncate(rows);
         self.cpu.stacks.truncate(rows);
         self.user.tasks.truncate(rows);
         self.user.regions.truncate(rows);
@@ -391,6 +396,27 @@ pub struct TraceGrowth {
     pub allocated_bytes: u64,
     /// Goroutines that ran when they were, by the function they began with, most first; at most five.
     pub by: Vec<TraceGrower>,
+}
+
+/// A line that allocated while a trace was taken.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct TraceAllocated {
+    /// The line.
+    pub frame: Frame,
+    /// How, where a heap profile tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mechanism: Option<Mechanism>,
+    /// Bytes per second; 0 where only samples or assists tell.
+    pub bytes_per_s: f64,
+    /// Objects per second; 0 where only samples or assists tell.
+    pub objects_per_s: f64,
+    /// Its share.
+    pub share: f64,
+    /// What the share is of.
+    pub of: String,
+    /// The function that the goroutine began with whose stack is the heaviest; empty where the stack does not reach it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub goroutine: String,
 }
 
 /// A share of growth.

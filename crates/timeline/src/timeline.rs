@@ -405,6 +405,7 @@ impl Timeline {
             more_goroutines,
             blocking,
             growth: self.growth.told(&self.names),
+            allocated: Vec::new(),
             cpu: self.cpu.told(&self.names, rows),
             user: self.user.told(&self.names, rows),
             findings: Vec::new(),

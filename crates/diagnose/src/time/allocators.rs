@@ -3,8 +3,9 @@
 
 use super::{Time, allocates};
 use crate::context::Context;
+use crate::evidence::round3;
 use crate::sites::{Site, SiteTable};
-use model::{Frame, Mechanism};
+use model::{Frame, Mechanism, TraceAllocated};
 
 /// Samples below which shares say nothing.
 const LEAST_SAMPLES: u64 = 10;
@@ -27,6 +28,23 @@ pub(crate) struct Allocator<'a> {
     pub(crate) artifact: &'a str,
     /// What `share` is of.
     pub(crate) of: &'static str,
+}
+
+impl Allocator<'_> {
+    /// As plain data.
+    pub(crate) fn told(&self) -> TraceAllocated {
+        // The runtime's profile keeps the innermost frames: an entry point is one that goroutines begin with.
+        let began = self.stack.last().filter(|f| *f != &self.frame);
+        TraceAllocated {
+            frame: self.frame.clone(),
+            mechanism: self.mechanism,
+            bytes_per_s: round3(self.bytes_per_s),
+            objects_per_s: round3(self.objects_per_s),
+            share: round3(self.share),
+            of: self.of.to_owned(),
+            goroutine: began.map_or_else(String::new, |f| f.function.clone()),
+        }
+    }
 }
 
 impl<'a> Time<'a> {

@@ -11,6 +11,9 @@ use ::diagnose::{Thresholds, diagnose, rules};
 use model::{Severity, TraceDocument};
 use report::TracePart;
 
+/// Lines that allocate, of which the JSON tells.
+const MOST_LINES: usize = 100;
+
 impl Trace {
     /// Whether to print no notes, wherever that was said.
     pub(crate) const fn quiet(&self) -> bool {
@@ -97,6 +100,7 @@ pub(super) fn document(facts: &Facts, thresholds: &Thresholds) -> Result<TraceDo
     let mut document = (*trace.value).clone();
     version.clone_into(&mut document.oomph);
     document.source.clone_from(&facts.target.name);
+    document.allocated = ::diagnose::allocated(facts, thresholds, MOST_LINES);
     document.findings = report.findings.into_iter().filter(|f| of_time(&f.rule)).collect();
     document.checked = report.checked.into_iter().filter(|c| of_time(&c.rule)).collect();
     Ok(document)

@@ -25,13 +25,45 @@ pub(super) fn growth(out: &mut String, t: &TraceDocument, width: usize) {
             Bytes(g.allocated_bytes).to_string()
         );
         let by = |b: &model::TraceGrower| {
-            format!("{} {}", fmt::percent(share(b.bytes, g.allocated_bytes)), function(&b.function))
+            // The end of an import path is what people know a function by.
+            let name = b.function.rsplit('/').next().unwrap_or_default();
+            format!("{} {}", fmt::percent(share(b.bytes, g.allocated_bytes)), function(name))
         };
-        let who: Vec<String> = g.by.iter().take(3).map(by).collect();
+        let who: Vec<String> = g.by.iter().take(2).map(by).collect();
         line(out, &columns, &who.join(", "), width);
     }
     if list.len() > STRETCHES {
         let _ = writeln!(out, "  and {} more", list.len() - STRETCHES);
+    }
+    allocated(out, t, width);
+}
+
+/// Lines that allocated in the same window.
+fn allocated(out: &mut String, t: &TraceDocument, width: usize) {
+    let Some(first) = t.allocated.first() else {
+        let text =
+            "Which lines allocated is not seen: name heap profiles of the same window beside the trace, or a URL";
+        out.push('\n');
+        paragraph(out, text, 0, width);
+        return;
+    };
+    let _ = writeln!(
+        out,
+        "\n   bytes/s  objects/s      share   Lines that allocated meanwhile; the share is {}",
+        clean::line(&first.of)
+    );
+    for a in &t.allocated {
+        let known = |value: f64, text: String| if value > 0.0 { text } else { "?".to_owned() };
+        let columns = format!(
+            "{:>10} {:>10} {:>10}",
+            known(a.bytes_per_s, Bytes(a.bytes_per_s as u64).to_string()),
+            known(a.objects_per_s, fmt::count(a.objects_per_s as u64)),
+            fmt::percent(a.share)
+        );
+        let how = a.mechanism.map_or_else(String::new, |m| format!(", {m}"));
+        let place =
+            format!("{} {}{how}", clean::line(a.frame.short_function()), clean::line(&a.frame.short_location()));
+        line(out, &columns, &place, width);
     }
 }
 
