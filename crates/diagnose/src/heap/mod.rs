@@ -112,7 +112,7 @@ pub(crate) fn own_frame<'f>(stack: &'f [Frame], main_module: Option<&str>) -> Op
 }
 
 /// Import paths of the standard library have no dot in their first element.
-fn is_std(function: &str) -> bool {
+pub(crate) fn is_std(function: &str) -> bool {
     let path = function.split('(').next().unwrap_or(function);
     match path.split_once('/') {
         Some((first, _)) => !first.contains('.'),

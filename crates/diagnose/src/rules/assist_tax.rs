@@ -8,9 +8,10 @@
 //! ## How it decides
 //! By the function that goroutines began with, an execution trace tells the time in mark assists against the time
 //! running, and the bytes by which the heap grew while they ran. A group pays when at least `assist-tax-share` of its
-//! running time is assists. It pays for others when its share of the allocation is less than half of its share of
-//! running time, or small; who causes it is the group that allocates most, with the line from the heap profiles before
-//! and after.
+//! running time is assists. It pays for others when it allocated less than a quarter of all bytes, another group more than
+//! it, and its goroutines run code of the program, not of the standard library alone. Who causes it is the group that
+//! allocates most, with the line from the heap profiles before and after. What takes less than a hundredth of the
+//! processors' time stays a note.
 //!
 //! ## What to do
 //! Allocate less where the garbage is made, or slow it down; raise GOGC (or the memory limit) so that collections begin
@@ -52,8 +53,11 @@ fn check(cx: &Context<'_>) -> Check {
         let noticed = g.running_ns as f64 >= LEAST_RUNNING * running as f64 && g.assists >= LEAST_ASSISTS;
         noticed && share(g) >= cx.thresholds.assist_tax_share
     };
-    let innocent =
-        |g: &&TraceGoroutines| g.function != cause.function && (g.allocated_bytes as f64) < INNOCENT * allocated as f64;
+    let innocent = |g: &&TraceGoroutines| {
+        t.runs_own_code(&g.function)
+            && g.function != cause.function
+            && (g.allocated_bytes as f64) < INNOCENT * allocated as f64
+    };
     let victim = t.groups().filter(pays).filter(innocent).max_by_key(|g| g.assist_ns);
     let Some(victim) = victim else { return Check::clear(detail) };
     Check::of(vec![(Verdict::Churn, finding(cx, &t, victim, cause, allocated))], detail)

@@ -6,7 +6,8 @@ mod allocators;
 pub(crate) use allocators::Allocator;
 
 use crate::context::Context;
-use crate::heap::own_frame;
+use crate::heap::{is_std, own_frame};
+use crate::sites::is_own;
 use bundle::Facts;
 use model::{
     ChainStep, Finding, Frame, SiteRef, SiteRole, TraceCpuStack, TraceDocument, TraceGoroutines, TraceInstant,
@@ -71,6 +72,13 @@ impl<'a> Time<'a> {
     /// Goroutines of the program: those of the runtime left out.
     pub(crate) fn groups(&self) -> impl Iterator<Item = &'a TraceGoroutines> + use<'a> {
         self.trace.goroutines.iter().filter(|g| !is_runtime(&g.function))
+    }
+
+    /// Whether goroutines that began with a function run code of the program: those of the standard library do not, but
+    /// for the ones that call its handlers.
+    pub(crate) fn runs_own_code(&self, function: &str) -> bool {
+        let handlers = ["net/http.(*conn).serve", "net/http.(*http2serverConn).runHandler"];
+        self.main_module.is_some_and(|m| is_own(function, m)) || !is_std(function) || handlers.contains(&function)
     }
 
     /// The frame to show of a stack.
