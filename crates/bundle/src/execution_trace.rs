@@ -17,18 +17,17 @@ const MAX_IN_MEMORY: Bytes = Bytes::mib(1024);
 
 /// A trace file that is read by position: memory does not grow with it.
 #[derive(Debug)]
-pub struct TraceFile {
+pub(crate) struct TraceFile {
     file: File,
     size: u64,
 }
 
 impl TraceFile {
-    /// Opens it.
+    /// An open file.
     ///
     /// # Errors
-    /// When it cannot be opened.
-    pub fn open(path: &Path) -> io::Result<Self> {
-        let file = File::open(path)?;
+    /// When its size cannot be told.
+    pub(crate) fn of(file: File) -> io::Result<Self> {
         let size = file.metadata()?.len();
         Ok(Self { file, size })
     }
@@ -59,7 +58,7 @@ impl Source for TraceFile {
 /// When the file or bundle cannot be read, or the bundle has no trace.
 pub fn open_trace(path: &Path) -> Result<Box<dyn Source>, BundleError> {
     if !Bundle::is_bundle(path) {
-        return Ok(Box::new(TraceFile::open(path).map_err(|e| BundleError::io(path, e))?));
+        return Ok(Box::new(File::open(path).and_then(TraceFile::of).map_err(|e| BundleError::io(path, e))?));
     }
     let bundle = Bundle::open(path)?;
     let trace = bundle.manifest().artifacts.iter().rev().find(|a| a.kind == ArtifactKind::Trace);
@@ -88,14 +87,13 @@ impl Source for InMemory {
 ///
 /// # Errors
 /// When it is no trace, or one of Go 1.21 and older; what is damaged is told in `limits`.
-pub fn read_trace<S: Source + ?Sized>(source: &S, rows: usize) -> Result<TraceDocument, TraceError> {
+pub(crate) fn read_trace<S: Source + ?Sized>(source: &S, rows: usize) -> Result<TraceDocument, TraceError> {
     let mut timeline = Timeline::new();
     let summary = trace::read(source, &Options::default(), &mut timeline)?;
     Ok(timeline.finish(&summary, rows))
 }
 
 /// Whether bytes begin as execution traces do (`go 1.26 trace`).
-#[must_use]
-pub fn is_trace(head: &[u8]) -> bool {
+pub(crate) fn is_trace(head: &[u8]) -> bool {
     head.starts_with(b"go 1.") && head.get(..16).is_some_and(|h| h.windows(6).any(|w| w == b" trace"))
 }

@@ -122,7 +122,7 @@ fn kind_of(path: &Path) -> Result<ArtifactKind, BundleError> {
 fn trace(path: &Path) -> Result<(Artifact, ParseResult), BundleError> {
     let file = File::open(path).map_err(|e| BundleError::io(path, e))?;
     let artifact = unread(path, &ArtifactKind::Trace, &file)?;
-    let source = TraceFile::open(path).map_err(|e| BundleError::io(path, e))?;
+    let source = TraceFile::of(file).map_err(|e| BundleError::io(path, e))?;
     let read =
         read_trace(&source, ROWS).map_err(|e| e.to_string()).and_then(|document| match document.limits.first() {
             Some(why) if document.duration_ns == 0 => {

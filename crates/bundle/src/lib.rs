@@ -35,7 +35,7 @@ pub use address::Address;
 pub use call_hints::CallHints;
 pub use collect::{CollectError, CollectOptions, CollectTarget, Collected, GcPolicy, GraphPolicy, Progress, collect};
 pub use error::BundleError;
-pub use execution_trace::{TraceFile, is_trace, open_trace, read_trace};
+pub use execution_trace::open_trace;
 pub use facts::{BuildFacts, Facts, GoEnvironment, SampleFacts, Sourced};
 pub use fetch_error::FetchError;
 pub use kind::ArtifactKind;

@@ -36,7 +36,7 @@ fn check(cx: &Context<'_>) -> Check {
     }
     let mut costs: Vec<f64> = whole.iter().map(|c| cost(c)).collect();
     // A worker that has a processor need not have a thread that runs: samples are of processor time.
-    let per_mib = sampled_at_most(&t).map_or(f64::MAX, |most| most).min(median(&mut costs));
+    let per_mib = sampled_at_most(&t).unwrap_or(f64::MAX).min(median(&mut costs));
     let detail = format!("marking takes {per_mib:.2} ms of a processor for each MiB of live heap");
     let longest = whole.iter().map(|c| c.duration_ns).max().unwrap_or(0);
     let matters = t.trace.gc.cpu_share >= 0.05 || seconds(longest) >= 0.1;

@@ -14,6 +14,10 @@ use report::TracePart;
 /// Lines that allocate, of which the JSON tells.
 const MOST_LINES: usize = 100;
 
+/// What to do about a file that is no trace.
+pub(super) const TRACES_COME_FROM: &str =
+    "traces come from runtime/trace, go test -trace, or curl -o trace.out URL/debug/pprof/trace?seconds=5";
+
 impl Trace {
     /// Whether to print no notes, wherever that was said.
     pub(crate) const fn quiet(&self) -> bool {
@@ -76,11 +80,7 @@ fn facts(of: &TraceTarget) -> Result<Facts, Failure> {
     reporter.say("reading the trace");
     match arg {
         TargetArg::Bundle(path) => Ok(Bundle::open(&path).map_err(judge::failure)?.facts()),
-        TargetArg::Files(files) => Facts::of_files(&files, None).map_err(|e| {
-            judge::failure(e).hint(
-                "traces come from runtime/trace, go test -trace, or curl -o trace.out URL/debug/pprof/trace?seconds=5",
-            )
-        }),
+        TargetArg::Files(files) => Facts::of_files(&files, None).map_err(|e| judge::failure(e).hint(TRACES_COME_FROM)),
         _ => Err(Failure::new("no such target")),
     }
 }

@@ -119,8 +119,7 @@ fn open(path: &Path) -> Result<Box<dyn Source>, Failure> {
 }
 
 fn unreadable(path: &Path, e: &TraceError) -> Failure {
-    Failure::new(format!("{}: {e}", path.display()))
-        .hint("traces come from runtime/trace, go test -trace, or curl -o trace.out URL/debug/pprof/trace?seconds=5")
+    Failure::new(format!("{}: {e}", path.display())).hint(judged::TRACES_COME_FROM)
 }
 
 fn file_name(path: &Path) -> String {
