@@ -4,6 +4,7 @@
 
 mod docs;
 mod fuzz;
+mod growth;
 mod heap_matrix;
 mod layouts;
 mod matrix;
@@ -11,6 +12,9 @@ mod soak;
 mod specimens;
 mod time_matrix;
 mod tools;
+mod watch_crash;
+mod watch_hostile;
+mod watch_matrix;
 
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
@@ -58,6 +62,16 @@ enum Command {
     Matrix(specimens::Runs),
     /// Trace every specimen of time with several Go versions, several times
     TimeMatrix(specimens::Runs),
+    /// Run every specimen of growth in a control group of its own, alone, and see whether it takes the planned course
+    Growth(growth::Args),
+    /// Watch every specimen of growth until the kernel kills it, and hold what was said and left against its truth
+    WatchMatrix(watch_matrix::Args),
+    /// Replay what `growth` recorded to the monitor of `oomph watch`, without running anything
+    WatchReplay(watch_matrix::replay::Args),
+    /// Kill a watch at random moments, and look at what it leaves
+    WatchCrash(watch_crash::Args),
+    /// Watch targets, disks, clocks and receivers of alerts that misbehave, and see that the watch stays bounded and says so
+    WatchHostile(watch_hostile::Args),
     /// Take snapshots of a program under load, thousands of them, and kill the tracer at random moments
     Soak(soak::Args),
 }
@@ -75,6 +89,11 @@ fn main() -> ExitCode {
         Command::HeapMatrix(args) => heap_matrix::run(&args),
         Command::Matrix(runs) => matrix::run(&runs),
         Command::TimeMatrix(runs) => time_matrix::run(&runs),
+        Command::Growth(args) => growth::run(&args),
+        Command::WatchMatrix(args) => watch_matrix::run(&args),
+        Command::WatchReplay(args) => watch_matrix::replay::run(&args),
+        Command::WatchCrash(args) => watch_crash::run(&args),
+        Command::WatchHostile(args) => watch_hostile::run(&args),
         Command::Soak(args) => soak::run(&args),
     };
     match done {

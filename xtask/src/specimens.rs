@@ -13,17 +13,20 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 /// Arguments that all matrices of specimens know.
-#[derive(Debug, clap::Args)]
+#[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Runs {
     /// Go versions
     #[arg(long, value_delimiter = ',', default_value = "1.23.9,1.26.6,1.27.3")]
     go: Vec<String>,
-    /// Runs of each
-    #[arg(long, default_value_t = 3)]
+    /// Runs of each; the number of a run is the seed of a specimen of growth
+    #[arg(long, alias = "seeds", default_value_t = 3)]
     runs: u32,
+    /// Number of the first run: other seeds for specimens of growth
+    #[arg(long, default_value_t = 1)]
+    first: u32,
     /// Runs at the same time
     #[arg(long, default_value_t = 1)]
-    jobs: usize,
+    pub(crate) jobs: usize,
     /// Only specimens whose name contains one of these
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
@@ -36,6 +39,7 @@ pub(crate) struct Runs {
 }
 
 /// One run to be made.
+#[derive(Clone, Debug)]
 pub(crate) struct Work {
     pub(crate) specimen: Specimen,
     pub(crate) binary: PathBuf,
@@ -44,6 +48,11 @@ pub(crate) struct Work {
 }
 
 impl Runs {
+    /// One run of each with one Go version.
+    pub(crate) fn once(go: &str) -> Self {
+        Self { go: vec![go.to_owned()], runs: 1, first: 1, jobs: 1, only: Vec::new(), seconds: None, output: None }
+    }
+
     /// The runs of those of the specimens that are wanted; they are built in `dir`.
     pub(crate) fn work(&self, specimens: &[Specimen], dir: &Path) -> Result<Vec<Work>> {
         let mut work = Vec::new();
@@ -53,7 +62,7 @@ impl Runs {
             let go = Toolchain::find_or_fetch(Some(&want), &lab::default_cache_dir(), &mut |p| println!("{p}"))?;
             for specimen in specimens.iter().filter(|s| self.wants(s)) {
                 let binary = specimen.build(&go, dir)?;
-                for run in 1..=self.runs {
+                for run in (self.first..).take(self.runs as usize) {
                     work.push(Work {
                         specimen: specimen.clone(),
                         binary: binary.clone(),

@@ -1,7 +1,7 @@
 //! What the readers made of a bundle's artifacts, in time order: the input of the diagnosis.
 use model::{
     ArtifactRef, Bytes, Cgroup, GoVersion, HeapOverview, Mapping, MappingKind, MemStats, Pressure, ProcStatus, Smap,
-    SmapsRollup, TargetInfo, TraceDocument, UnixMillis,
+    SmapsRollup, TargetInfo, TraceDocument, UnixMillis, Watched,
 };
 use profile::{GoroutineDump, HeapStacks};
 use std::collections::BTreeMap;
@@ -19,6 +19,8 @@ pub struct Facts {
     pub samples: Vec<SampleFacts>,
     /// What execution traces tell, in time order.
     pub traces: Vec<Sourced<Box<TraceDocument>>>,
+    /// What a watch recorded, all of its samples.
+    pub watched: Option<Watched>,
     /// All artifacts of the bundle.
     pub artifacts: Vec<ArtifactRef>,
     /// What could not be collected or read, and what that hides; whole sentences.

@@ -87,6 +87,8 @@ kinds! {
     Core = "core",
     /// Output of `GODEBUG=gctrace=1`.
     GcLog = "gclog",
+    /// What a watcher sampled, as JSON lines: the columns with times and forecasts.
+    WatchSamples = "watch-samples",
 }
 
 impl fmt::Display for ArtifactKind {

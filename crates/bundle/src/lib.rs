@@ -25,14 +25,17 @@ mod parse;
 mod privacy;
 mod program;
 mod read;
+pub mod sampling;
 mod settings;
 mod store;
 mod symbols;
 mod trust;
+mod watched;
 mod write;
 
 pub use address::Address;
 pub use call_hints::CallHints;
+pub use collect::{AppendPlan, append, append_calls};
 pub use collect::{CollectError, CollectOptions, CollectTarget, Collected, GcPolicy, GraphPolicy, Progress, collect};
 pub use error::BundleError;
 pub use execution_trace::open_trace;

@@ -5,7 +5,7 @@
 //! so that a bundle with additions opens here; another schema number is refused with advice.
 
 use crate::{ArtifactKind, BundleError};
-use model::{Bytes, UnixMillis};
+use model::{Bytes, ProcessEnd, UnixMillis};
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 
@@ -37,6 +37,9 @@ pub struct Manifest {
     /// Whether the user ended it early.
     #[serde(default)]
     pub stopped: bool,
+    /// How the process ended, where a watch saw it end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended: Option<ProcessEnd>,
     /// What was collected from.
     pub target: TargetRecord,
     /// How.
@@ -156,6 +159,24 @@ pub struct Failure {
 }
 
 impl Manifest {
+    /// A bundle that begins now, with nothing in it.
+    #[must_use]
+    pub fn new(target: TargetRecord, options: OptionsRecord) -> Self {
+        Self {
+            schema: BUNDLE_SCHEMA.into(),
+            oomph: env!("CARGO_PKG_VERSION").into(),
+            created: crate::now(),
+            finished: None,
+            stopped: false,
+            ended: None,
+            target,
+            options,
+            samples: Vec::new(),
+            artifacts: Vec::new(),
+            failures: Vec::new(),
+        }
+    }
+
     /// Reads and checks a manifest.
     ///
     /// # Errors
@@ -256,6 +277,7 @@ mod tests {
             created: UnixMillis(1),
             finished: None,
             stopped: false,
+            ended: None,
             target: TargetRecord { name: "x".into(), kind: "pid".into(), ..TargetRecord::default() },
             options: OptionsRecord::default(),
             samples: vec![],

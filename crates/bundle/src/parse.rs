@@ -32,6 +32,7 @@ pub(crate) enum Parsed {
     Graph(Box<HeapOverview>),
     Trace(Box<TraceDocument>),
     Environment(procfs::GoEnvironment),
+    Watch(Vec<model::WatchMoment>),
     /// A kind the diagnosis does not read.
     Unread,
 }
@@ -61,6 +62,7 @@ pub(crate) const fn is_read(kind: &ArtifactKind) -> bool {
             | K::BuildInfo
             | K::HeapGraph
             | K::Trace
+            | K::WatchSamples
     )
 }
 
@@ -93,6 +95,10 @@ pub(crate) fn parse(kind: &ArtifactKind, bytes: &[u8], limits: &ReadLimits, hint
             let mut e = metrics::read_exposition(text).map_err(|e| e.to_string())?;
             let gaps = std::mem::take(&mut e.gaps);
             Ok((Parsed::Metrics(Box::new(e)), gaps))
+        }
+        K::WatchSamples => {
+            let (moments, gaps) = crate::watched::moments(text);
+            Ok((Parsed::Watch(moments), gaps))
         }
         K::HeapGraph => good(Parsed::Graph(Box::new(graph(text)?))),
         K::ProcEnviron => good(Parsed::Environment(procfs::environ(text))),

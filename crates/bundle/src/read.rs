@@ -12,7 +12,7 @@ use crate::symbols;
 use crate::{
     Artifact, ArtifactKind, BuildFacts, Bundle, Facts, Failure, GoEnvironment, MEMORY_SOURCE, SampleFacts, Sourced,
 };
-use model::{Bytes, GoVersion, MemStats, TargetInfo};
+use model::{Bytes, GoVersion, MemStats, TargetInfo, Watched};
 use profile::{Profile, ReadLimits};
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -162,6 +162,7 @@ impl<'a> Join<'a> {
             },
             artifacts: bundle.artifact_refs(),
             limits: failures(&m.failures),
+            watched: m.ended.clone().map(|end| Watched { end: Some(end), moments: Vec::new() }),
             ..Facts::default()
         };
         Self { bundle, facts, samples, go_version: None, settings_told: false }
@@ -212,6 +213,9 @@ impl<'a> Join<'a> {
                 self.facts.limits.extend(told);
                 trace.source.clone_from(&a.path);
                 self.facts.traces.push(sourced(a, trace));
+            }
+            (Parsed::Watch(moments), _) => {
+                crate::watched::join(&mut self.facts.watched.get_or_insert_default().moments, moments);
             }
             (parsed, Some(index)) => {
                 let at = a.taken_at;
@@ -361,7 +365,7 @@ pub(crate) fn sample_fact(s: &mut SampleFacts, c: &mut Counters, a: &Artifact, p
                 s.pressure = Some(sourced(a, p));
             }
         }
-        Parsed::Build(_) | Parsed::Environment(_) | Parsed::Trace(_) | Parsed::Unread => {}
+        Parsed::Build(_) | Parsed::Environment(_) | Parsed::Trace(_) | Parsed::Watch(_) | Parsed::Unread => {}
     }
 }
 

@@ -27,7 +27,9 @@ impl Authorities {
         Ok(Self(found.into()))
     }
 
-    pub(crate) fn roots(&self) -> RootCerts {
+    /// For a TLS client.
+    #[must_use]
+    pub fn roots(&self) -> RootCerts {
         self.0.clone()
     }
 }

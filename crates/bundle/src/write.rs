@@ -56,6 +56,8 @@ pub struct ArtifactMeta {
     pub redacted: bool,
     /// What a reader should know.
     pub notes: Vec<String>,
+    /// When it was taken, where that is not now.
+    pub taken_at: Option<UnixMillis>,
 }
 
 impl ArtifactMeta {
@@ -71,6 +73,7 @@ impl ArtifactMeta {
             cut: false,
             redacted: false,
             notes: Vec::new(),
+            taken_at: None,
         }
     }
 }
@@ -86,18 +89,49 @@ impl BundleWriter {
         if entries.next().is_some() {
             return Err(BundleError::Occupied { path: dir.into() });
         }
-        // Of two collections that begin at once one must lose: both saw an empty directory.
-        let claim = dir.join(MANIFEST);
-        match File::create_new(&claim) {
-            Ok(_) => {}
-            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
-                return Err(BundleError::Occupied { path: dir.into() });
-            }
-            Err(e) => return Err(BundleError::io(&claim, e)),
-        }
         let writer = Self { dir: dir.into(), manifest, stored: 0 };
-        writer.flush()?;
+        writer.claim()?;
         Ok(writer)
+    }
+
+    /// Of two collections that begin at once one must lose: both saw an empty directory. The manifest is whole from the
+    /// moment it has its name, so that a process killed here leaves a bundle, or none.
+    fn claim(&self) -> Result<(), BundleError> {
+        let path = self.dir.join(MANIFEST);
+        let part = self.dir.join(format!("{MANIFEST}.{}.part", std::process::id()));
+        let io = |e| BundleError::io(&path, e);
+        self.write_manifest(&part)?;
+        let linked = fs::hard_link(&part, &path);
+        let _ = fs::remove_file(&part);
+        match linked {
+            Ok(()) => {}
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
+                return Err(BundleError::Occupied { path: self.dir.clone() });
+            }
+            // A file system without hard links.
+            Err(_) => match File::create_new(&path) {
+                Ok(_) => return self.flush(),
+                Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
+                    return Err(BundleError::Occupied { path: self.dir.clone() });
+                }
+                Err(e) => return Err(io(e)),
+            },
+        }
+        self.sync_dir();
+        Ok(())
+    }
+
+    /// Goes on with a bundle that was begun before. One writer at a time.
+    ///
+    /// # Errors
+    /// [`BundleError::Io`], and those of [`Manifest::parse`].
+    pub fn resume(dir: &Path) -> Result<Self, BundleError> {
+        let path = dir.join(MANIFEST);
+        let json = fs::read(&path).map_err(|e| BundleError::io(&path, e))?;
+        let mut manifest = Manifest::parse(&json)?;
+        manifest.finished = None;
+        let stored = manifest.artifacts.iter().fold(0_u64, |sum, a| sum.saturating_add(a.bytes.0));
+        Ok(Self { dir: dir.into(), manifest, stored })
     }
 
     /// The directory.
@@ -153,12 +187,17 @@ impl BundleWriter {
         let io = |e| BundleError::io(&full, e);
         part.file.sync_data().map_err(io)?;
         fs::rename(&part.part, &full).map_err(io)?;
+        // What is taken again replaces what was there: the file has, and a path is listed once.
+        if let Some(at) = self.manifest.artifacts.iter().position(|a| a.path == part.path) {
+            let old = self.manifest.artifacts.remove(at);
+            self.stored = self.stored.saturating_sub(old.bytes.0);
+        }
         self.stored = self.stored.saturating_add(part.bytes);
         self.manifest.artifacts.push(Artifact {
             path: part.path,
             kind: meta.kind,
             sample: meta.sample,
-            taken_at: now(),
+            taken_at: meta.taken_at.unwrap_or_else(now),
             bytes: Bytes(part.bytes),
             sha256: hex(&part.sha.finalize()),
             source: meta.source,
@@ -204,18 +243,26 @@ impl BundleWriter {
     fn flush(&self) -> Result<(), BundleError> {
         let path = self.dir.join(MANIFEST);
         let part = self.dir.join("manifest.json.part");
-        let io = |e| BundleError::io(&path, e);
+        self.write_manifest(&part)?;
+        fs::rename(&part, &path).map_err(|e| BundleError::io(&path, e))?;
+        self.sync_dir();
+        Ok(())
+    }
+
+    fn write_manifest(&self, to: &Path) -> Result<(), BundleError> {
+        let io = |e| BundleError::io(to, e);
         let mut json = serde_json::to_vec_pretty(&self.manifest).map_err(|e| BundleError::Manifest(e.to_string()))?;
         json.push(b'\n');
-        let mut file = File::create(&part).map_err(io)?;
+        let mut file = File::create(to).map_err(io)?;
         file.write_all(&json).map_err(io)?;
-        file.sync_data().map_err(io)?;
-        fs::rename(&part, &path).map_err(io)?;
-        // The rename is durable once the directory is; some file systems refuse to sync one.
+        file.sync_data().map_err(io)
+    }
+
+    /// A new name is durable once the directory is; some file systems refuse to sync one.
+    fn sync_dir(&self) {
         if let Ok(dir) = File::open(&self.dir) {
             let _ = dir.sync_all();
         }
-        Ok(())
     }
 }
 

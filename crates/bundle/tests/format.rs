@@ -22,6 +22,7 @@ fn manifest() -> Manifest {
         created: now(),
         finished: None,
         stopped: false,
+        ended: None,
         target: TargetRecord { name: "t".into(), kind: "url".into(), ..TargetRecord::default() },
         options: OptionsRecord::default(),
         samples: vec![],
@@ -200,6 +201,23 @@ fn a_zip_bomb_is_not_inflated() {
     let v = b.verify().unwrap();
     assert!(v.damaged[0].1.contains("longer than the 5000"), "{v:?}");
     assert!(matches!(b.read("profiles/heap-1.pb.gz", Bytes::mib(1)), Err(BundleError::TooLarge { .. })));
+}
+
+/// A path that is listed twice would make the bundle unreadable.
+#[test]
+fn what_is_taken_again_replaces_what_was_there() {
+    let dir = tempfile::tempdir().unwrap();
+    let d = dir.path().join("b");
+    small(&d);
+    let mut w = BundleWriter::resume(&d).unwrap();
+    let stored = w.stored();
+    let meta = ArtifactMeta::new(ArtifactKind::HeapProfile, Some(1), "/x");
+    w.add("profiles/heap-1.pb.gz", &[8; 3000], meta).unwrap();
+    assert_eq!(w.stored(), Bytes(stored.0 - 2000));
+    w.finish(false).unwrap();
+    let b = Bundle::open(&d).unwrap();
+    assert!(b.verify().unwrap().damaged.is_empty());
+    assert_eq!(b.read("profiles/heap-1.pb.gz", Bytes::mib(1)).unwrap(), [8; 3000]);
 }
 
 #[test]

@@ -49,7 +49,14 @@ pub fn ledger(sample: &SampleFacts, build: Option<&BuildFacts>) -> Option<Ledger
 pub(crate) fn ledgers(facts: &Facts) -> Vec<(usize, Ledger)> {
     let build = facts.build.as_ref().map(|b| &b.value);
     let gogc = live::least_gogc(&facts.samples);
-    facts.samples.iter().enumerate().filter_map(|(i, s)| Some((i, divide(s, build, gogc)?))).collect()
+    // A watch takes mappings and counters now and then: the samples that have most of both tell the others' share too.
+    let parts = |s: &SampleFacts| {
+        2 * u8::from(s.smaps.is_some()) + u8::from(s.memstats.is_some() || s.memstats_after_gc.is_some())
+    };
+    let most = facts.samples.iter().map(parts).max().unwrap_or(0);
+    let told = |s: &SampleFacts| parts(s) == most;
+    let samples = facts.samples.iter().enumerate().filter(|(_, s)| told(s));
+    samples.filter_map(|(i, s)| Some((i, divide(s, build, gogc)?))).collect()
 }
 
 /// `least_gogc`: see [`live::least_gogc`].

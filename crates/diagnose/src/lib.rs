@@ -19,6 +19,7 @@ mod sites;
 mod thresholds;
 mod time;
 mod verdict;
+mod watched;
 
 pub use gclog::{GcLogNote, GcLogReading};
 pub use ledger::ledger;
@@ -60,6 +61,7 @@ pub fn diagnose(facts: &Facts, thresholds: &Thresholds, oomph_version: &str) -> 
         summary: verdict::summary(&cx, word, &findings, &checked),
         findings,
         ledger: cx.ledgers.last().map(|(_, l)| l.clone()),
+        watched: facts.watched.as_ref().map(watched::outline),
         series: series::series(&cx),
         checked,
         evidence: facts.artifacts.clone(),

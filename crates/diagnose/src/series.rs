@@ -36,6 +36,7 @@ pub(crate) fn series(cx: &Context<'_>) -> Vec<Series> {
     for (name, values) in fastest_sites(cx) {
         push(&name, "bytes", values);
     }
+    out.extend(cx.facts.watched.as_ref().map(crate::watched::series).unwrap_or_default());
     out
 }
 

@@ -1,7 +1,7 @@
 //! Allocation sites over time: the same line of user code with the same mechanism, followed
 //! through all heap profiles of the capture.
 
-use bundle::Facts;
+use bundle::{Facts, Sourced};
 use model::{Frame, Mechanism};
 use profile::{HeapStack, HeapStacks};
 use rustc_hash::FxHashMap;
@@ -104,7 +104,7 @@ impl SiteTable {
     /// From all samples that have a heap profile.
     pub(crate) fn of(facts: &Facts) -> Self {
         let main_module = facts.build.as_ref().and_then(|b| b.value.main_module.as_deref());
-        let profiles: Vec<_> = facts.samples.iter().filter_map(|s| s.heap.as_ref()).collect();
+        let profiles = told_apart(facts);
         let mut builder = Builder { table: Self::default(), frames: FxHashMap::default(), sites: FxHashMap::default() };
         let first = profiles.first().map(|p| p.at);
         for (i, p) in profiles.iter().enumerate() {
@@ -193,4 +193,26 @@ impl Builder {
         });
         &mut self.table.sites[at]
     }
+}
+
+/// The heap profiles that rules compare. Where no collection was forced, two of the same state of the runtime's books
+/// (no cycle of the service's own lies between) are one: the second says nothing of what is in use at its time, least of
+/// all that growth has paused. Not below three: an idle service's own few are kept.
+fn told_apart(facts: &Facts) -> Vec<&Sourced<HeapStacks>> {
+    let all: Vec<_> = facts.samples.iter().filter_map(|s| s.heap.as_ref()).collect();
+    if facts.samples.iter().any(|s| s.forced_gcs_before > 0 || s.memstats_after_gc.is_some()) {
+        return all;
+    }
+    let state = |h: &HeapStacks| {
+        h.stacks
+            .iter()
+            .fold((0_i64, 0_i64), |sum, s| (sum.0.saturating_add(s.alloc_bytes), sum.1.saturating_add(s.inuse_bytes)))
+    };
+    let mut out: Vec<&Sourced<HeapStacks>> = Vec::new();
+    for p in &all {
+        if out.last().is_none_or(|last| state(&last.value) != state(&p.value)) {
+            out.push(p);
+        }
+    }
+    if out.len() >= 3 { out } else { all }
 }

@@ -180,3 +180,26 @@ impl Default for Thresholds {
         }
     }
 }
+
+impl Thresholds {
+    /// All thresholds with their defaults as TOML, each under the comment it has in this file.
+    #[must_use]
+    pub fn documented() -> String {
+        let defaults = serde_json::to_value(Self::default()).unwrap_or_default();
+        let mut out = String::from("[thresholds]\n");
+        let mut comment = String::new();
+        for line in include_str!("thresholds.rs").lines().map(str::trim) {
+            if let Some(text) = line.strip_prefix("/// ") {
+                comment.push_str(&format!("# {text}\n"));
+                continue;
+            }
+            if let Some(name) = line.strip_prefix("pub ").and_then(|l| l.strip_suffix(": f64,")) {
+                let key = name.replace('_', "-");
+                let value = defaults.get(&key).and_then(serde_json::Value::as_f64).unwrap_or_default();
+                out.push_str(&format!("\n{comment}{key} = {value:?}\n"));
+            }
+            comment.clear();
+        }
+        out
+    }
+}

@@ -131,7 +131,13 @@ pub(crate) fn verdict(cx: &Context<'_>, findings: &[(Verdict, Finding)], checked
         return *v;
     }
     let looked = |rule: &str| checked.iter().any(|c| c.rule == rule && c.outcome != Outcome::NoEvidence);
-    if cx.seconds() >= cx.thresholds.healthy_seconds && looked("growing-allocation-site") && looked("goroutine-leak") {
+    // A process that died for want of memory was not healthy, whatever was not found.
+    let killed = cx.facts.watched.as_ref().is_some_and(model::Watched::oom_killed);
+    if !killed
+        && cx.seconds() >= cx.thresholds.healthy_seconds
+        && looked("growing-allocation-site")
+        && looked("goroutine-leak")
+    {
         Verdict::Healthy
     } else {
         Verdict::InsufficientEvidence
@@ -144,6 +150,9 @@ pub(crate) fn summary(cx: &Context<'_>, verdict: Verdict, findings: &[Finding], 
     let looked = checked.iter().filter(|c| c.outcome != Outcome::NoEvidence).count();
     match (verdict, first) {
         (Verdict::Healthy, _) => format!("nothing grows and nothing is wasted beyond the limits of {looked} checks"),
+        (Verdict::InsufficientEvidence, _) if cx.facts.watched.as_ref().is_some_and(model::Watched::oom_killed) => {
+            "killed by the OOM killer; what was recorded before does not prove what held the memory".to_owned()
+        }
         (Verdict::InsufficientEvidence, _) if looked == checked.len() => format!(
             "too little evidence for a verdict: nothing was found in {:.0} s, which is too short to call it healthy",
             cx.seconds()

@@ -196,7 +196,9 @@ pub(crate) fn find(binary: &GoBinary<'_>) -> Result<BuildInfo, BinaryError> {
     let mut damaged = None;
     let section = binary.section(".go.buildinfo");
     let by_writable = |w: bool| binary.segments().iter().filter(move |s| s.writable == w).map(|s| (s.address, s.data));
-    for (_, data) in section.into_iter().chain(by_writable(true)).chain(by_writable(false)) {
+    // Of a program of another language no more is looked at than of most Go programs: a watch looks at each new one.
+    let rest = binary.may_be_go().then(|| by_writable(false));
+    for (_, data) in section.into_iter().chain(by_writable(true)).chain(rest.into_iter().flatten()) {
         for offset in candidates(data).take(MOST_TRIES) {
             match inline(data, offset) {
                 Ok(info) => return Ok(info),

@@ -132,25 +132,14 @@ impl Goroutines {
     /// # Errors
     /// [`RuntimeError::NotFound`].
     pub fn search(memory: &dyn Memory, layout: &Layout, range: Range<u64>) -> Result<Self, RuntimeError> {
-        let top = layout.arch.user_space_end();
-        // A slice has three words.
-        let found = data::search(memory, &range, 16, |_, block| {
-            let words = Fields(block);
-            (0..(block.len() - 16) / 8).find_map(|i| {
-                let at = 8 * i as u32;
-                let (list, n, cap) = (words.u64(at), words.u64(at + 8), words.u64(at + 16));
-                let is_slice = list != 0 && list % 8 == 0 && list < top && n >= 2 && n <= cap && cap <= MOST;
-                (is_slice && is_allgs(memory, layout, list, n)).then_some((list, n))
-            })
-        });
-        let Some((list, n)) = found else {
+        let Some(found) = find_allgs(memory, layout, range.clone()) else {
             let (start, end) = (range.start, data::end_of(&range));
             return Err(RuntimeError::NotFound {
                 what: "runtime.allgs",
                 looked: format!("no slice of goroutines in the program's data, {start:#x} to {end:#x}"),
             });
         };
-        Self::read(memory, layout, list, n)
+        Self::read(memory, layout, found.list, found.len)
     }
 
     fn read(memory: &dyn Memory, layout: &Layout, list: u64, len: u64) -> Result<Self, RuntimeError> {
@@ -194,6 +183,30 @@ impl Goroutines {
             self.list.push(parse(layout, address, number, stack, f));
         }
     }
+}
+
+/// `runtime.allgs`, found.
+pub(crate) struct FoundList {
+    /// Its address.
+    pub(crate) at: u64,
+    list: u64,
+    len: u64,
+}
+
+/// Looks for `runtime.allgs` in the program's data.
+pub(crate) fn find_allgs(memory: &dyn Memory, layout: &Layout, range: Range<u64>) -> Option<FoundList> {
+    let top = layout.arch.user_space_end();
+    // A slice has three words.
+    data::search(memory, &range, 16, |start, block| {
+        let words = Fields(block);
+        (0..(block.len() - 16) / 8).find_map(|i| {
+            let at = 8 * i as u32;
+            let (list, len, cap) = (words.u64(at), words.u64(at + 8), words.u64(at + 16));
+            let is_slice = list != 0 && list % 8 == 0 && list < top && len >= 2 && len <= cap && cap <= MOST;
+            let found = FoundList { at: start + u64::from(at), list, len };
+            (is_slice && is_allgs(memory, layout, list, len)).then_some(found)
+        })
+    })
 }
 
 fn parse(layout: &Layout, address: u64, number: u32, stack: (u64, u64), f: Fields<'_>) -> Goroutine {

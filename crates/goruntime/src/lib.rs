@@ -8,6 +8,7 @@
 
 mod buckets;
 mod bytes;
+mod collections;
 mod counts;
 mod data;
 mod error;
@@ -15,17 +16,20 @@ mod finalizers;
 mod goroutines;
 mod heap_anchor;
 mod objects;
+mod pulse;
 mod slot_bits;
 mod spans;
 mod specials;
 
 pub use buckets::{Bucket, Buckets};
 pub use bytes::Fields;
+pub use collections::Collections;
 pub use counts::RuntimeCounts;
 pub use error::RuntimeError;
 pub use finalizers::{QueuedFinalizer, queued_finalizers};
 pub use goroutines::{Goroutine, Goroutines, Status};
 pub use heap_anchor::HeapAnchor;
 pub use objects::{Found, Located, ObjectId, Objects, Slot};
+pub use pulse::{Pulse, PulseAnchors};
 pub use spans::{PointerBits, Span, Spans, Sweep};
 pub use specials::{Says, SpecialRecord, Specials};

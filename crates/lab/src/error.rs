@@ -78,6 +78,12 @@ pub enum LabError {
         /// What happened instead.
         reason: String,
     },
+    /// No control group with a limit of memory can be made here.
+    #[error("no memory control group: {reason}\nhint: run as root, where the memory controller is mounted")]
+    NoCgroup {
+        /// What is missing.
+        reason: String,
+    },
     /// A file or process operation failed.
     #[error("{what}: {source}")]
     Io {

@@ -7,9 +7,9 @@ use std::io::{self, BufRead as _, BufReader, Read, Write as _};
 use std::path::Path;
 use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 const STOP_WITHIN: Duration = Duration::from_secs(5);
 const STDERR_KEPT: usize = 8 << 10;
@@ -22,6 +22,8 @@ pub(crate) struct Process {
     stdin: Option<ChildStdin>,
     /// Lines of its stdout; disconnected once it has ended.
     lines: Receiver<String>,
+    /// When its stdout was closed: as a rule, when it ended.
+    closed: Arc<OnceLock<SystemTime>>,
     stderr: Arc<Mutex<Vec<u8>>>,
 }
 
@@ -39,15 +41,22 @@ impl Process {
         let mut child = command.spawn().map_err(LabError::io(format!("starting {program}")))?;
         let stdin = child.stdin.take();
         let (send, lines) = channel();
+        let closed = Arc::new(OnceLock::new());
         if let Some(stdout) = child.stdout.take() {
-            thread::spawn(move || forward_lines(stdout, &send));
+            let closed = Arc::clone(&closed);
+            thread::spawn(move || {
+                forward_lines(stdout, &send);
+                // Before the sender goes: who sees that it has gone sees the time.
+                let _ = closed.set(SystemTime::now());
+                drop(send);
+            });
         }
         let stderr = Arc::new(Mutex::new(Vec::new()));
         if let Some(pipe) = child.stderr.take() {
             let kept = Arc::clone(&stderr);
             thread::spawn(move || keep_end(pipe, &kept));
         }
-        Ok(Self { name: name.to_owned(), child, stdin, lines, stderr })
+        Ok(Self { name: name.to_owned(), child, stdin, lines, closed, stderr })
     }
 
     pub(crate) fn name(&self) -> &str {
@@ -68,6 +77,21 @@ impl Process {
                 Err(format!("it ended ({status}): {}", self.stderr_end()))
             }
         }
+    }
+
+    /// The next line of its stdout within a time; `Ok(None)` when it has closed it.
+    pub(crate) fn next_line(&mut self, within: Duration) -> Result<Option<String>, RecvTimeoutError> {
+        match self.lines.recv_timeout(within) {
+            Ok(line) => Ok(Some(line)),
+            Err(RecvTimeoutError::Disconnected) => Ok(None),
+            Err(e) => Err(e),
+        }
+    }
+
+    /// How it ended, and when, once it has closed its stdout: waits for the end.
+    pub(crate) fn ended(&mut self) -> io::Result<(ExitStatus, SystemTime)> {
+        let status = self.child.wait()?;
+        Ok((status, self.closed.get().copied().unwrap_or_else(SystemTime::now)))
     }
 
     /// Writes a line to its stdin.

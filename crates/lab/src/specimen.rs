@@ -1,7 +1,8 @@
 //! Specimens: which there are, what is known of them, building and starting them. Those with a fault of memory
-//! are the folders of `lab/`, those with a fault of time the folders of `lab/time/`. Refuses other depths.
+//! are the folders of `lab/`, those with a fault of time the folders of `lab/time/`, those whose memory grows to its limit
+//! the folders of `lab/watch/`. Refuses other depths.
 
-use crate::{Culprit, Expectation, LabError, Running, Toolchain, extract, sources};
+use crate::{Culprit, Expectation, Growing, LabError, MemoryCgroup, Running, Toolchain, extract, sources};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -31,6 +32,21 @@ impl Specimen {
         Self::in_folder("time/")
     }
 
+    /// All specimens of growth (memory that grows to the limit of its control group, or within it), by name.
+    /// [`Expectation::growth`] is there for each.
+    ///
+    /// # Errors
+    /// As [`Specimen::all`], and when one has no plan of its growth.
+    pub fn of_growth() -> Result<Vec<Self>, LabError> {
+        let all = Self::in_folder("watch/")?;
+        match all.iter().find(|s| s.expectation.growth.is_none()) {
+            Some(s) => {
+                Err(LabError::BadSpecimen { name: s.name.clone(), reason: "truth.json: expected `growth`".to_owned() })
+            }
+            None => Ok(all),
+        }
+    }
+
     /// Those right below a folder of the module.
     fn in_folder(above: &str) -> Result<Vec<Self>, LabError> {
         sources::files()
@@ -47,13 +63,14 @@ impl Specimen {
             .collect()
     }
 
-    /// The specimen of this name, of memory or of time.
+    /// The specimen of this name, of memory, of time or of growth.
     ///
     /// # Errors
     /// When there is none, with the names there are.
     pub fn by_name(name: &str) -> Result<Self, LabError> {
         let mut all = Self::all()?;
         all.extend(Self::of_time()?);
+        all.extend(Self::of_growth()?);
         match all.iter().position(|s| s.name == name) {
             Some(i) => Ok(all.swap_remove(i)),
             None => Err(LabError::UnknownSpecimen {
@@ -147,5 +164,17 @@ impl Specimen {
         let own = self.expectation.args.iter().map(String::as_str);
         let all: Vec<&str> = own.chain(args.iter().copied()).collect();
         Running::start(&self.name, binary, &all)
+    }
+
+    /// Starts `binary` inside a control group, from its first page on, with the arguments of `truth.json` and then
+    /// `args`; it is told the group's limit (`OOMPH_LAB_LIMIT`). Returns when it listens.
+    ///
+    /// # Errors
+    /// As [`Specimen::start`], and when the group cannot be joined.
+    pub fn start_in(&self, cgroup: MemoryCgroup, binary: &Path, args: &[&str]) -> Result<Growing, LabError> {
+        let mut command = cgroup.command(binary);
+        command.args(&self.expectation.args).args(args);
+        command.env("OOMPH_LAB_LIMIT", cgroup.limit()?.to_string());
+        Growing::start(&self.name, command, cgroup)
     }
 }

@@ -3,7 +3,7 @@
 //! a running specimen's answer.
 
 use model::{Mechanism, SiteRole, Verdict};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// A specimen's `truth.json`: what a right diagnosis says of it.
@@ -47,6 +47,27 @@ pub struct Expectation {
     /// are held against one culprit.
     #[serde(default)]
     pub several: bool,
+    /// How its memory grows: of a specimen of growth (`lab/watch`) alone.
+    #[serde(default)]
+    pub growth: Option<Growth>,
+}
+
+/// What is planned of a specimen of growth, with any seed, at any limit of its control group that it was told.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Growth {
+    /// The course of its memory in a word: `linear`, `stepwise`, `diurnal`.
+    pub shape: String,
+    /// Nothing is wrong with it: a warning would be a false alarm.
+    pub healthy: bool,
+    /// The kernel ends it at its limit.
+    pub ends_by_oom: bool,
+    /// Type of the container that holds what grows, as a reader of its heap would say it.
+    pub container: Option<String>,
+    /// From the beginning of growth to the kill, seconds: the least and the most there is with any seed.
+    pub seconds_to_limit: Option<(u32, u32)>,
+    /// How long to run it: all of its behaviour is then seen, or it lives although it should not.
+    pub seconds: u32,
 }
 
 /// A line of a specimen's source, found by the comment at its end.
@@ -124,6 +145,38 @@ pub struct Truth {
     /// After a full collection: `MemStats.NumGC`; else 0.
     #[serde(default)]
     pub num_gc: u32,
+}
+
+/// A second of truth: what a specimen of growth prints on its stdout while it lives. Mirrors
+/// `lab/internal/growth/growth.go`.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+pub struct TruthLine {
+    /// When, in milliseconds of Unix time.
+    pub at_ms: i64,
+    /// `calm`: growth has not begun; `growing`; `level`: what is held stays, but for what comes and goes.
+    pub phase: GrowthPhase,
+    /// Heap bytes held by what grows: objects rounded to size classes, and structure.
+    pub held_bytes: u64,
+    /// Of these, what the culprit line allocated; for goroutines their stacks.
+    pub culprit_bytes: u64,
+    /// Bytes written in mappings outside the Go heap.
+    pub off_heap_bytes: u64,
+    /// Entries of the container in question.
+    pub entries: u64,
+    /// All goroutines.
+    pub goroutines: u64,
+}
+
+/// Phase of a specimen of growth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum GrowthPhase {
+    /// Nothing has begun to grow yet.
+    Calm,
+    /// What is held grows.
+    Growing,
+    /// What is held stays, but for what comes and goes.
+    Level,
 }
 
 /// Phase of a running specimen.

@@ -65,6 +65,7 @@ fn every_specimen_starts_tells_its_lines_and_ends() {
     let mut all = Specimen::all().unwrap();
     assert!(all.iter().all(|s| !s.truth().verdict.is_empty()));
     all.extend(Specimen::of_time().unwrap());
+    all.extend(Specimen::of_growth().unwrap());
     for specimen in all {
         let expected = specimen.truth();
         assert_eq!(expected.specimen, specimen.name());

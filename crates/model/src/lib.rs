@@ -23,6 +23,8 @@ mod report;
 mod time;
 mod timeline;
 mod trace;
+mod watch;
+mod watched;
 
 pub use bytes::{Bytes, format_count, format_iec, format_iec_signed};
 pub use finding::{
@@ -62,3 +64,8 @@ pub use trace::{
     TraceReleaser, TraceSpans, TraceStopper, TraceStw, TraceStwReason, TraceStwWindow, TraceTimes, TraceUser,
     TraceWaits,
 };
+pub use watch::{
+    FiringRule, GrowthShape, IncidentStatus, SourceStatus, TargetState, TargetStatus, WATCH_SCHEMA, WatchLevel,
+    WatchStatus, WatcherStatus,
+};
+pub use watched::{ProcessEnd, WatchMoment, Watched};

@@ -1,6 +1,6 @@
 //! `oomph.report/1`: the whole answer of one diagnosis.
 
-use crate::{Bytes, Finding, Ledger, UnixMillis};
+use crate::{Bytes, Finding, Ledger, UnixMillis, Watched};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -25,6 +25,9 @@ pub struct Report {
     /// Where the resident memory is, when that could be measured.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub ledger: Option<Ledger>,
+    /// The last minutes as `oomph watch` saw them, and how the process ended.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub watched: Option<Watched>,
     /// Measured series for a growth chart.
     pub series: Vec<Series>,
     /// What each rule looked at and how it ended; a "healthy" rests on these.

@@ -2,8 +2,10 @@
 
 mod gclog;
 mod heap;
+mod top;
 mod trace;
 mod trace_export;
+mod watch;
 
 pub(crate) use gclog::GcLogArgs;
 pub(crate) use heap::{
@@ -11,8 +13,10 @@ pub(crate) use heap::{
     HeapView, SnapshotMode, TreeOrder,
 };
 
+pub(crate) use top::{Colour, TopArgs};
 pub(crate) use trace::{Trace, TraceQuestion, TraceTarget};
 pub(crate) use trace_export::TraceExportArgs;
+pub(crate) use watch::{WatchArgs, WatchCaptureArgs};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -31,6 +35,8 @@ const EXAMPLES: &str = "Examples:
   oomph diagnose 4711 --for 1m                the same by pid, watched for a minute
   oomph diagnose incident.oomph               offline, from a captured bundle
   oomph capture http://localhost:6060 -o incident.oomph
+  oomph top                                   the Go services of this host, live
+  oomph watch                                 warn before the OOM killer comes, keep the evidence
   GODEBUG=gctrace=1 ./server 2>&1 | oomph gclog -
   oomph pprof top heap.pb.gz                  fast replacement for go tool pprof -top
   oomph demo                                  a leaking Go service, diagnosed live
@@ -55,6 +61,17 @@ pub(crate) enum Command {
     Gclog(GcLogArgs),
     /// Read an execution trace: collections, pauses, who ran, waited and assisted
     Trace(Box<Trace>),
+    /// Watch services: warn before the OOM killer comes, and keep the evidence
+    Watch(WatchArgs),
+    #[command(hide = true)]
+    WatchCapture(WatchCaptureArgs),
+    #[command(hide = true)]
+    WatchLaunch {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<std::ffi::OsString>,
+    },
+    /// Look at services live: who grows, how fast, how long is left
+    Top(TopArgs),
     /// Explain a rule: what it means, how it decides, what to do
     #[command(after_help = "Examples:
   oomph explain                        all rules

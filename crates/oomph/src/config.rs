@@ -3,12 +3,18 @@
 use crate::Failure;
 use diagnose::Thresholds;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use std::path::Path;
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct Config {
     thresholds: Thresholds,
+    // Of the watch, which reads and checks them itself.
+    watch: Option<IgnoredAny>,
+    forecast: Option<IgnoredAny>,
+    field: Option<IgnoredAny>,
+    alerts: Option<IgnoredAny>,
 }
 
 /// Thresholds from `path`; from `oomph.toml` in the working directory when there is one and no path

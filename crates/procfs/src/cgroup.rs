@@ -3,7 +3,7 @@
 //! Also the text form in which those files are kept together: `==> PATH/NAME <==` before each
 //! file, as head(1) prints several files.
 
-use crate::text::{Gaps, field, lines, number, show};
+use crate::text::{Gaps, keyed, lines, number, show};
 use model::{Bytes, Cgroup, CgroupVersion, Gap};
 
 /// The files of one group.
@@ -106,14 +106,6 @@ fn limit(bytes: &[u8]) -> Option<Option<Bytes>> {
         return Some(None);
     }
     number(text).map(|n| (n < V1_NO_LIMIT).then_some(Bytes(n)))
-}
-
-/// The number after `key` in `key number` lines.
-fn keyed(bytes: &[u8], key: &str) -> Option<u64> {
-    lines(bytes).find_map(|(_, line)| {
-        let (name, rest) = field(line)?;
-        (name == key.as_bytes()).then(|| number(rest))?
-    })
 }
 
 /// All files of all levels as one text, own group first; [`parse_cgroup_dump`] reads it back.

@@ -27,3 +27,4 @@ pub use pressure::pressure;
 pub use smaps::{smaps, smaps_rollup};
 pub use stat::{CLOCK_TICKS_PER_SECOND, PF_KTHREAD, ProcStat, boot_time, stat};
 pub use status::status;
+pub use text::{keyed, keyed_size};

@@ -51,6 +51,25 @@ pub(crate) fn field(text: &[u8]) -> Option<(&[u8], &[u8])> {
     Some(text.split_at(end))
 }
 
+/// The number after `key` in lines of `key number`; where the file writes `key: number`, the colon is part of the key.
+#[must_use]
+pub fn keyed(bytes: &[u8], key: &str) -> Option<u64> {
+    keyed_by(bytes, key, number)
+}
+
+/// As [`keyed`], of sizes: `key: 1234 kB` in bytes.
+#[must_use]
+pub fn keyed_size(bytes: &[u8], key: &str) -> Option<Bytes> {
+    keyed_by(bytes, key, kib)
+}
+
+fn keyed_by<T>(bytes: &[u8], key: &str, read: impl Fn(&[u8]) -> Option<T>) -> Option<T> {
+    lines(bytes).find_map(|(_, line)| {
+        let (name, rest) = field(line)?;
+        (name == key.as_bytes()).then(|| read(rest))?
+    })
+}
+
 /// Text for messages and names: at most 80 characters of it.
 pub(crate) fn show(bytes: &[u8]) -> String {
     let head = bytes.get(..80).unwrap_or(bytes);
@@ -97,4 +116,19 @@ pub(crate) fn unescape(text: &[u8]) -> String {
         rest = tail;
     }
     String::from_utf8_lossy(&out).into_owned()
+}
+
+#[cfg(test)]
+mod keyed_tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_whole_words() {
+        let text = b"total_rss_huge 5\ntotal_rss 42\nVmRSS:\t  17 kB\nThreads:\t3\nbad x\n";
+        assert_eq!(keyed(text, "total_rss"), Some(42));
+        assert_eq!(keyed(text, "Threads:"), Some(3));
+        assert_eq!(keyed_size(text, "VmRSS:"), Some(Bytes::kib(17)));
+        assert_eq!(keyed(text, "bad"), None);
+        assert_eq!(keyed(text, "total"), None);
+    }
 }

@@ -39,7 +39,12 @@ fn quote(word: &str) -> String {
 /// What a reader may run next.
 pub(crate) fn next(report: &Report) -> Vec<Hint> {
     let mut out = Vec::new();
-    let target = if report.target.name.is_empty() { "TARGET" } else { report.target.name.as_str() };
+    let target = match report.target.name.as_str() {
+        // Of a process that has ended there is the bundle only, wherever it lies.
+        _ if report.watched.as_ref().is_some_and(|w| w.end.is_some()) => "BUNDLE",
+        "" => "TARGET",
+        name => name,
+    };
     let worth = |f: &&model::Finding| report.verdict != Verdict::Healthy || f.severity <= model::Severity::Medium;
     if let Some(f) = report.findings.iter().find(worth) {
         out.push(Hint::new(&["oomph", "explain", &f.rule], "how the rule decides, and the fix"));

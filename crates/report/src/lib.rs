@@ -25,6 +25,7 @@ mod json;
 mod markdown;
 mod terminal;
 mod trace;
+mod watched;
 mod wrap;
 
 pub use clean::{block as visible_block, json as visible_json, line as visible_line};

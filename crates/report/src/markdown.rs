@@ -3,7 +3,7 @@
 
 use crate::terminal::{location, outcome, role, term};
 use crate::{clean, fmt, hints};
-use model::{Evidence, Finding, Ledger, Report, format_iec};
+use model::{Evidence, Finding, Ledger, Report, Watched, format_iec};
 use std::fmt::Write as _;
 
 /// GitHub takes 65,536 characters in a comment: bytes the findings may take, and each other section.
@@ -45,6 +45,9 @@ pub fn markdown(report: &Report) -> String {
         finding(out, i, f);
     });
     cut(&mut out, left, "findings");
+    if let Some(w) = &report.watched {
+        watched(&mut out, w);
+    }
     if let Some(l) = &report.ledger {
         ledger(&mut out, l);
     }
@@ -244,6 +247,18 @@ fn ledger(out: &mut String, l: &Ledger) {
         let _ = writeln!(out, "| {} | {} | {} | {} |", term(r.term), r.bytes, text(&share), text(&r.note));
     });
     cut(out, left, "rows");
+}
+
+fn watched(out: &mut String, w: &Watched) {
+    let _ = writeln!(out, "\n### As watched\n");
+    if let Some(end) = crate::watched::sentence(w) {
+        let _ = writeln!(out, "{}\n", text(&end));
+    }
+    let _ = writeln!(out, "| {} |\n|---:|---|---:|---:|---:|---:|---:|---:|", crate::watched::COLUMNS.join(" | "));
+    let left = fill(out, &w.moments, OTHER, |out, m| {
+        let _ = writeln!(out, "| {} |", crate::watched::cells(w, m).join(" | "));
+    });
+    cut(out, left, "moments");
 }
 
 fn checked(out: &mut String, r: &Report) {

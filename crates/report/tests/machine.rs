@@ -109,7 +109,7 @@ fn markdown_from_outside_is_text() {
                 _ => {}
             }
         }
-        assert_eq!(headings, 1 + r.findings.len() + 3, "{bad:?}\n{text}");
+        assert_eq!(headings, 1 + r.findings.len() + 4, "{bad:?}\n{text}");
     }
 }
 

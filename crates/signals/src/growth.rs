@@ -30,8 +30,10 @@ pub struct Growth {
     /// Standard deviation of `delta` by measurement noise alone; 0 for exact counters.
     pub delta_sd: f64,
     /// Steps between neighbours that rose by more than half their own noise and at no less than a
-    /// quarter of the overall rate.
+    /// quarter of the overall rate; before the steepest step, those that rose by more than twice their noise.
     pub rising_steps: usize,
+    /// Steps before the first that rose: the time before the growth began. All of them when none rose.
+    pub steps_before: usize,
     /// Steps that fell by more than twice their own noise.
     pub falling_steps: usize,
     /// Steps in all.
@@ -66,10 +68,15 @@ pub fn growth(points: &[Measured]) -> Option<Growth> {
     let noise = |a: &Measured, b: &Measured| (b.turnover_variance - a.turnover_variance).max(0.0).sqrt();
     let delta = last.value - first.value;
     let quarter = 0.25 * (delta / seconds).max(0.0);
-    let (mut rising, mut falling) = (0, 0);
-    for pair in points.windows(2) {
+    let (mut rising, mut falling, mut before) = (0, 0, 0);
+    let steepest = steepest(points);
+    for (i, pair) in points.windows(2).enumerate() {
         let (step, sd) = (pair[1].value - pair[0].value, noise(&pair[0], &pair[1]));
-        rising += usize::from(step > (0.5 * sd).max(quarter * (pair[1].at_s - pair[0].at_s)) && step > 0.0);
+        let at_pace = step > (0.5 * sd).max(quarter * (pair[1].at_s - pair[0].at_s));
+        // Before the steepest step a slower one is how growth begins, if it is beyond doubt.
+        let begins = i < steepest && step > 2.0 * sd && sd > 0.0;
+        rising += usize::from((at_pace || begins) && step > 0.0);
+        before += usize::from(rising == 0);
         falling += usize::from(step < -2.0 * sd && step < 0.0);
     }
     Some(Growth {
@@ -78,10 +85,18 @@ pub fn growth(points: &[Measured]) -> Option<Growth> {
         per_second: delta / seconds,
         delta_sd: noise(first, last),
         rising_steps: rising,
+        steps_before: before,
         falling_steps: falling,
         steps: points.len() - 1,
         late_to_early: late_to_early(points),
     })
+}
+
+/// Index of the step with the highest rate.
+fn steepest(points: &[Measured]) -> usize {
+    let rate = |p: &[Measured]| (p[1].value - p[0].value) / (p[1].at_s - p[0].at_s).max(f64::MIN_POSITIVE);
+    let all = points.windows(2).map(rate).enumerate();
+    all.max_by(|a, b| a.1.total_cmp(&b.1)).map_or(0, |s| s.0)
 }
 
 /// Rate after the middle of the time span over rate before it.

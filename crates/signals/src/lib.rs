@@ -8,6 +8,7 @@
 mod forecast;
 mod gc;
 mod growth;
+mod watch;
 
 pub use forecast::{TimeToLimit, time_to_limit};
 pub use gc::{
@@ -15,3 +16,7 @@ pub use gc::{
     LogQuantiles, Raised, gogc_of_goal, growth_window,
 };
 pub use growth::{Growth, Measured, growth, median, theil_sen};
+pub use watch::{
+    Alarm, COLUMNS, Column, Driver, FieldAlarm, FieldRule, FieldRules, FieldSettings, HeapStanding, Level, Monitor,
+    MonitorSettings, Rate, Reading, Sample, Shape, Shift, Standing, Track, Trend, alarms, earliest, outlook, trend,
+};

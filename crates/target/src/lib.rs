@@ -14,7 +14,7 @@ mod process;
 mod sockets;
 
 pub use cgroups::CgroupFiles;
-pub use discover::{GoProcess, go_processes};
+pub use discover::{GoProcess, GoProcesses, go_processes};
 pub use error::TargetError;
-pub use process::{ProcFile, Process};
+pub use process::{FileIdentity, MappedExe, ProcFile, Process};
 pub use sockets::pid_listening_on;

@@ -1,5 +1,6 @@
 //! One process, guarded against the reuse of its pid, and the files of `/proc/PID`.
 
+use crate::memory::FileBytes;
 use crate::{CgroupFiles, TargetError};
 use gobinary::{BuildInfo, GoBinary};
 use procfs::{ListeningSocket, ProcStat};
@@ -7,12 +8,32 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Most bytes taken of one text file of `/proc`: `smaps` of a process at the default limit of
 /// 65530 mappings is below 60 MiB.
 const MOST_TEXT: u64 = 128 << 20;
 /// Most bytes taken of an executable.
 const MOST_EXE: u64 = 4 << 30;
+
+/// An executable, mapped for the time of a look. See [`Process::exe_mapped`].
+#[derive(Debug)]
+pub struct MappedExe(FileBytes);
+
+impl MappedExe {
+    fn new(bytes: FileBytes) -> io::Result<Self> {
+        match bytes.whole() {
+            Some(_) => Ok(Self(bytes)),
+            None => Err(io::Error::new(io::ErrorKind::ResourceBusy, "the executable is being written")),
+        }
+    }
+}
+
+impl AsRef<[u8]> for MappedExe {
+    fn as_ref(&self) -> &[u8] {
+        self.0.whole().unwrap_or_default()
+    }
+}
 
 /// A file of `/proc/PID` that oomph reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -65,6 +86,14 @@ impl ProcFile {
             Self::OomScoreAdj => "oom_score_adj",
         }
     }
+}
+
+/// A file with its content: another one of the same name is another file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct FileIdentity {
+    device: u64,
+    inode: u64,
+    modified: (i64, i64),
 }
 
 /// A running process. The pid and the start time name it for good: reads fail with
@@ -123,6 +152,18 @@ impl Process {
         Some(model::UnixMillis(i64::try_from(millis).ok()?))
     }
 
+    /// Start as the time since the host booted, to a hundredth of a second.
+    #[must_use]
+    pub fn started_after_boot(&self) -> Duration {
+        Duration::from_millis(self.start_ticks.saturating_mul(1000) / procfs::CLOCK_TICKS_PER_SECOND)
+    }
+
+    /// The user it runs as, by the owner of its directory in `/proc`; `None` when it is gone.
+    #[must_use]
+    pub fn owner(&self) -> Option<u32> {
+        fs::metadata(format!("/proc/{}", self.pid)).ok().map(|m| m.uid())
+    }
+
     /// Whether the process still runs (and its pid is still its own).
     #[must_use]
     pub fn is_alive(&self) -> bool {
@@ -160,26 +201,45 @@ impl Process {
         Ok(link.to_string_lossy().into_owned())
     }
 
+    /// Which file the executable is; `None` where that may not be seen.
+    #[must_use]
+    pub fn exe_identity(&self) -> Option<FileIdentity> {
+        let meta = fs::metadata(self.path("exe")).ok()?;
+        Some(FileIdentity { device: meta.dev(), inode: meta.ino(), modified: (meta.mtime(), meta.mtime_nsec()) })
+    }
+
     /// The bytes of the executable, also when the file was deleted or lies in a container: by way
-    /// of `/proc/PID/exe`, else of its path below `/proc/PID/root`.
+    /// of `/proc/PID/exe`, else of its path below `/proc/PID/root`. A copy, for keeping.
     ///
     /// # Errors
     /// As [`Process::require`].
     pub fn exe(&self) -> Result<Vec<u8>, TargetError> {
-        let direct = read_capped(self.path("exe"), MOST_EXE);
-        let bytes = match direct {
-            Ok(bytes) => bytes,
+        self.of_exe(|file| read_all(file, MOST_EXE))
+    }
+
+    /// As [`Process::exe`] for a look that is soon over: mapped, so that only the pages that are looked at come into
+    /// memory, and the kernel may take them back. Executables of hundreds of MiB are common.
+    ///
+    /// # Errors
+    /// As [`Process::require`].
+    pub fn exe_mapped(&self) -> Result<MappedExe, TargetError> {
+        self.of_exe(|file| FileBytes::whole_of(file, MOST_EXE).and_then(MappedExe::new))
+    }
+
+    fn of_exe<T>(&self, take: impl Fn(File) -> io::Result<T>) -> Result<T, TargetError> {
+        let taken = match File::open(self.path("exe")).and_then(&take) {
+            Ok(taken) => taken,
             Err(first) => {
                 let path = self.exe_path().ok();
                 let inside = path.and_then(|p| {
                     let p = procfs::path_without_deleted(&p).trim_start_matches('/').to_owned();
-                    read_capped(self.path("root").join(p), MOST_EXE).ok()
+                    File::open(self.path("root").join(p)).and_then(&take).ok()
                 });
                 inside.ok_or_else(|| of_io(self.pid, "exe", first))?
             }
         };
         self.check().map_err(|e| of_io(self.pid, "exe", e))?;
-        Ok(bytes)
+        Ok(taken)
     }
 
     /// Build information of the executable.
@@ -187,8 +247,8 @@ impl Process {
     /// # Errors
     /// [`TargetError::NotGo`] and those of [`Process::exe`].
     pub fn build_info(&self) -> Result<BuildInfo, TargetError> {
-        let bytes = self.exe()?;
-        GoBinary::parse(&bytes).and_then(|b| b.build_info()).map_err(|why| TargetError::NotGo {
+        let bytes = self.exe_mapped()?;
+        GoBinary::parse(bytes.as_ref()).and_then(|b| b.build_info()).map_err(|why| TargetError::NotGo {
             pid: self.pid,
             exe: self.exe_path().unwrap_or_else(|_| self.name.clone()),
             why,
@@ -235,8 +295,12 @@ impl Process {
 
 /// The whole file, refused when it is longer than `most`.
 pub(crate) fn read_capped(path: PathBuf, most: u64) -> io::Result<Vec<u8>> {
+    read_all(File::open(path)?, most)
+}
+
+fn read_all(file: File, most: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    File::open(path)?.take(most + 1).read_to_end(&mut bytes)?;
+    file.take(most + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > most {
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("longer than {}", model::Bytes(most))));
     }

@@ -27,10 +27,16 @@ func Set(slack uint64) uint64 {
 // Restart runs this program again in the same process, with GOMEMLIMIT in its environment as a deployment would set
 // it. It does nothing where that is set.
 func Restart(slack uint64) {
+	if os.Getenv("GOMEMLIMIT") == "" {
+		RestartAt(above(slack))
+	}
+}
+
+// RestartAt is Restart with a limit of so many bytes.
+func RestartAt(limit uint64) {
 	if os.Getenv("GOMEMLIMIT") != "" {
 		return
 	}
-	limit := above(slack)
 	exe, err := os.Executable()
 	if err == nil {
 		err = syscall.Exec(exe, os.Args, append(os.Environ(), fmt.Sprintf("GOMEMLIMIT=%d", limit)))

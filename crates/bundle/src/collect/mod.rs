@@ -7,21 +7,23 @@
 //! outside, by its memory. Nothing that fails is fatal while something useful remains; each failure is
 //! noted with what it hides.
 
+mod append;
 mod context;
 mod endpoint;
 mod graph;
 mod inspect;
 mod options;
-mod outside;
+pub(crate) mod outside;
 mod process;
 mod trace;
 
+pub use append::{AppendPlan, append, append_calls};
 pub(crate) use graph::of_core;
 pub use options::{CollectError, CollectOptions, CollectTarget, Collected, GcPolicy, GraphPolicy, Progress};
 
 use crate::http::{Client, HttpLimits};
 use crate::write::{BundleWriter, now};
-use crate::{Address, BUNDLE_SCHEMA, BundleError, Manifest, OptionsRecord, SampleRecord, TargetRecord, pack};
+use crate::{Address, BundleError, Manifest, OptionsRecord, SampleRecord, TargetRecord, pack};
 use context::Context;
 use endpoint::{Endpoint, find_pprof, same_process};
 use process::ProcSource;
@@ -100,25 +102,15 @@ fn with_part(to: &Path) -> PathBuf {
 }
 
 fn new_manifest(target: TargetRecord, options: &CollectOptions) -> Manifest {
-    Manifest {
-        schema: BUNDLE_SCHEMA.into(),
-        oomph: env!("CARGO_PKG_VERSION").into(),
-        created: now(),
-        finished: None,
-        stopped: false,
-        target,
-        options: OptionsRecord {
-            duration_ms: u64::try_from(options.duration.as_millis()).unwrap_or(u64::MAX),
-            samples: samples(options),
-            gc: match options.gc {
-                GcPolicy::Always => "always".into(),
-                GcPolicy::Never => "never".into(),
-            },
+    let options = OptionsRecord {
+        duration_ms: u64::try_from(options.duration.as_millis()).unwrap_or(u64::MAX),
+        samples: samples(options),
+        gc: match options.gc {
+            GcPolicy::Always => "always".into(),
+            GcPolicy::Never => "never".into(),
         },
-        samples: Vec::new(),
-        artifacts: Vec::new(),
-        failures: Vec::new(),
-    }
+    };
+    Manifest::new(target, options)
 }
 
 fn nothing(manifest: &Manifest, stopped: bool) -> CollectError {
@@ -403,4 +395,15 @@ fn wait_for(how_long: Duration, stop: &AtomicBool) {
         }
         let _ = never.recv_timeout(left.min(Duration::from_millis(100)));
     }
+}
+
+/// Finds the address of a process's pprof among the ports it listens on.
+pub(crate) fn find_pprof_of(pid: u32, make: impl Fn(Address) -> Result<Client, String>) -> Option<Address> {
+    let p = ProcSource::open(pid).ok()?;
+    find_pprof(&p.ports(), p.cmdline(), make)
+}
+
+/// The process of this host that listens on a loopback port.
+pub(crate) fn listening_on(port: u16) -> Option<u32> {
+    process::listening_on(port).ok().map(|p| p.pid())
 }

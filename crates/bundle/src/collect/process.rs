@@ -162,12 +162,12 @@ impl ProcSource {
         if wanted.is_empty() {
             return Ok(self.hints.tells_callees());
         }
-        // The executable may be large: it is read when there is something to look up, and dropped.
-        let (Ok(exe), Ok(maps)) = (self.process.exe(), self.process.read(ProcFile::Maps)) else {
+        // The executable may be large: it is looked at when there is something to look up.
+        let (Ok(exe), Ok(maps)) = (self.process.exe_mapped(), self.process.read(ProcFile::Maps)) else {
             return Ok(self.hints.tells_callees());
         };
         let (maps, _) = procfs::maps(&maps);
-        if let Some(json) = self.hints.look_up(&wanted, &exe, &maps) {
+        if let Some(json) = self.hints.look_up(&wanted, exe.as_ref(), &maps) {
             let source = format!("/proc/{}/exe", self.pid());
             let meta = ArtifactMeta::new(ArtifactKind::CallTargets, Some(index), source);
             cx.store(&format!("profiles/call-targets-{index}.json"), &json, meta)?;

@@ -158,11 +158,20 @@ pub struct GoServer {
 
 impl GoServer {
     pub fn start(exe: &Path, args: &[&str], env: &[(&str, &str)]) -> Self {
+        Self::spawn(exe, args, env, Stdio::inherit())
+    }
+
+    /// The same with its standard error in a file or pipe.
+    pub fn start_to(exe: &Path, env: &[(&str, &str)], stderr: impl Into<Stdio>) -> Self {
+        Self::spawn(exe, &[], env, stderr.into())
+    }
+
+    fn spawn(exe: &Path, args: &[&str], env: &[(&str, &str)], stderr: Stdio) -> Self {
         let mut child = Command::new(exe)
             .args(args)
             .envs(env.iter().copied())
             .stdout(Stdio::piped())
-            .stderr(Stdio::inherit())
+            .stderr(stderr)
             .spawn()
             .unwrap();
         let mut line = String::new();

@@ -14,7 +14,8 @@
 //! interval, little freed in the window, nearly everything ever allocated there still in use, and a
 //! live heap that grew along. Against it: growth that levels off (a cache that warms up), intervals
 //! that fell, and a site that freed most of what it allocated before the window (a batch job in its
-//! rising phase). With one sample it only names the largest holder.
+//! rising phase). Of a process that the OOM killer ended while a watch looked on, growth that began in
+//! the window and rose until the end counts as growth. With one sample it only names the largest holder.
 //!
 //! Two things a profile cannot tell, and both are counted against: whether the program means to keep
 //! what it keeps (a database that is given new rows grows like a leak; the confidence stays at or
@@ -131,7 +132,7 @@ fn judge(cx: &Context<'_>, c: &Cluster<'_>) -> (Verdict, Finding) {
     let per_s = c.growth.per_second * exact.unwrap_or(1.0);
     let mut case = Case::default();
     weigh_growth(&mut case, c, per_s, artifact);
-    weigh_shape(&mut case, c, artifact);
+    weigh_shape(&mut case, cx, c, artifact);
     weigh_survival(&mut case, c, artifact);
     weigh_live_heap(&mut case, cx, c);
     if let Some(scale) = exact {
@@ -193,12 +194,15 @@ fn weigh_growth(case: &mut Case, c: &Cluster<'_>, per_s: f64, artifact: &str) {
     case.number(z.min(8.0) * 0.3, artifact, per_s, "bytes/s", s);
 }
 
-fn weigh_shape(case: &mut Case, c: &Cluster<'_>, artifact: &str) {
+fn weigh_shape(case: &mut Case, cx: &Context<'_>, c: &Cluster<'_>, artifact: &str) {
     let g = &c.growth;
     if g.steps < 2 {
         return;
     }
     let flat = g.steps - g.rising_steps;
+    // What began in the window and rose until the process died for want of memory is no phase that would have ended.
+    let killed = cx.facts.watched.as_ref().is_some_and(model::Watched::oom_killed);
+    let until_the_end = killed && g.rising_steps > 0 && flat == g.steps_before;
     if g.falling_steps > 0 {
         let s = format!("it fell in {} of {} intervals", g.falling_steps, g.steps);
         case.number(-2.5 * g.falling_steps as f64, artifact, g.falling_steps as f64, "intervals", s);
@@ -206,6 +210,9 @@ fn weigh_shape(case: &mut Case, c: &Cluster<'_>, artifact: &str) {
     if flat == 0 {
         let s = format!("it rose in each of {} intervals", g.steps);
         case.number((0.5 * g.steps as f64).min(1.5), artifact, g.steps as f64, "intervals", s);
+    } else if until_the_end {
+        let s = format!("it rose in each of the last {} intervals, until the OOM killer came", g.rising_steps);
+        case.number((0.5 * g.rising_steps as f64).min(1.5), artifact, g.rising_steps as f64, "intervals", s);
     } else if !in_steps(c) {
         // In a short capture a single flat interval is half of a cache filling up; in a long one it is
         // a lull in traffic.

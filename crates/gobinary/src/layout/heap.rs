@@ -204,6 +204,7 @@ groups! {
         gc_percent: u32 = "gcPercent",
         memory_limit: u32 = "memoryLimit",
         heap_minimum: u32 = "heapMinimum",
+        gc_percent_heap_goal: u32 = "gcPercentHeapGoal",
         triggered: u32 = "triggered",
         last_heap_goal: u32 = "lastHeapGoal",
         heap_live: u32 = "heapLive",
@@ -211,6 +212,10 @@ groups! {
         heap_scan_work: u32 = "heapScanWork",
         stack_scan_work: u32 = "stackScanWork",
         globals_scan_work: u32 = "globalsScanWork",
+        assist_time: u32 = "assistTime",
+        dedicated_mark_time: u32 = "dedicatedMarkTime",
+        fractional_mark_time: u32 = "fractionalMarkTime",
+        idle_mark_time: u32 = "idleMarkTime",
         heap_in_use: u32 = "heapInUse",
         heap_released: u32 = "heapReleased",
         heap_free: u32 = "heapFree",
@@ -234,6 +239,7 @@ groups! {
         pause_end: u32 = "pause_end",
         numgc: u32 = "numgc",
         numforcedgc: u32 = "numforcedgc",
+        last_gc_nanotime: u32 = "last_gc_nanotime",
         enablegc: u32 = "enablegc",
     }
     /// `runtime.cleanupQueue`, `src/runtime/mcleanup.go`.

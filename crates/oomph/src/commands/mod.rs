@@ -7,10 +7,13 @@ mod diagnose;
 mod explain;
 mod gclog;
 mod heap;
+mod launch;
 mod live;
 mod pprof;
+mod top;
 mod trace;
 mod trace_export;
+mod watch;
 
 use crate::args::{Cli, Command};
 use crate::{Failure, Outcome, output};
@@ -36,6 +39,10 @@ pub(crate) fn run(cli: Cli) -> Result<Outcome, Failure> {
         Command::Heap(a) => heap::run(&a),
         Command::Gclog(a) => gclog::run(&a),
         Command::Trace(a) => trace::run(&a),
+        Command::Watch(a) => watch::run(&a),
+        Command::WatchCapture(a) => watch::capture(&a),
+        Command::WatchLaunch { args } => launch::run(&args),
+        Command::Top(a) => top::run(&a),
         Command::Explain { rule } => explain::run(rule.as_deref()),
         Command::Demo(a) => demo::run(&a),
     }

@@ -13,6 +13,7 @@ mod ledger;
 mod recipe;
 mod tail;
 mod trace;
+mod watched;
 
 use crate::{Flame, clean, fmt};
 pub use heap::heap_html;
@@ -41,6 +42,9 @@ const CSP: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'un
 pub fn html(report: &Report, flames: &[Flame], heap: Option<&HeapOverview>) -> String {
     let mut main = String::new();
     finding::section(&mut main, report);
+    if let Some(w) = &report.watched {
+        watched::section(&mut main, w);
+    }
     if let Some(l) = &report.ledger {
         ledger::section(&mut main, l);
     }

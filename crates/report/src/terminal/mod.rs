@@ -5,6 +5,7 @@ mod finding;
 mod ledger;
 mod page;
 mod tail;
+mod watched;
 
 use crate::{clean, fmt};
 use model::{Report, Severity, Verdict};
@@ -50,6 +51,9 @@ pub fn terminal(report: &Report, o: &TerminalOptions) -> String {
             finding::one_line(&mut p, f);
         }
     }
+    if let Some(w) = &report.watched {
+        watched::print(&mut p, w);
+    }
     if let Some(l) = &report.ledger {
         ledger::print(&mut p, l, o.verbose);
     }
@@ -94,6 +98,9 @@ fn headline(p: &mut Page, report: &Report) {
     }
     p.paragraph(2, &report.summary);
     p.dim_paragraph(2, &target(report));
+    if let Some(end) = report.watched.as_ref().and_then(crate::watched::sentence) {
+        p.paragraph(2, &end);
+    }
 }
 
 /// `http://localhost:6060, go1.26.6, pid 4242, 6 samples over 42 min`.

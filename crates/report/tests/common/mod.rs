@@ -101,6 +101,7 @@ fn base(verdict: Verdict, summary: &str) -> Report {
         summary: summary.into(),
         findings: Vec::new(),
         ledger: Some(ledger()),
+        watched: None,
         series: series(),
         checked: Vec::new(),
         evidence: artifacts(),
@@ -390,6 +391,35 @@ pub(crate) fn insufficient() -> Report {
     r
 }
 
+/// What a watch left of a service that the kernel killed.
+pub(crate) fn killed() -> Report {
+    let mut r = leak();
+    let moment = |before: i64, level, used: u64, live: u64, left: Option<f64>| WatchMoment {
+        at: UnixMillis(at(2520).0 - before * 1000),
+        level,
+        shape: GrowthShape::FastLeak,
+        used: Some(Bytes::mib(used)),
+        limit: Some(Bytes::mib(512)),
+        live_heap: Some(Bytes::mib(live)),
+        heap: Some(Bytes::mib(live + 40)),
+        goal: Some(Bytes::mib(2 * live)),
+        off_heap: None,
+        goroutines: Some(42),
+        left: left.map(|p50| SecondsToLimit { p10: 0.7 * p50, p50, p90: 1.5 * p50 }),
+    };
+    r.watched = Some(Watched {
+        end: Some(ProcessEnd { at: at(2520), oom_killed: true, told_by: Some("kernel log".into()) }),
+        moments: vec![
+            moment(900, WatchLevel::Quiet, 130, 60, None),
+            moment(120, WatchLevel::Notice, 300, 140, Some(131.0)),
+            moment(45, WatchLevel::Warning, 420, 190, Some(44.6)),
+            moment(10, WatchLevel::Critical, 490, 212, Some(9.4)),
+            moment(0, WatchLevel::Critical, 512, 218, Some(0.0)),
+        ],
+    });
+    r
+}
+
 pub(crate) fn all() -> Vec<(&'static str, Report)> {
     vec![
         ("leak", leak()),
@@ -397,15 +427,17 @@ pub(crate) fn all() -> Vec<(&'static str, Report)> {
         ("churn", churn()),
         ("healthy", healthy()),
         ("insufficient", insufficient()),
+        ("killed", killed()),
     ]
 }
 
 /// The leak report with every string replaced by what `f` makes of it.
 pub(crate) fn with_strings(f: &mut dyn FnMut(&str) -> String) -> Report {
-    let mut value = serde_json::to_value(leak()).unwrap();
+    let mut value = serde_json::to_value(killed()).unwrap();
     fn walk(key: &str, v: &mut serde_json::Value, f: &mut dyn FnMut(&str) -> String) {
         // Values of enumerations stay: the model would refuse others.
-        const FIXED: [&str; 7] = ["severity", "verdict", "role", "term", "outcome", "mechanism", "root"];
+        const FIXED: [&str; 9] =
+            ["severity", "verdict", "role", "term", "outcome", "mechanism", "root", "level", "shape"];
         let kinds = ["map", "goroutine", "process"];
         let fixed = |key: &str, s: &str| FIXED.contains(&key) || (key == "kind" && kinds.contains(&s));
         match v {

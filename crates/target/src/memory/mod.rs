@@ -37,6 +37,7 @@ pub use core::{CoreFile, CoreOptions};
 pub use error::{MemoryError, Refusal};
 pub use executable::Executable;
 pub use live::LiveMemory;
+pub(crate) use mapped::FileBytes;
 pub use notes::{CoreProcess, MappedFile};
 pub use plan::SnapshotPlan;
 pub use registers::ThreadRegisters;

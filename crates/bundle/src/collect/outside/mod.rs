@@ -6,18 +6,22 @@
 //! not is left out and counted. Owns the joining of the readers below; formats are `profile`'s.
 
 mod goroutines;
-mod heap;
+pub(crate) mod heap;
 
 use super::context::Context;
 use crate::write::ArtifactMeta;
 use crate::{ArtifactKind, BundleError};
 use gobinary::layout::Layout;
 use gobinary::{Functions, GoBinary, ModuleData, ModuleTables, find_modules};
+use heap::Calls;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use target::memory::LiveMemory;
-use target::{ProcFile, Process};
+use target::{FileIdentity, ProcFile, Process};
 
 /// `runtime.MemProfileRate` unless the program sets it (`src/runtime/mprof.go`).
 const DEFAULT_RATE: u64 = 512 << 10;
+/// Programs that are remembered.
+const MOST_PROGRAMS: usize = 256;
 /// Beyond this a sampling rate is taken for a misread.
 const MOST_RATE: u64 = 1 << 40;
 /// Functions that use `runtime.MemProfileRate` (`src/runtime/malloc.go`, Go 1.19 to 1.27).
@@ -25,13 +29,31 @@ const RATE_READERS: [&str; 3] = ["runtime.profilealloc", "runtime.nextSample", "
 /// What is hidden when a process's memory cannot be read.
 pub(crate) const HIDES: &str = "which lines of code hold memory, and what goroutines wait for";
 
-/// What is known of the program from its executable.
-pub(crate) struct Outside {
-    layout: Layout,
+/// What is known of a program from its executable, the same for all processes that run it.
+#[derive(Debug)]
+pub(crate) struct ProgramFile {
+    pub layout: Layout,
     /// Start of the code and address of `runtime.MemProfileRate`, in the addresses of the file.
     file_text: u64,
     rate_at: Option<u64>,
-    build_id: String,
+    pub build_id: String,
+    /// Toolchain that built it.
+    pub go_version: String,
+    calls: Mutex<Vec<SharedCalls>>,
+}
+
+/// Return addresses that were looked up in processes of one owner whose code lies at one place.
+#[derive(Debug)]
+struct SharedCalls {
+    text: u64,
+    owner: Option<u32>,
+    calls: Weak<Mutex<Calls>>,
+}
+
+/// Reads a process from outside, sample by sample.
+#[derive(Debug)]
+pub(crate) struct Outside {
+    file: Arc<ProgramFile>,
     /// Counts of the profile that was stored last: a collection changes them.
     last_counts: Option<u64>,
     /// Profiles stored, and profiles not stored because no collection had finished since the last.
@@ -65,6 +87,28 @@ impl Program<'_> {
     fn source(&self) -> String {
         source(self.process)
     }
+
+    /// The executable mappings with the build id of each, as far as it is known.
+    fn code_mappings(&self) -> Vec<(model::Mapping, String)> {
+        with_build_id(code_mappings(self.process), self.modules, self.build_id)
+    }
+}
+
+/// Executable mappings with their build ids: that of the program itself; of plugins and libraries none is known.
+pub(crate) fn with_build_id(
+    mappings: Vec<model::Mapping>,
+    modules: &[ModuleData],
+    build_id: &str,
+) -> Vec<(model::Mapping, String)> {
+    let mut out: Vec<(model::Mapping, String)> = Vec::new();
+    for m in mappings {
+        let first = out.is_empty();
+        if first && !modules.iter().any(|d| d.text >= m.start && d.text < m.end) {
+            continue;
+        }
+        out.push((m, if first { build_id.to_owned() } else { String::new() }));
+    }
+    out
 }
 
 /// How the manifest names this source.
@@ -72,11 +116,30 @@ pub(crate) fn source(process: &Process) -> String {
     format!("{}{}", crate::MEMORY_SOURCE, process.pid())
 }
 
-impl Outside {
-    /// Looks at the executable.
-    pub(crate) fn open(process: &Process) -> Result<Self, String> {
-        let exe = process.exe().map_err(|e| e.to_string())?;
-        let binary = GoBinary::parse(&exe).map_err(|e| e.to_string())?;
+impl ProgramFile {
+    /// Looks at the executable. Those seen lately are remembered, and no two are looked at at once: an executable
+    /// may have hundreds of MiB.
+    pub(crate) fn of(process: &Process) -> Result<Arc<Self>, String> {
+        static KNOWN: Mutex<Vec<(FileIdentity, Arc<ProgramFile>)>> = Mutex::new(Vec::new());
+        let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+        let identity = process.exe_identity();
+        let found = known.iter().find(|(id, _)| identity.is_some_and(|i| i == *id));
+        if let Some((_, file)) = found {
+            return Ok(Arc::clone(file));
+        }
+        let file = Arc::new(Self::read(process)?);
+        if let Some(identity) = identity {
+            if known.len() >= MOST_PROGRAMS {
+                known.remove(0);
+            }
+            known.push((identity, Arc::clone(&file)));
+        }
+        Ok(file)
+    }
+
+    fn read(process: &Process) -> Result<Self, String> {
+        let exe = process.exe_mapped().map_err(|e| e.to_string())?;
+        let binary = GoBinary::parse(exe.as_ref()).map_err(|e| e.to_string())?;
         let version = binary.build_info().map_err(|e| e.to_string())?.go_version_text;
         let arch = binary.arch().ok_or("the program's processor is not known: amd64 and arm64 are")?;
         let layout = Layout::lookup(&version, arch).map_err(|e| e.to_string())?;
@@ -87,7 +150,42 @@ impl Outside {
             found.first().copied().filter(|_| found.len() == 1)
         });
         let build_id = binary.gnu_build_id().unwrap_or_default();
-        Ok(Self { layout, file_text, rate_at, build_id, last_counts: None, stored: 0, stale: 0 })
+        Ok(Self { layout, file_text, rate_at, build_id, go_version: version, calls: Mutex::default() })
+    }
+
+    /// What is known of return addresses in processes of `owner` whose code begins at `text`: looked up in one of
+    /// them, known of all. Other owners' processes may have written into their tables.
+    pub(crate) fn calls(&self, text: u64, owner: Option<u32>) -> Arc<Mutex<Calls>> {
+        let mut all = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
+        all.retain(|c| c.calls.strong_count() > 0);
+        let known = all.iter().find(|c| (c.text, c.owner) == (text, owner)).and_then(|c| c.calls.upgrade());
+        known.unwrap_or_else(|| {
+            let calls = Arc::new(Mutex::new(Calls::new(self.layout.minor)));
+            all.push(SharedCalls { text, owner, calls: Arc::downgrade(&calls) });
+            calls
+        })
+    }
+
+    fn rate(&self, memory: &LiveMemory, modules: &[ModuleData]) -> Rate {
+        use gobinary::Memory as _;
+        let bias = modules.first().map_or(0, |m| m.text.wrapping_sub(self.file_text));
+        let read = self.rate_at.and_then(|at| memory.u64(at.wrapping_add(bias)).ok());
+        read.filter(|&r| r <= MOST_RATE).map_or(Rate::Assumed, Rate::Read)
+    }
+
+    /// Bytes per sampled allocation, zero when none is sampled.
+    pub(crate) fn sampling_rate(&self, memory: &LiveMemory, modules: &[ModuleData]) -> u64 {
+        match self.rate(memory, modules) {
+            Rate::Read(rate) => rate,
+            Rate::Assumed => DEFAULT_RATE,
+        }
+    }
+}
+
+impl Outside {
+    /// Looks at the executable.
+    pub(crate) fn open(process: &Process) -> Result<Self, String> {
+        Ok(Self { file: ProgramFile::of(process)?, last_counts: None, stored: 0, stale: 0 })
     }
 
     /// Takes what is wanted at a sample. `of`: how many there will be.
@@ -103,34 +201,27 @@ impl Outside {
             Ok(m) => m,
             Err(e) => return missing(cx, &e.to_string()),
         };
-        let modules = match find_modules(&memory, &self.layout, None) {
+        let modules = match find_modules(&memory, &self.file.layout, None) {
             Ok(m) => m,
             Err(e) => return missing(cx, &format!("the tables of its runtime were not found: {e}")),
         };
         let tables: Vec<_> = modules.iter().filter_map(|m| ModuleTables::read(&memory, m.into()).ok()).collect();
         let functions: Vec<_> = tables.iter().filter_map(|t| t.functions().ok()).collect();
-        let bias = modules.first().map_or(0, |m| m.text.wrapping_sub(self.file_text));
-        let (layout, build_id) = (self.layout.clone(), self.build_id.clone());
+        let file = Arc::clone(&self.file);
         let program = Program {
             process,
             memory: &memory,
-            layout: &layout,
+            layout: &file.layout,
             modules: &modules,
             functions: &functions,
-            build_id: &build_id,
+            build_id: &file.build_id,
         };
-        let rate = self.rate(&program, bias);
+        let rate = file.rate(&memory, &modules);
         self.heap(cx, &program, rate, index, of)?;
         if cx.stopped() {
             return Ok(());
         }
         store_goroutines(cx, &program, index)
-    }
-
-    fn rate(&self, program: &Program<'_>, bias: u64) -> Rate {
-        use gobinary::Memory as _;
-        let read = self.rate_at.and_then(|at| program.memory.u64(at.wrapping_add(bias)).ok());
-        read.filter(|&r| r <= MOST_RATE).map_or(Rate::Assumed, Rate::Read)
     }
 
     /// Stores the heap profile, unless no collection has finished since the last: then it says nothing
@@ -188,7 +279,7 @@ fn store_goroutines(cx: &mut Context<'_>, program: &Program<'_>, index: u32) -> 
 
 /// The executable mappings of files, as the runtime's own profiles list them; the first is the
 /// program's.
-fn code_mappings(process: &Process) -> Vec<model::Mapping> {
+pub(crate) fn code_mappings(process: &Process) -> Vec<model::Mapping> {
     let maps = process.read(ProcFile::Maps).unwrap_or_default();
     let (maps, _) = procfs::maps(&maps);
     maps.into_iter().filter(|m| m.inode != 0 && m.perms.contains('x')).collect()

@@ -1,0 +1,3 @@
+module oomph.example/watchload
+
+go 1.21
