@@ -43,6 +43,11 @@ impl<'a> Context<'a> {
         told().next().zip(told().next_back()).map_or(0.0, |(a, b)| b.at.seconds_since(a.at))
     }
 
+    /// Whether a watch saw the process end for want of memory.
+    pub(crate) fn oom_killed(&self) -> bool {
+        self.facts.watched.as_ref().is_some_and(model::Watched::oom_killed)
+    }
+
     /// MemStats before our own GC, each with its sample.
     pub(crate) fn memstats(&self) -> Vec<(&SampleFacts, &Sourced<MemStats>)> {
         self.facts.samples.iter().filter_map(|s| Some((s, s.memstats.as_ref()?))).collect()

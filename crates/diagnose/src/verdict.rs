@@ -132,7 +132,7 @@ pub(crate) fn verdict(cx: &Context<'_>, findings: &[(Verdict, Finding)], checked
     }
     let looked = |rule: &str| checked.iter().any(|c| c.rule == rule && c.outcome != Outcome::NoEvidence);
     // A process that died for want of memory was not healthy, whatever was not found.
-    let killed = cx.facts.watched.as_ref().is_some_and(model::Watched::oom_killed);
+    let killed = cx.oom_killed();
     if !killed
         && cx.seconds() >= cx.thresholds.healthy_seconds
         && looked("growing-allocation-site")
@@ -150,7 +150,7 @@ pub(crate) fn summary(cx: &Context<'_>, verdict: Verdict, findings: &[Finding], 
     let looked = checked.iter().filter(|c| c.outcome != Outcome::NoEvidence).count();
     match (verdict, first) {
         (Verdict::Healthy, _) => format!("nothing grows and nothing is wasted beyond the limits of {looked} checks"),
-        (Verdict::InsufficientEvidence, _) if cx.facts.watched.as_ref().is_some_and(model::Watched::oom_killed) => {
+        (Verdict::InsufficientEvidence, _) if cx.oom_killed() => {
             "killed by the OOM killer; what was recorded before does not prove what held the memory".to_owned()
         }
         (Verdict::InsufficientEvidence, _) if looked == checked.len() => format!(

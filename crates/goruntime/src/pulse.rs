@@ -80,14 +80,12 @@ impl PulseAnchors {
                 what: "runtime.gcController",
                 looked: format!("no such structure in the program's data, {:#x} to {:#x}", range.start, range.end),
             })?;
-        let mut found = Self {
+        Ok(Self {
             controller: counts.address,
             sweepgen: heap.mheap.saturating_add(u64::from(layout.mheap.sweepgen)),
-            goroutines: find_allgs(memory, layout, range.clone()).map(|found| found.at),
+            goroutines: find_allgs(memory, layout, range).map(|found| found.at),
             collections: None,
-        };
-        found.search_collections(memory, layout, range);
-        Ok(found)
+        })
     }
 
     /// Looks for what the runtime keeps of collections, unless all of it is known; whether it is now. Before the first

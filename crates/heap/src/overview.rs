@@ -308,13 +308,14 @@ impl HeapGraph<'_> {
             .collect()
     }
 
-    /// The shortest way from a root to each object, the root's name as its first step.
+    /// The shortest way from a root to each object, the root's name as its first step: from a variable of the program
+    /// where one leads there, else from a goroutine, else from what the runtime keeps.
     ///
     /// # Errors
     /// [`GraphError`] when there are too many roots.
     pub fn holder_paths(&self, objects: &[u32], names: &dyn Names) -> Result<Vec<Vec<HeapStep>>, GraphError> {
         let graph = self.rooted()?;
-        let paths = self.tree.shortest_paths(objects);
+        let paths = self.tree.shortest_paths_by_rank(objects, &self.root_ranks(names));
         Ok(paths
             .into_iter()
             .map(|path| {

@@ -147,9 +147,9 @@ impl Process {
     #[must_use]
     pub fn started_at(&self) -> Option<model::UnixMillis> {
         let boot = procfs::boot_time(&read_capped("/proc/stat".into(), MOST_TEXT).ok()?)?;
-        let since_boot = self.start_ticks.checked_mul(1000)? / procfs::CLOCK_TICKS_PER_SECOND;
-        let millis = boot.checked_mul(1000)?.checked_add(since_boot)?;
-        Some(model::UnixMillis(i64::try_from(millis).ok()?))
+        let since_boot = i64::try_from(self.started_after_boot().as_millis()).ok()?;
+        let boot = i64::try_from(boot.checked_mul(1000)?).ok()?;
+        Some(model::UnixMillis(boot.checked_add(since_boot)?))
     }
 
     /// Start as the time since the host booted, to a hundredth of a second.
@@ -161,7 +161,7 @@ impl Process {
     /// The user it runs as, by the owner of its directory in `/proc`; `None` when it is gone.
     #[must_use]
     pub fn owner(&self) -> Option<u32> {
-        fs::metadata(format!("/proc/{}", self.pid)).ok().map(|m| m.uid())
+        owner_of(self.pid)
     }
 
     /// Whether the process still runs (and its pid is still its own).
@@ -307,6 +307,11 @@ fn read_all(file: File, most: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// The owner of a process's directory in `/proc`.
+fn owner_of(pid: u32) -> Option<u32> {
+    fs::metadata(format!("/proc/{pid}")).ok().map(|m| m.uid())
+}
+
 /// ESRCH: what reads of an open `/proc` file give when the process ends.
 fn is_no_such_process(error: &io::Error) -> bool {
     error.raw_os_error() == Some(3)
@@ -316,9 +321,7 @@ fn of_io(pid: u32, file: &'static str, error: io::Error) -> TargetError {
     match error.kind() {
         io::ErrorKind::NotFound => TargetError::Gone { pid },
         _ if is_no_such_process(&error) => TargetError::Gone { pid },
-        io::ErrorKind::PermissionDenied => {
-            TargetError::NoPermission { pid, file, owner: fs::metadata(format!("/proc/{pid}")).ok().map(|m| m.uid()) }
-        }
+        io::ErrorKind::PermissionDenied => TargetError::NoPermission { pid, file, owner: owner_of(pid) },
         _ => TargetError::Io { pid, file, error },
     }
 }

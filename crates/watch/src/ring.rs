@@ -104,7 +104,7 @@ impl Ring {
     }
 
     fn store(&self, profile: &RingProfile, keep: usize) -> io::Result<()> {
-        let monotonic_ms = (crate::worker::monotonic_s() * 1000.0) as i64;
+        let monotonic_ms = crate::worker::monotonic_ms();
         // A collection that published nothing to speak of since the last moment tells nothing new, and would look like
         // a pause of the growth.
         let same = lock(&self.entries).back().is_some_and(|last| {

@@ -196,7 +196,7 @@ fn status(shared: &Shared) -> WatchStatus {
     watcher.interval_ms = u64::try_from(interval.as_millis()).unwrap_or(u64::MAX);
     // Without a target that runs there is nothing to sample, and nothing late.
     if targets.iter().any(|t| t.state == TargetState::Running) {
-        let now_ms = (crate::worker::monotonic_s() * 1000.0) as u64;
+        let now_ms = crate::worker::monotonic_ms().unsigned_abs();
         watcher.tick_age_ms = now_ms.saturating_sub(get(&shared.last_tick));
     }
     WatchStatus { schema: WATCH_SCHEMA.into(), at: bundle::now(), watcher, targets }

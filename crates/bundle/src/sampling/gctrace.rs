@@ -90,7 +90,7 @@ impl GcTraceSampler {
     pub fn new(path: &Path, process: Option<&Process>) -> Self {
         let mut lines = Lines::default();
         if let Some(p) = process {
-            lines.started_s = Some(p.start_ticks() as f64 / procfs::CLOCK_TICKS_PER_SECOND as f64);
+            lines.started_s = Some(p.started_after_boot().as_secs_f64());
             if let Ok(bytes) = p.read(ProcFile::Environ) {
                 let set = procfs::environ(&bytes);
                 lines.gogc = set.gogc.as_deref().and_then(crate::settings::gogc).map(|g| g as f64);
@@ -336,11 +336,7 @@ impl Lines {
         let Some(c) = self.last else { return false };
         let size = |mib: u64| mib as f64 * MIB;
         let seconds = |ns: u64| ns as f64 / 1e9;
-        let mut put = |column: Column, value: Option<f64>| {
-            if s.get(column).is_none() {
-                s.put(column, value);
-            }
-        };
+        let mut put = |column: Column, value: Option<f64>| s.put_missing(column, value);
         put(Column::HeapLive, Some(size(c.heap_marked_mib)));
         put(Column::HeapGoal, self.goal_mib(&c).map(|g| g * MIB));
         put(Column::TotalAlloc, Some(size(self.allocated_mib)));

@@ -160,7 +160,9 @@ impl WebSampler {
                 self.fill(s, m);
                 s.put(Column::Goroutines, read.goroutines.map(|n| n as f64));
                 s.put(Column::HeapLive, read.heap_live.map(|b| b.0 as f64).or_else(|| s.get(Column::HeapLive)));
-                remote(s, read.resident.map(|b| b.0 as f64), read.cpu_seconds);
+                // What the service says of its process, where `/proc` was not to be had.
+                s.put_missing(Column::Rss, read.resident.map(|b| b.0 as f64));
+                s.put_missing(Column::Cpu, read.cpu_seconds);
             }
             WebSource::Expvar => {
                 let read = metrics::read_expvar(&text).map_err(|e| format!("{url}: {e}"))?;
@@ -195,16 +197,6 @@ impl WebSampler {
         if m.num_gc > 0 {
             s.put(Column::HeapLive, live(m, gogc));
         }
-    }
-}
-
-/// What the service says of its process, where `/proc` was not to be had.
-fn remote(s: &mut Sample, resident: Option<f64>, cpu: Option<f64>) {
-    if s.get(Column::Rss).is_none() {
-        s.put(Column::Rss, resident);
-    }
-    if s.get(Column::Cpu).is_none() {
-        s.put(Column::Cpu, cpu);
     }
 }
 

@@ -201,7 +201,7 @@ fn weigh_shape(case: &mut Case, cx: &Context<'_>, c: &Cluster<'_>, artifact: &st
     }
     let flat = g.steps - g.rising_steps;
     // What began in the window and rose until the process died for want of memory is no phase that would have ended.
-    let killed = cx.facts.watched.as_ref().is_some_and(model::Watched::oom_killed);
+    let killed = cx.oom_killed();
     let until_the_end = killed && g.rising_steps > 0 && flat == g.steps_before;
     if g.falling_steps > 0 {
         let s = format!("it fell in {} of {} intervals", g.falling_steps, g.steps);

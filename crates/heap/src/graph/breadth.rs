@@ -115,31 +115,24 @@ impl DominatorTree {
     /// alone. Stops when all targets are found.
     #[must_use]
     pub fn shortest_paths(&self, targets: &[u32]) -> Vec<Vec<u32>> {
+        self.shortest_paths_by_rank(targets, &[])
+    }
+
+    /// The same through the root groups of the lowest rank from which the target is reached at all: a longer path
+    /// from there goes before a shorter one from a group of a higher rank. `ranks` has a rank for each group; groups
+    /// beyond its end have rank 0.
+    #[must_use]
+    pub fn shortest_paths_by_rank(&self, targets: &[u32], ranks: &[u8]) -> Vec<Vec<u32>> {
         let places = self.places();
         // An object that hangs is found with what it hangs on.
         let place_of = |target: u32| match self.number(target) {
             Some(_) => places.place(target),
             None => places.place(self.node(self.holder(target)?)),
         };
-        let wanted: Bits = targets.iter().filter_map(|t| place_of(*t)).collect();
-        let mut missing = wanted.count();
-        let mut before: Array<u32> = Array::zeroed(places.node_count() as usize);
-        // A stored tree may name what the edges do not reach.
-        before.fill(NONE);
-        let from = &mut *before;
-        let start: &[u32] = if missing == 0 { &[] } else { &[places.root] };
-        search(
-            &places,
-            start,
-            None,
-            |_, level| {
-                missing -= level.iter().filter(|n| wanted.get(**n)).count() as u32;
-                if missing == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-            },
-            |w, place| from[w as usize] = place,
-        );
-        let path = |target: u32| {
-            let Some(end) = place_of(target) else { return Vec::new() };
+        let ends: Vec<Option<u32>> = targets.iter().map(|t| place_of(*t)).collect();
+        let from = self.search_by_rank(&places, targets, &ends, ranks);
+        let path = |target: u32, end: Option<u32>| {
+            let Some(end) = end else { return Vec::new() };
             if end != places.root && from[end as usize] == NONE {
                 return Vec::new();
             }
@@ -151,7 +144,54 @@ impl DominatorTree {
             }
             path
         };
-        targets.iter().map(|t| path(*t)).collect()
+        targets.iter().zip(ends).map(|(t, end)| path(*t, end)).collect()
+    }
+
+    /// The place before each place on the way to the targets' `ends`; [`NONE`] where none was looked for or found.
+    fn search_by_rank(&self, places: &Places<'_>, targets: &[u32], ends: &[Option<u32>], ranks: &[u8]) -> Array<u32> {
+        let rank_of = |group: u32| ranks.get(group as usize).copied().unwrap_or(0);
+        // A target that a group dominates is reached from no other.
+        let lowest = |target: u32| {
+            let top = self.path_to_root(target).filter_map(|n| places.place(n)).filter(|&p| p != places.root).last();
+            top.and_then(|top| top.checked_sub(places.objects)).map_or(0, rank_of)
+        };
+        let mut left: Vec<(u8, u32)> =
+            targets.iter().zip(ends).filter_map(|(t, e)| Some((lowest(*t), (*e)?))).collect();
+        left.retain(|(_, end)| *end != places.root);
+        let mut before: Array<u32> = Array::zeroed(places.node_count() as usize);
+        // A stored tree may name what the edges do not reach.
+        before.fill(NONE);
+        let from = &mut *before;
+        let mut kinds = ranks.to_vec();
+        kinds.push(0);
+        kinds.sort_unstable();
+        kinds.dedup();
+        let mut done: Option<Bits> = None;
+        for rank in kinds {
+            let wanted: Bits = left.iter().filter(|(lowest, _)| *lowest <= rank).map(|(_, end)| *end).collect();
+            let mut missing = wanted.count();
+            if missing == 0 {
+                continue;
+            }
+            let groups = (places.objects..places.root).filter(|g| rank_of(g - places.objects) == rank);
+            let start: Vec<u32> = groups.inspect(|&g| from[g as usize] = places.root).collect();
+            let marks = search(
+                places,
+                &start,
+                done.as_ref(),
+                |_, level| {
+                    missing -= level.iter().filter(|n| wanted.get(**n)).count() as u32;
+                    if missing == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+                },
+                |w, place| from[w as usize] = place,
+            );
+            left.retain(|(_, end)| from[*end as usize] == NONE);
+            match &mut done {
+                Some(done) => done.insert_all(&marks),
+                None => done = Some(marks),
+            }
+        }
+        before
     }
 }
 

@@ -202,6 +202,32 @@ proptest! {
     }
 
     #[test]
+    fn paths_by_rank_begin_at_the_lowest_that_reaches(
+        case in cases(),
+        targets in prop::collection::vec(0u32..66, 0..5),
+        ranks in prop::collection::vec(0u8..3, 0..6),
+    ) {
+        let graph = case.graph();
+        let rank = |group: usize| ranks.get(group).copied().unwrap_or(0);
+        let from_rank = |r: u8| {
+            let others: Vec<u32> =
+                (0..case.roots.len()).filter(|g| rank(*g) != r).filter_map(|g| graph.group_node(g)).collect();
+            case.distances(&others)
+        };
+        let reach: Vec<Vec<Option<u32>>> = (0..3).map(from_rank).collect();
+        for (target, path) in targets.iter().zip(case.tree().shortest_paths_by_rank(&targets, &ranks)) {
+            let distance = reach.iter().find_map(|r| r.get(*target as usize).copied().flatten());
+            prop_assert_eq!(path.len() as u32, distance.map_or(0, |d| d + 1));
+            for edge in path.windows(2) {
+                let mut there = false;
+                graph.for_each(edge[0], &mut |w| there |= w == edge[1]);
+                prop_assert!(there);
+            }
+            prop_assert!(path.is_empty() || (path[0], path[path.len() - 1]) == (graph.root(), *target));
+        }
+    }
+
+    #[test]
     fn paths_are_shortest(case in cases(), targets in prop::collection::vec(0u32..66, 0..5)) {
         let graph = case.graph();
         let reach = case.distances(&[]);

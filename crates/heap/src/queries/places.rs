@@ -253,21 +253,12 @@ impl HeapGraph<'_> {
         }
     }
 
-    /// Root groups in the order in which they are asked: the program's variables, goroutines, the rest. What the
-    /// runtime keeps of threads and processors is left to its own variables: which of them a goroutine runs on changes
-    /// all the time.
+    /// Root groups in the order in which they are asked: see [`HeapGraph::root_ranks`]. What the runtime keeps of
+    /// threads and processors is left to its own variables: which of them a goroutine runs on changes all the time.
     fn steady_starts<S: Successors>(&self, graph: &Rooted<'_, S>, names: &dyn Names) -> Vec<Start> {
         let mut nodes = [Vec::new(), Vec::new(), Vec::new()];
-        for (i, &group) in self.roots.groups.iter().enumerate() {
-            let rank = match group {
-                RootGroup::Global { address } => {
-                    let own = names.variable(address).is_some_and(|(name, _)| is_of_runtime(&name));
-                    if own { 2 } else { 0 }
-                }
-                RootGroup::Goroutine { .. } => 1,
-                _ => 2,
-            };
-            if let (Some(list), Some(node)) = (nodes.get_mut(rank), graph.group_node(i)) {
+        for (i, rank) in self.root_ranks(names).into_iter().enumerate() {
+            if let (Some(list), Some(node)) = (nodes.get_mut(usize::from(rank)), graph.group_node(i)) {
                 list.push(node);
             }
         }
@@ -289,6 +280,19 @@ impl HeapGraph<'_> {
             Start { nodes: goroutines, without: Some(left) },
             Start { nodes: rest, without: None },
         ]
+    }
+
+    /// For each root group how late it is asked for what it holds: 0 for the program's variables, 1 for goroutines,
+    /// 2 for the runtime's own. A request that is being served has the store it uses on its stack; what keeps the
+    /// store is the variable.
+    pub(crate) fn root_ranks(&self, names: &dyn Names) -> Vec<u8> {
+        let rank = |group: &RootGroup| match *group {
+            RootGroup::Global { address } if names.variable(address).is_some_and(|(n, _)| is_of_runtime(&n)) => 2,
+            RootGroup::Global { .. } => 0,
+            RootGroup::Goroutine { .. } => 1,
+            _ => 2,
+        };
+        self.roots.groups.iter().map(rank).collect()
     }
 
     /// Places along a tree. `order` names each node after the one above it, `above` is none or the root for what has

@@ -147,6 +147,20 @@ impl Sample {
         }
     }
 
+    /// Sets a number that may be absent where there is none yet.
+    pub fn put_missing(&mut self, column: Column, value: Option<f64>) {
+        if self.get(column).is_none() {
+            self.put(column, value);
+        }
+    }
+
+    /// Takes from another sample what this one lacks.
+    pub fn fill_missing(&mut self, other: &Self) {
+        for c in Column::ALL {
+            self.put_missing(*c, other.get(*c));
+        }
+    }
+
     /// What the kernel could not take back if it had to: the charge of the control group without file pages it can
     /// drop; else the process's anonymous memory.
     #[must_use]

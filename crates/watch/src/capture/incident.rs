@@ -7,6 +7,7 @@ use super::{disk, place};
 use crate::ring::{Entry, Ring};
 use crate::series::Record;
 use crate::shared::{Shared, count, say};
+use crate::worker::monotonic_ms;
 use bundle::{
     ArtifactKind, ArtifactMeta, BundleError, BundleWriter, Manifest, OptionsRecord, SampleRecord, TargetRecord,
 };
@@ -112,6 +113,12 @@ struct IncidentFile {
 }
 
 impl IncidentFile {
+    /// The process has ended.
+    fn ended(&mut self, end: &ProcessEnd) {
+        self.oom_killed = end.oom_killed;
+        self.killed_at = end.oom_killed.then_some(end.at);
+    }
+
     /// As views show the incident in `dir`.
     fn status(&self, dir: &Path, finished: bool) -> IncidentStatus {
         IncidentStatus {
@@ -175,8 +182,6 @@ pub(super) fn start(
             cause: request.cause.clone(),
             level: request.level,
             at,
-            oom_killed: request.end.as_ref().is_some_and(|e| e.oom_killed),
-            killed_at: request.end.as_ref().filter(|e| e.oom_killed).map(|e| e.at),
             ..IncidentFile::default()
         },
         request,
@@ -186,6 +191,9 @@ pub(super) fn start(
         parallel,
         running: Arc::clone(running),
     };
+    if let Some(end) = &incident.request.end {
+        incident.file.ended(end);
+    }
     std::thread::Builder::new().name("capture".into()).spawn(move || {
         incident.room.begin(&incident.dir);
         let result = incident.run(&receive);
@@ -197,10 +205,6 @@ pub(super) fn start(
         }
     })?;
     Ok(IncidentHandle { orders, copying: own })
-}
-
-fn monotonic_ms() -> i64 {
-    (crate::worker::monotonic_s() * 1000.0) as i64
 }
 
 /// 20261122T013000.123, which sorts by time.
@@ -257,8 +261,7 @@ impl Incident {
                     last = Instant::now();
                 }
                 Ok(Order::Died { end, samples }) => {
-                    self.file.oom_killed = end.oom_killed;
-                    self.file.killed_at = end.oom_killed.then_some(end.at);
+                    self.file.ended(&end);
                     self.deep |= end.oom_killed;
                     self.update(&samples)?;
                     self.ended(end)?;

@@ -68,15 +68,11 @@ impl GcTraceThread {
     fn fill(&self, s: &mut Sample) -> SourceStatus {
         let mut l = lock(&self.latest);
         let status = |ok, detail: &str| SourceStatus { name: "gctrace".into(), ok, detail: detail.to_owned() };
-        let Some(lines) = l.sample else {
+        let Some(mut lines) = l.sample else {
             return status(false, if l.detail.is_empty() { "no line yet" } else { &l.detail });
         };
-        let pause = l.longest_pause.replace(0.0);
-        for c in Column::ALL {
-            if s.get(*c).is_none() {
-                s.put(*c, if *c == Column::GcPauseMax { pause } else { lines.get(*c) });
-            }
-        }
+        lines.set(Column::GcPauseMax, l.longest_pause.replace(0.0).unwrap_or(f64::NAN));
+        s.fill_missing(&lines);
         status(!l.failed, &l.detail)
     }
 }

@@ -81,6 +81,11 @@ impl Worker {
     }
 }
 
+/// Milliseconds of the clock of [`monotonic_s`].
+pub(crate) fn monotonic_ms() -> i64 {
+    (monotonic_s() * 1000.0) as i64
+}
+
 /// Seconds of the host's monotonic clock: of one boot, also across restarts of the watcher.
 pub(crate) fn monotonic_s() -> f64 {
     let t = clock_gettime(ClockId::Monotonic);
@@ -277,7 +282,7 @@ impl Target {
         self.oom_kills = s.get(Column::OomKills).or(self.oom_kills);
         self.tools.keeper.sample(self.subject.key, &record);
         count(&shared.counts.samples);
-        shared.last_tick.store((monotonic_s() * 1000.0) as u64, Ordering::Relaxed);
+        shared.last_tick.store(monotonic_ms().unsigned_abs(), Ordering::Relaxed);
         self.rings(&j, settings);
         self.capture(&j, &s, settings);
         self.show(&record, &j, sources);

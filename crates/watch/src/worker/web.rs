@@ -3,7 +3,7 @@
 
 use crate::shared::lock;
 use bundle::sampling::WebSampler;
-use signals::{Column, Sample};
+use signals::Sample;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -68,11 +68,7 @@ impl WebThread {
         let l = lock(&self.latest);
         match &l.sample {
             Some((at, web)) if at.elapsed() <= fresh => {
-                for c in Column::ALL {
-                    if s.get(*c).is_none() {
-                        s.put(*c, web.get(*c));
-                    }
-                }
+                s.fill_missing(web);
                 Ok(l.page.unwrap_or("metrics"))
             }
             _ => Err(l.error.clone().unwrap_or_else(|| "no answer yet".to_owned())),
