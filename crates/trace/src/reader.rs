@@ -17,6 +17,7 @@ use crate::{
     index::{End, Index},
     order::{Fault, Order, Step, Thread},
     source::Source,
+    stream::names_stacks,
     tables::{CpuSample, Generation},
     wire::Wire,
 };
@@ -261,6 +262,10 @@ impl<S: Source + ?Sized, V: Visitor> Session<'_, '_, S, V> {
         if let Err(broken) = generation.complete(self.summary.version, offset, cut_off, self.unit.factor()) {
             self.gap(broken.in_generation(number));
             return Ok(false);
+        }
+        // Stacks are among the last things written of a generation; without an end mark nothing else tells of the cut.
+        if !cut_off && !generation.has_stacks() && names_stacks(self.source, &index.threads) {
+            self.gap(Broken::new(offset, "expected stacks, found none").in_generation(number));
         }
         self.summary.generations += 1;
         match self.ordered(generation, index) {

@@ -5,9 +5,13 @@
 use crate::{
     columns::{Chunk, Progress, Unit, decode},
     error::{Broken, TraceError},
-    index::BatchAt,
+    index::{BatchAt, ThreadBatches},
     source::{Source, fill, part},
+    wire::{MAX_ARGS, Wire},
 };
+
+/// Events looked at together when stacks are looked for: the first of a generation have some.
+const PEEK: usize = 12;
 
 /// What is left of a thread's batches.
 #[derive(Debug, Default)]
@@ -109,4 +113,23 @@ impl Stream {
             }
         }
     }
+}
+
+/// Whether any event of these batches has a stack.
+pub(crate) fn names_stacks<S: Source + ?Sized>(source: &S, threads: &[ThreadBatches]) -> bool {
+    let mut chunk = Chunk::default();
+    threads.iter().any(|thread| {
+        let mut stream = Stream::default();
+        stream.start(thread.batches.clone());
+        while matches!(stream.fill(source, Unit::new(0.0), &mut chunk, PEEK), Filled::Events) {
+            let rows = chunk.rows();
+            let stack = |(wire, args): (Wire, &[u64; MAX_ARGS])| {
+                wire.stack_argument().and_then(|i| args.get(i)).is_some_and(|s| *s != 0)
+            };
+            if (0..chunk.len).any(|i| rows.get(i).is_some_and(stack)) {
+                return true;
+            }
+        }
+        false
+    })
 }

@@ -289,6 +289,11 @@ impl Generation {
         Ok(())
     }
 
+    /// Whether there is any stack.
+    pub(crate) fn has_stacks(&self) -> bool {
+        !self.stacks.is_empty()
+    }
+
     /// Makes it ready for the next generation, keeping its memory.
     pub(crate) fn clear(&mut self, number: u64) {
         self.number = number;

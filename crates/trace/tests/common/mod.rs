@@ -185,6 +185,28 @@ impl ByThread {
     }
 }
 
+/// Whether `ours` begins with all of `theirs`, thread by thread where Go leaves the order open (see
+/// [`compare_by_thread`]); where not, what comes where they part.
+pub(crate) fn begins_with(ours: &str, theirs: &str, go: &Toolchain) -> Result<(), String> {
+    if !go.version().at_least(24) {
+        let by_thread = |text: &str| {
+            let mut of = ByThread::default();
+            text.split_inclusive('\n').for_each(|line| of.line(line));
+            of.0
+        };
+        let (ours, theirs) = (by_thread(ours), by_thread(theirs));
+        let all = |(thread, events): (&String, &Vec<u64>)| ours.get(thread).is_some_and(|o| o.starts_with(events));
+        return theirs.iter().find(|of| !all(*of)).map_or(Ok(()), |(thread, _)| Err(format!("events of {thread}")));
+    }
+    let same = ours.bytes().zip(theirs.bytes()).take_while(|(a, b)| a == b).count();
+    if same == theirs.len() {
+        return Ok(());
+    }
+    let next = |text: &str| text.get(same.saturating_sub(80)..).unwrap_or_default().chars().take(400).collect();
+    let (here, there): (String, String) = (next(ours), next(theirs));
+    Err(format!("Go tells\n{there}\nhere\n{here}"))
+}
+
 fn read_full(from: &mut impl Read, buffer: &mut [u8]) -> usize {
     let mut done = 0;
     while done < buffer.len() {
