@@ -126,7 +126,8 @@ impl Toolchain {
             .find(|tool| want.is_none_or(|w| matches(w, &tool.version))))
     }
 
-    /// Those of some releases (`1.27.3`) that are at hand, in their order; where none is, one Go, found or fetched.
+    /// Those of some releases (`1.27.3`) that are at hand, and the Go of this machine (found or fetched) where none of
+    /// them is of its minor version; the oldest first.
     ///
     /// # Errors
     /// As [`Toolchain::find_or_fetch`].
@@ -136,9 +137,11 @@ impl Toolchain {
         for want in releases.iter().filter_map(|release| GoVersion::parse(&format!("go{release}"))) {
             found.extend(Self::find(Some(&want), &cache)?);
         }
-        if found.is_empty() {
-            found.push(Self::find_or_fetch(None, &cache, &mut |_| {})?);
+        let own = Self::find_or_fetch(None, &cache, &mut |_| {})?;
+        if !found.iter().any(|go: &Self| go.version.minor == own.version.minor) {
+            found.push(own);
         }
+        found.sort_by_key(|go| (go.version.major, go.version.minor, go.version.patch));
         Ok(found)
     }
 

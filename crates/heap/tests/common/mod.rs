@@ -34,15 +34,7 @@ pub(crate) fn with_heap(memory: &dyn Memory, exe: &[u8], check: impl FnOnce(&str
 /// The releases of `OOMPH_TEST_GO`, or two.
 pub(crate) fn versions() -> Vec<Toolchain> {
     let wanted = std::env::var("OOMPH_TEST_GO").unwrap_or_else(|_| "1.23.9,1.26.8".to_owned());
-    let cache = lab::default_cache_dir();
-    let mut found: Vec<Toolchain> = wanted
-        .split(',')
-        .filter_map(|v| Toolchain::find(model::GoVersion::parse(&format!("go{v}")).as_ref(), &cache).unwrap())
-        .collect();
-    if found.is_empty() {
-        found.push(Toolchain::find_or_fetch(None, &cache, &mut |_| {}).unwrap());
-    }
-    found
+    Toolchain::at_hand(&wanted.split(',').collect::<Vec<_>>()).unwrap()
 }
 
 /// The oldest and the newest of the releases on this machine; with `OOMPH_ALL_GO` all.

@@ -8,22 +8,9 @@ use std::time::{Duration, Instant};
 /// A map grows by tables of some 30 KiB, of which one in twenty is sampled: a shorter window may see none.
 pub(crate) const WINDOW: &str = "24s";
 
-/// Those of the releases that are at hand, at least one Go (found or fetched).
+/// Those of the releases that are at hand, and the Go of this machine.
 pub(crate) fn toolchains(releases: &[&str]) -> Vec<Toolchain> {
-    let cache = lab::default_cache_dir();
-    let find = |release: &&str| {
-        let want = model::GoVersion::parse(&format!("go{release}")).unwrap();
-        let found = Toolchain::find(Some(&want), &cache).unwrap();
-        if found.is_none() {
-            eprintln!("Go {release} is not at hand: left out");
-        }
-        found
-    };
-    let mut found: Vec<_> = releases.iter().filter_map(find).collect();
-    if found.is_empty() {
-        found.push(Toolchain::find_or_fetch(None, &cache, &mut |p| eprintln!("{p}")).unwrap());
-    }
-    found
+    Toolchain::at_hand(releases).unwrap()
 }
 
 /// Waits until the specimen holds something.

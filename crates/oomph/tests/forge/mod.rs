@@ -73,23 +73,17 @@ pub(crate) struct Dump {
     _dir: tempfile::TempDir,
 }
 
-/// A Go with chained maps and the newest one, as far as they are at hand.
+/// The oldest Go at hand, which has chained maps, and the newest.
 pub(crate) fn toolchains() -> Vec<Toolchain> {
-    let wanted = ["1.21.13", "1.27.3"].map(|v| model::GoVersion::parse(&format!("go{v}")));
-    wanted.iter().filter_map(|w| Toolchain::find(w.as_ref(), &lab::default_cache_dir()).unwrap()).collect()
+    let mut found = Toolchain::at_hand(&["1.21.13", "1.23.9", "1.27.3"]).unwrap();
+    found.drain(1..found.len().saturating_sub(1).max(1));
+    found
 }
 
-/// Of a Go with chained maps and the newest one, as far as they are at hand; made once.
+/// Of a Go with chained maps and the newest one; made once.
 pub(crate) fn dumps() -> &'static [Dump] {
     static DUMPS: OnceLock<Vec<Dump>> = OnceLock::new();
-    DUMPS.get_or_init(|| {
-        let cache = lab::default_cache_dir();
-        let mut found = toolchains();
-        if found.is_empty() {
-            found.push(Toolchain::find_or_fetch(None, &cache, &mut |p| eprintln!("{p}")).unwrap());
-        }
-        found.iter().filter_map(|go| Dump::make(go, false)).collect()
-    })
+    DUMPS.get_or_init(|| toolchains().iter().filter_map(|go| Dump::make(go, false)).collect())
 }
 
 impl Dump {
