@@ -62,6 +62,13 @@ pub(crate) struct Site {
     stack_weight: i64,
 }
 
+impl Site {
+    /// A site with its values and its stack; the first stack of it is taken in its place.
+    pub(crate) const fn new(frame: FrameId, mechanism: Mechanism, values: Vec<SiteValue>, stack: Vec<FrameId>) -> Self {
+        Self { frame, mechanism, values, stack, stack_weight: -1 }
+    }
+}
+
 /// All sites of all heap profiles.
 #[derive(Debug, Default)]
 pub(crate) struct SiteTable {
@@ -182,13 +189,7 @@ impl Builder {
 
     fn site(&mut self, frame: FrameId, mechanism: Mechanism, profiles: usize) -> &mut Site {
         let at = *self.sites.entry((frame, mechanism)).or_insert_with(|| {
-            self.table.sites.push(Site {
-                frame,
-                mechanism,
-                values: vec![SiteValue::default(); profiles],
-                stack: Vec::new(),
-                stack_weight: -1,
-            });
+            self.table.sites.push(Site::new(frame, mechanism, vec![SiteValue::default(); profiles], Vec::new()));
             self.table.sites.len() - 1
         });
         &mut self.table.sites[at]
