@@ -54,7 +54,8 @@ fn growth(s: &Sample, r: &Reading, settings: &MonitorSettings) -> Level {
     if (r.known_range || r.largest_step > settings.jump_share) && !near {
         return Level::Notice;
     }
-    if t.p50 > seen.min(settings.warn_horizon_seconds) {
+    // What may come within the time that is needed to do something counts, where the median is not sure.
+    if t.p50 > seen.min(settings.warn_horizon_seconds) && t.p10 > settings.critical_seconds {
         return Level::Notice;
     }
     if t.p50 <= settings.critical_seconds { Level::Critical } else { Level::Warning }

@@ -11,6 +11,10 @@ use crate::TimeToLimit;
 
 /// Seconds over which [`Reading::levelled_off`] looks.
 const LEVELLING_S: f64 = 60.0;
+/// How many times longer marking takes when the heap meets a memory limit than on the way there.
+const MARKING_GROWS: f64 = 3.5;
+/// At most this share of the live heap is taken for what was allocated while it was marked.
+const FLOATING: f64 = 0.3;
 
 /// What ends first: the growth of what.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -206,16 +210,6 @@ impl Monitor {
     fn learn(&mut self, s: &Sample) {
         let last = self.last;
         let before = |c: Column| last.and_then(|l| l.get(c));
-        if let Some(live) = s.get(Column::HeapLive) {
-            // A collection tells the live heap anew; between two nothing is learned.
-            let same = s.get(Column::GcCycles).is_some() && s.get(Column::GcCycles) == before(Column::GcCycles);
-            if !same {
-                self.cycle_at = s.at_s;
-            }
-            if !same && (before(Column::HeapLive) != Some(live) || s.get(Column::GcCycles).is_some()) {
-                self.live.push(s.at_s, live);
-            }
-        }
         if let Some(v) = s.beside_heap() {
             self.beside_heap.push(s.at_s, v);
         }
@@ -236,6 +230,18 @@ impl Monitor {
         ] {
             if let Some(v) = s.get(column) {
                 track.push(s.at_s, v);
+            }
+        }
+        if let Some(live) = s.get(Column::HeapLive) {
+            // A collection tells the live heap anew; between two nothing is learned.
+            let same = s.get(Column::GcCycles).is_some() && s.get(Column::GcCycles) == before(Column::GcCycles);
+            if !same {
+                self.cycle_at = s.at_s;
+            }
+            if !same && (before(Column::HeapLive) != Some(live) || s.get(Column::GcCycles).is_some()) {
+                // What was allocated while it marked counts as live, garbage or not; it is not what grows.
+                let marked = self.marked_alloc(s).unwrap_or(0.0);
+                self.live.push(s.at_s, live - marked.min(FLOATING * live));
             }
         }
         if let Some(last) = last {
@@ -302,7 +308,8 @@ impl Monitor {
             live_age: if self.cycle_at.is_finite() { s.at_s - self.cycle_at } else { 0.0 },
             limit_goal: self.limit_goal(s, goal),
             peak_to_goal: self.peaks.ratio(),
-            mark_alloc: self.peaks.least_mark(),
+            mark_alloc: self.mark_alloc(s),
+            pinned: pinned(s),
             packing: self.packing,
             resident,
             live_rate: self.rate_now(live_rate, bend),
@@ -310,6 +317,24 @@ impl Monitor {
             stack_rate: rate(&self.beside_heap).p50,
             alloc_rate: self.allocated.rate().unwrap_or(0.0),
         })
+    }
+
+    /// What was allocated while the last cycle marked: no longer than cycles are apart, where its time is not its own.
+    fn marked_alloc(&self, s: &Sample) -> Option<f64> {
+        let apart = self.cycles.rate().filter(|c| *c > 0.0).map_or(f64::INFINITY, |c| 1.0 / c);
+        let wall = s.get(Column::GcWall)?.clamp(0.0, apart);
+        Some(wall * self.allocated.rate()?)
+    }
+
+    /// What the heap has beyond the live heap at the end of a cycle that the memory limit forces: at least what is
+    /// allocated while one marks now, at most what was found beyond it so far, which is garbage of whole cycles too. In
+    /// between: marking takes longer as more lives and as cycles compete with the program.
+    fn mark_alloc(&self, s: &Sample) -> Rate {
+        let most = self.peaks.least_mark();
+        let Some(now) = self.marked_alloc(s) else { return Rate { p10: 0.0, p50: most / 2.0, p90: most } };
+        let cap = if most > 0.0 { most } else { f64::INFINITY };
+        let p50 = (MARKING_GROWS * now).min(cap);
+        Rate { p10: now.min(cap), p50, p90: most.max(p50) }
     }
 
     /// How the growth of the live heap itself grows: over a span in whose halves the slopes differ by a factor, the

@@ -30,13 +30,13 @@ settings! {
     /// ... and have taken this share of the limit.
     growth_share = 0.08;
     /// A warning needs the median forecast below this many seconds,
-    warn_seconds = 45.0;
+    warn_seconds = 55.0;
     /// or below this share of the time for which growth was observed: nobody is called for what lies twice as far
     /// ahead as was seen.
     warn_share_of_observed = 0.4;
     /// Warnings are about the next this many seconds; what is further off is a notice.
     warn_horizon_seconds = 86_400.0;
-    /// Critical below this many seconds.
+    /// Critical below this many seconds; a warning where one in ten would be as soon.
     critical_seconds = 30.0;
     /// A rise of which a single step is more than this share is a jump: a notice, until it is near the limit.
     jump_share = 0.5;
