@@ -157,8 +157,11 @@ mod tests {
 
     const MIB: f64 = 1048576.0;
 
-    /// Stacks as functions and lines, leaf first; a site is charged to the first frame of package `app`.
-    fn table(sites: &[(&[(&str, u32)], Mechanism, [(f64, f64); 2])]) -> SiteTable {
+    /// A stack as functions and lines, leaf first; bytes and objects in use at the beginning and at the end.
+    type Given<'a> = (&'a [(&'a str, u32)], Mechanism, [(f64, f64); 2]);
+
+    /// Each site is charged to the first frame of package `app`.
+    fn table(sites: &[Given<'_>]) -> SiteTable {
         let mut t = SiteTable { times: vec![0.0, 30.0], artifacts: vec![String::new(); 2], ..SiteTable::default() };
         for (stack, mechanism, values) in sites {
             let mut intern = |(function, line): &(&str, u32)| {
