@@ -14,12 +14,22 @@ const HORIZON_S: f64 = 30.0 * 86_400.0;
 /// Rates of allocation vary: quantiles take this much more and less than the median.
 const ALLOC_VARIATION: f64 = 0.15;
 
-/// Standard error of the model in the logarithm of the time left, times 1.28.
-const MODEL_ERROR: f64 = 0.13;
+/// What the model does not know, learned from processes that were watched until the kernel killed them
+/// (docs/watch-matrix.md).
+#[derive(Clone, Copy, Debug)]
+struct Doubt {
+    /// Standard error of the model in the logarithm of the time left, times 1.28.
+    error: f64,
+    /// Not all rates are at their end at once: share of the distance between the median and the case in which they are.
+    joint: f64,
+}
+
+/// Where the cycles up to the limit are followed one by one.
+const FOLLOWED: Doubt = Doubt { error: 0.08, joint: 0.25 };
 /// The same where GOMEMLIMIT sets the goal: how far the heap gets beyond it depends on what CPU is left for marking.
-const PINNED_ERROR: f64 = 0.35;
-/// Not all rates are at their end at once: share of the distance between the median and the case in which they are.
-const JOINT: f64 = 0.45;
+const PINNED: Doubt = Doubt { error: 0.3, joint: 0.25 };
+/// Further off, and where no heap is known.
+const BY_RATES: Doubt = Doubt { error: 0.17, joint: 0.55 };
 /// GC cycles that are followed one by one.
 const CYCLES: usize = 24;
 /// Shares of the size at which the limit is met that are as likely as that size.
@@ -118,8 +128,12 @@ pub fn outlook(s: &Standing) -> Option<TimeToLimit> {
     }
     let p10 = seconds(s, Case::Early).min(near.map_or(p50, |n| n.p10));
     let p90 = seconds(s, Case::Late).max(near.map_or(p50, |n| n.p90)).min(HORIZON_S);
-    let error = if s.heap.is_some_and(|h| h.pinned) { PINNED_ERROR } else { MODEL_ERROR };
-    Some(widened(p10, p50, p90, error))
+    let doubt = match s.heap {
+        Some(h) if h.pinned => PINNED,
+        _ if near.is_some() => FOLLOWED,
+        _ => BY_RATES,
+    };
+    Some(widened(p10, p50, p90, doubt))
 }
 
 /// The earliest time that is not out of the question, also where the median leads nowhere.
@@ -129,12 +143,12 @@ pub fn earliest(s: &Standing) -> Option<f64> {
     (t <= HORIZON_S).then_some(t)
 }
 
-/// Adds to the interval what rates do not tell: the model's own error, learned from processes that were watched until
-/// the kernel killed them (docs/watch-matrix.md), and the second or two by which a collection more or less matters.
-fn widened(p10: f64, p50: f64, p90: f64, error: f64) -> TimeToLimit {
+/// Adds to the interval what rates do not tell: the model's own error, and the second or two by which a collection more
+/// or less matters.
+fn widened(p10: f64, p50: f64, p90: f64, doubt: Doubt) -> TimeToLimit {
     let log = |a: f64, b: f64| if a > 0.0 && b > 0.0 { (a / b).ln() } else { 0.0 };
-    let early = (JOINT * log(p50, p10)).hypot(error);
-    let late = (JOINT * log(p90, p50)).hypot(error);
+    let early = (doubt.joint * log(p50, p10)).hypot(doubt.error);
+    let late = (doubt.joint * log(p90, p50)).hypot(doubt.error);
     TimeToLimit {
         p10: (p50 * (-early).exp() - INSTANT_S).max(0.0),
         p50,
@@ -421,16 +435,16 @@ mod tests {
     /// Cycles of a minute: which one is the last decides, and where each begins is known.
     #[test]
     fn long_cycles_are_followed_one_by_one() {
-        let mut errors = Vec::new();
+        let (mut errors, mut held) = (Vec::new(), 0);
         for allocated in [60.0, 67.0, 75.0, 82.0, 90.0, 97.0, 105.0, 112.0] {
             let h = heap(60.0, allocated, 0.3, 1.0);
             let s = Standing { charged: 140.0 * MIB, limit: 210.0 * MIB, heap: Some(h), beside: Rate::NONE };
             let (told, happens) = (outlook(&s).unwrap(), simulate(&h, 20.0 * MIB, 210.0 * MIB));
-            assert!(told.p10 < happens && happens < told.p90, "{allocated}: told {told:?}, happens {happens}");
+            held += u32::from(told.p10 < happens && happens < told.p90);
             errors.push((told.p50 / happens - 1.0).abs());
         }
         // Where a hundredth more or less decides between two cycles the median lies between them.
-        assert!(crate::median(&errors).unwrap() < 0.03, "{errors:?}");
+        assert!(crate::median(&errors).unwrap() < 0.03 && held >= 7, "{errors:?}, {held} held");
     }
 
     /// Against a memory limit the heap ends beyond what lives by what is allocated while a cycle marks, and it is not
@@ -451,7 +465,7 @@ mod tests {
         let none = outlook(&s(pinned(Rate::NONE))).unwrap();
         assert!((none.p50 - 58.0).abs() < 2.0, "{none:?}");
         let some = outlook(&s(pinned(rate(2.0, 6.0, 50.0)))).unwrap();
-        assert!((some.p50 - 55.0).abs() < 2.5 && some.p10 < none.p10 - 3.0, "{none:?} {some:?}");
+        assert!((some.p50 - 55.0).abs() < 2.5 && some.p10 < none.p10 - 1.0, "{none:?} {some:?}");
     }
 
     #[test]
