@@ -124,8 +124,7 @@ fn does_both(table: &SiteTable, outer: &Site, inner: &Site) -> bool {
 /// them: an entry is a pointer at least, so what the container has of its own is not much smaller than that, unless too
 /// small to be sampled. And an object that only becomes larger is none that was put into anything.
 fn may_hold(table: &SiteTable, container: &Site, objects: f64) -> bool {
-    let own = container.values.last().map_or(0.0, |v| v.inuse_bytes);
-    let has_room = objects >= 1.0 && objects * LEAST_ENTRY <= ROOM_FACTOR * own + UNSAMPLED;
+    let has_room = objects >= 1.0 && objects * LEAST_ENTRY <= ROOM_FACTOR * container.inuse_bytes() + UNSAMPLED;
     has_room || table.growth(&container.values).is_some_and(|g| g.delta > 0.0 && g.z() >= GROWS_Z)
 }
 
@@ -135,19 +134,18 @@ fn may_hold(table: &SiteTable, container: &Site, objects: f64) -> bool {
 /// slice or buffer among the members themselves.
 fn container<'a>(table: &'a SiteTable, members: &[&'a Site]) -> Option<&'a Site> {
     let lead = *members.first()?;
-    let in_use = |s: &Site| s.values.last().map_or(0.0, |v| v.inuse_bytes);
     let near = |s: &Site, m: &Site| function_of(table, m) == function_of(table, s) || does_both(table, s, m);
     let largest = |kinds: &[Mechanism]| {
-        let of_kind = table.sites.iter().filter(|s| kinds.contains(&s.mechanism) && in_use(s) > 0.0);
+        let of_kind = table.sites.iter().filter(|s| kinds.contains(&s.mechanism) && s.inuse_bytes() > 0.0);
         let holding = of_kind.filter(|s| {
             members.iter().any(|m| near(s, m)) && (std::ptr::eq(*s, lead) || may_hold(table, s, appeared(lead)))
         });
-        holding.max_by(|a, b| in_use(a).total_cmp(&in_use(b)))
+        holding.max_by(|a, b| a.inuse_bytes().total_cmp(&b.inuse_bytes()))
     };
     let grown = |s: &&&Site| matches!(s.mechanism, Mechanism::SliceGrowth | Mechanism::BufferGrowth);
     largest(&[Mechanism::MapGrowth, Mechanism::MapInsert])
         .or_else(|| largest(&[Mechanism::ListElement]))
-        .or_else(|| members.iter().filter(grown).max_by(|a, b| in_use(a).total_cmp(&in_use(b))).copied())
+        .or_else(|| members.iter().filter(grown).max_by(|a, b| a.inuse_bytes().total_cmp(&b.inuse_bytes())).copied())
 }
 
 #[cfg(test)]

@@ -67,6 +67,11 @@ impl Site {
     pub(crate) const fn new(frame: FrameId, mechanism: Mechanism, values: Vec<SiteValue>, stack: Vec<FrameId>) -> Self {
         Self { frame, mechanism, values, stack, stack_weight: -1 }
     }
+
+    /// Bytes in use in the last profile.
+    pub(crate) fn inuse_bytes(&self) -> f64 {
+        self.values.last().map_or(0.0, |v| v.inuse_bytes)
+    }
 }
 
 /// All sites of all heap profiles.

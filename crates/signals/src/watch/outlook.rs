@@ -193,19 +193,24 @@ impl Case {
 }
 
 fn seconds(s: &Standing, case: Case) -> f64 {
-    let (headroom, beside, by_beside) = rest(s, case);
-    let Some(h) = &s.heap else { return by_beside };
-    Course::new(h, headroom, beside, case).seconds().min(by_beside)
+    let alone = by_beside(s, case);
+    s.heap.as_ref().map_or(alone, |h| Course::new(s, h, case).seconds().min(alone))
+}
+
+/// Seconds in which the growth of what is no heap alone meets the limit.
+fn by_beside(s: &Standing, case: Case) -> f64 {
+    let beside = s.beside(case);
+    if beside > 0.0 { s.headroom() / beside } else { f64::INFINITY }
 }
 
 /// Mean and ends of what the next few cycles come to, followed one by one: where they begin is known, and a little more
 /// or less decides which of them is the last. `None` where the limit is further off.
 fn by_cycles(s: &Standing, h: &HeapStanding) -> Option<TimeToLimit> {
-    let (headroom, beside, by_beside) = rest(s, Case::Middle);
-    let course = Course::new(h, headroom, beside, Case::Middle);
+    let alone = by_beside(s, Case::Middle);
+    let course = Course::new(s, h, Case::Middle);
     let mut t = TimeToLimit { p10: f64::INFINITY, p50: 0.0, p90: 0.0 };
     for share in NEAR {
-        let seconds = course.by_cycles(share)?.min(by_beside);
+        let seconds = course.by_cycles(share)?.min(alone);
         t.p10 = t.p10.min(seconds);
         t.p50 += seconds / NEAR.len() as f64;
         t.p90 = t.p90.max(seconds);
@@ -213,11 +218,16 @@ fn by_cycles(s: &Standing, h: &HeapStanding) -> Option<TimeToLimit> {
     Some(t)
 }
 
-/// Bytes up to the limit, growth of what is no heap, and the seconds in which that alone meets the limit.
-fn rest(s: &Standing, case: Case) -> (f64, f64, f64) {
-    let beside = case.of(&s.beside).max(0.0);
-    let headroom = (s.limit - s.charged).max(0.0);
-    (headroom, beside, if beside > 0.0 { headroom / beside } else { f64::INFINITY })
+impl Standing {
+    /// Bytes up to the limit.
+    const fn headroom(&self) -> f64 {
+        (self.limit - self.charged).max(0.0)
+    }
+
+    /// Growth of what is no heap, per second; what it gives back is not counted on.
+    const fn beside(&self, case: Case) -> f64 {
+        case.of(&self.beside).max(0.0)
+    }
 }
 
 /// The heap as it goes on.
@@ -235,14 +245,14 @@ struct Course<'a> {
 }
 
 impl<'a> Course<'a> {
-    fn new(h: &'a HeapStanding, headroom: f64, beside: f64, case: Case) -> Self {
+    fn new(s: &Standing, h: &'a HeapStanding, case: Case) -> Self {
         let (resident, packing) = (h.resident.max(0.05), h.packing.max(1.0));
         let rate = case.of(&h.live_rate).max(0.0);
         Self {
             h,
             case,
-            size: (headroom / resident + h.footprint) / packing,
-            falls: beside / (resident * packing),
+            size: (s.headroom() / resident + h.footprint) / packing,
+            falls: s.beside(case) / (resident * packing),
             alloc: (case.allocation() * h.alloc_rate).max(rate),
             rate,
             bend: case.of(&h.live_bend),
