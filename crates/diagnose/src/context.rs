@@ -59,6 +59,13 @@ impl<'a> Context<'a> {
         last.or_else(|| self.sites.totals.last().map(|t| Bytes(t.inuse_bytes.max(0.0) as u64)))
     }
 
+    /// Live heap at each heap profile that rules compare, where the runtime's exact count is known for all of them.
+    pub(crate) fn live_at_profiles(&self) -> Option<Vec<f64>> {
+        let with_profile = self.facts.samples.iter().filter(|s| s.heap.is_some());
+        let live: Vec<f64> = with_profile.filter_map(|s| Some(live_heap(s)?.0 as f64)).collect();
+        (live.len() == self.sites.len()).then_some(live)
+    }
+
     /// Counters between first and last sample.
     pub(crate) fn gc_window(&self) -> Option<GcWindow> {
         let all = self.memstats();

@@ -15,6 +15,7 @@ mod ledger;
 mod recipes;
 mod rules;
 mod series;
+mod shape;
 mod sites;
 mod thresholds;
 mod time;

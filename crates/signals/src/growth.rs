@@ -29,8 +29,7 @@ pub struct Growth {
     pub per_second: f64,
     /// Standard deviation of `delta` by measurement noise alone; 0 for exact counters.
     pub delta_sd: f64,
-    /// Steps between neighbours that rose by more than half their own noise and at no less than a
-    /// quarter of the overall rate; before the steepest step, those that rose by more than twice their noise.
+    /// Steps that [`rises`] tells of.
     pub rising_steps: usize,
     /// Steps before the first that rose: the time before the growth began. All of them when none rose.
     pub steps_before: usize,
@@ -65,31 +64,42 @@ pub fn growth(points: &[Measured]) -> Option<Growth> {
     if points.len() < 2 || seconds.is_nan() || seconds <= 0.0 {
         return None;
     }
-    let noise = |a: &Measured, b: &Measured| (b.turnover_variance - a.turnover_variance).max(0.0).sqrt();
     let delta = last.value - first.value;
-    let quarter = 0.25 * (delta / seconds).max(0.0);
-    let (mut rising, mut falling, mut before) = (0, 0, 0);
-    let steepest = steepest(points);
-    for (i, pair) in points.windows(2).enumerate() {
-        let (step, sd) = (pair[1].value - pair[0].value, noise(&pair[0], &pair[1]));
-        let at_pace = step > (0.5 * sd).max(quarter * (pair[1].at_s - pair[0].at_s));
-        // Before the steepest step a slower one is how growth begins, if it is beyond doubt.
-        let begins = i < steepest && step > 2.0 * sd && sd > 0.0;
-        rising += usize::from((at_pace || begins) && step > 0.0);
-        before += usize::from(rising == 0);
-        falling += usize::from(step < -2.0 * sd && step < 0.0);
-    }
+    let rises = rises(points);
+    let falls = |p: &&[Measured]| p[1].value - p[0].value < (-2.0 * noise(&p[0], &p[1])).min(0.0);
     Some(Growth {
         delta,
         seconds,
         per_second: delta / seconds,
         delta_sd: noise(first, last),
-        rising_steps: rising,
-        steps_before: before,
-        falling_steps: falling,
+        rising_steps: rises.iter().filter(|r| **r).count(),
+        steps_before: rises.iter().take_while(|r| !**r).count(),
+        falling_steps: points.windows(2).filter(falls).count(),
         steps: points.len() - 1,
         late_to_early: late_to_early(points),
     })
+}
+
+/// Standard deviation of the difference of two measurements.
+fn noise(a: &Measured, b: &Measured) -> f64 {
+    (b.turnover_variance - a.turnover_variance).max(0.0).sqrt()
+}
+
+/// For each step between neighbours whether it rose: by more than half its own noise and at no less than a quarter of the
+/// overall rate; before the steepest step, by more than twice its noise. One fewer than there are points.
+#[must_use]
+pub fn rises(points: &[Measured]) -> Vec<bool> {
+    let (Some(first), Some(last)) = (points.first(), points.last()) else { return Vec::new() };
+    let quarter = 0.25 * ((last.value - first.value) / (last.at_s - first.at_s)).max(0.0);
+    let steepest = steepest(points);
+    let rises = |(i, pair): (usize, &[Measured])| {
+        let (step, sd) = (pair[1].value - pair[0].value, noise(&pair[0], &pair[1]));
+        let at_pace = step > (0.5 * sd).max(quarter * (pair[1].at_s - pair[0].at_s));
+        // Before the steepest step a slower one is how growth begins, if it is beyond doubt.
+        let begins = i < steepest && step > 2.0 * sd && sd > 0.0;
+        (at_pace || begins) && step > 0.0
+    };
+    points.windows(2).enumerate().map(rises).collect()
 }
 
 /// Index of the step with the highest rate.

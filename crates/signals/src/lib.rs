@@ -15,7 +15,7 @@ pub use gc::{
     Decimated, GcLoad, GcMonitor, GcPoint, GcPredicted, GcSignal, GcThresholds, GrowthWindow, HEAP_MINIMUM,
     LogQuantiles, Raised, gogc_of_goal, growth_window,
 };
-pub use growth::{Growth, Measured, growth, median, theil_sen};
+pub use growth::{Growth, Measured, growth, median, rises, theil_sen};
 pub use watch::{
     Alarm, COLUMNS, Column, Driver, FieldAlarm, FieldRule, FieldRules, FieldSettings, HeapStanding, Level, Monitor,
     MonitorSettings, Rate, Reading, Sample, Shape, Shift, Standing, Track, Trend, alarms, earliest, outlook, trend,

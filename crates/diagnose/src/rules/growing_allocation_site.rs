@@ -12,7 +12,9 @@
 //! the site allocated and freed in between. Sites of one function, or one above the other on the same
 //! stack with the same number of new objects, are one finding. For it speaks: steady growth in each
 //! interval, little freed in the window, nearly everything ever allocated there still in use, and a
-//! live heap that grew along. Against it: growth that levels off (a cache that warms up), intervals
+//! live heap that grew along. An interval in which it did not rise speaks against it, unless so few objects are sampled
+//! that chance explains it and the live heap, which the runtime counts to the byte, rose there as elsewhere. Against it
+//! further: growth that levels off (a cache that warms up), intervals
 //! that fell, and a site that freed most of what it allocated before the window (a batch job in its
 //! rising phase). Of a process that the OOM killer ended while a watch looked on, growth that began in
 //! the window and rose until the end counts as growth. With one sample it only names the largest holder.
@@ -48,6 +50,7 @@ use crate::counted::{Counted, counted};
 use crate::evidence::{Case, duration, percent, plural, rate, round3};
 use crate::heap::join;
 use crate::recipes::growth_fix;
+use crate::shape;
 use crate::sites::{Site, SiteTable, SiteValue};
 use model::{
     Finding, Forecast, Mechanism, SecondsToLimit, Severity, SiteRef, SiteRole, Size, Subject, SubjectKind, Verdict,
@@ -132,7 +135,7 @@ fn judge(cx: &Context<'_>, c: &Cluster<'_>) -> (Verdict, Finding) {
     let per_s = c.growth.per_second * exact.unwrap_or(1.0);
     let mut case = Case::default();
     weigh_growth(&mut case, c, per_s, artifact);
-    weigh_shape(&mut case, cx, c, artifact);
+    shape::weigh(&mut case, cx, c, artifact);
     weigh_survival(&mut case, c, artifact);
     weigh_live_heap(&mut case, cx, c);
     if let Some(scale) = exact {
@@ -193,53 +196,6 @@ fn weigh_growth(case: &mut Case, c: &Cluster<'_>, per_s: f64, artifact: &str) {
     );
     case.number(z.min(8.0) * 0.3, artifact, per_s, "bytes/s", s);
 }
-
-fn weigh_shape(case: &mut Case, cx: &Context<'_>, c: &Cluster<'_>, artifact: &str) {
-    let g = &c.growth;
-    if g.steps < 2 {
-        return;
-    }
-    let flat = g.steps - g.rising_steps;
-    // What began in the window and rose until the process died for want of memory is no phase that would have ended.
-    let killed = cx.oom_killed();
-    let until_the_end = killed && g.rising_steps > 0 && flat == g.steps_before;
-    if g.falling_steps > 0 {
-        let s = format!("it fell in {} of {} intervals", g.falling_steps, g.steps);
-        case.number(-2.5 * g.falling_steps as f64, artifact, g.falling_steps as f64, "intervals", s);
-    }
-    if flat == 0 {
-        let s = format!("it rose in each of {} intervals", g.steps);
-        case.number((0.5 * g.steps as f64).min(1.5), artifact, g.steps as f64, "intervals", s);
-    } else if until_the_end {
-        let s = format!("it rose in each of the last {} intervals, until the OOM killer came", g.rising_steps);
-        case.number((0.5 * g.rising_steps as f64).min(1.5), artifact, g.rising_steps as f64, "intervals", s);
-    } else if !in_steps(c) {
-        // In a short capture a single flat interval is half of a cache filling up; in a long one it is
-        // a lull in traffic.
-        let each = 5.0 * (3.0 / g.steps as f64).powf(1.5).min(1.0);
-        let s = format!("it did not rise in {flat} of {} intervals", g.steps);
-        case.number(-each * flat as f64, artifact, flat as f64, "intervals", s);
-    }
-    let ratio = g.late_to_early;
-    if ratio < 0.35 && !in_steps(c) {
-        let s = format!("it levels off: the later half grew at {} of the earlier rate", percent(ratio.max(0.0)));
-        case.number(-3.0, artifact, ratio, "ratio", s);
-    } else if ratio >= 0.6 {
-        case.number(0.4, artifact, ratio, "ratio", "it does not level off within the window".into());
-    }
-}
-
-/// Whether most of the growth is a few backing arrays that double: such memory rises in steps. Many
-/// small slices or tables rise evenly, and stop when nothing is added.
-fn in_steps(c: &Cluster<'_>) -> bool {
-    let lead = c.members[0];
-    let last = lead.values.last().copied().unwrap_or_default();
-    matches!(lead.mechanism, Mechanism::SliceGrowth | Mechanism::MapGrowth)
-        && last.inuse_bytes * FEW_ARRAYS >= c.growth.delta * last.inuse_objects.max(1.0)
-}
-
-/// Up to about this many arrays that double, their steps show in a capture of a few samples.
-const FEW_ARRAYS: f64 = 16.0;
 
 /// What a profile cannot tell of growth that is otherwise certain.
 struct Doubts {
@@ -380,12 +336,8 @@ fn last_memstats_artifact(cx: &Context<'_>) -> String {
 /// this cluster is most of the growth and the two are near each other: then the exact one is the
 /// better measure of the cluster too.
 fn exact_scale(cx: &Context<'_>, c: &Cluster<'_>) -> Option<f64> {
-    let live: Vec<f64> =
-        cx.facts.samples.iter().filter(|s| s.heap.is_some()).filter_map(|s| Some(live_heap(s)?.0 as f64)).collect();
+    let live = cx.live_at_profiles()?;
     let totals = &cx.sites.totals;
-    if live.len() != totals.len() {
-        return None;
-    }
     let exact = live.last()? - live.first()?;
     let sampled = totals.last()?.inuse_bytes - totals.first()?.inuse_bytes;
     if sampled <= 0.0 || c.growth.delta < 0.7 * sampled {
