@@ -547,3 +547,49 @@ impl Peaks {
         self.least
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MIB: f64 = 1048576.0;
+
+    /// Growth of the live heap after a cycle every ten seconds, each of which marks a tenth of a second longer than the
+    /// one before while 20 MiB/s are allocated: what it marks, that counted.
+    fn growth_per_s(lives: impl Fn(f64) -> f64, wall_known: bool) -> Rate {
+        let mut monitor = Monitor::new(MonitorSettings::default());
+        let mut growth = Rate::NONE;
+        for cycle in 0_u32..30 {
+            let t = 10.0 * f64::from(cycle);
+            let wall = 0.1 * f64::from(cycle);
+            let live = lives(t) + 20.0 * MIB * wall;
+            let mut s = Sample::new(t);
+            for (column, value) in [
+                (Column::HeapLive, live),
+                (Column::HeapAlloc, live),
+                (Column::HeapGoal, 2.0 * live),
+                (Column::TotalAlloc, 20.0 * MIB * t),
+                (Column::GcCycles, f64::from(cycle)),
+                (Column::Usage, 500.0 * MIB),
+                (Column::Limit, 4096.0 * MIB),
+            ] {
+                s.set(column, value);
+            }
+            s.put(Column::GcWall, wall_known.then_some(wall));
+            growth = monitor.push(&s).growth;
+        }
+        growth
+    }
+
+    /// The runtime counts what is allocated while a cycle marks as live (`gcmarkBits` of new objects are set,
+    /// `src/runtime/malloc.go`): marking that takes longer looks like growth, and is none.
+    #[test]
+    fn what_is_allocated_while_a_cycle_marks_does_not_grow() {
+        let counted = growth_per_s(|_| 300.0 * MIB, false);
+        assert!((counted.p50 / MIB - 0.2).abs() < 0.02, "{counted:?}");
+        let lives = growth_per_s(|_| 300.0 * MIB, true);
+        assert!(lives.p50.abs() < 0.01 * MIB, "{lives:?}");
+        let leaks = growth_per_s(|t| (300.0 + 0.5 * t) * MIB, true);
+        assert!((leaks.p50 / MIB - 0.5).abs() < 0.02, "{leaks:?}");
+    }
+}

@@ -6,9 +6,10 @@
 //! telling, and each sink has the version it was told last. So nothing is told twice after a restart, a sink that
 //! was dead for a day is told the present and not a day of history, and memory is bounded by the number of alerts.
 
-use super::types::{ALERT_SCHEMA, Alert, AlertDocument, AlertKey, AlertState, Notification};
+use super::entry::Entry;
+use super::record::{Kept, Record, Told};
+use super::types::{Alert, AlertKey, Notification};
 use model::{UnixMillis, WatchLevel};
-use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -55,92 +56,6 @@ pub(crate) struct Job {
     /// The alerts in it, with the versions that are told.
     pub members: Vec<(AlertKey, u64)>,
     pub body: Arc<Notification>,
-}
-
-/// What was told to a sink.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Told {
-    pub version: u64,
-    pub at: UnixMillis,
-}
-
-/// An alert as it is kept on disk.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Kept {
-    pub alert: Alert,
-    pub peak: WatchLevel,
-    pub version: u64,
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub resolved_at: Option<UnixMillis>,
-    #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
-    pub told: BTreeMap<String, Told>,
-}
-
-/// A change, as a record of the outbox.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum Record {
-    /// An alert is as follows.
-    Alert(Box<Kept>),
-    /// A sink was told.
-    Told { sink: String, key: AlertKey, told: Told },
-    /// Nobody has to be told of it any more.
-    Forget { key: AlertKey },
-}
-
-#[derive(Debug)]
-struct Entry {
-    kept: Kept,
-    /// When the latest version may be told.
-    due: Duration,
-    /// When it is over for good, unless it is raised again.
-    over: Option<(Duration, UnixMillis)>,
-    /// Versions on their way to sinks, and since when.
-    sent: BTreeMap<String, (u64, Duration)>,
-    /// When it was last told, by the clock that never jumps.
-    told_at: BTreeMap<String, Duration>,
-    saved: Duration,
-    unsaved: bool,
-}
-
-impl Entry {
-    fn told_version(&self, sink: &str) -> u64 {
-        self.kept.told.get(sink).map_or(0, |t| t.version)
-    }
-
-    fn waits_for(&self, sink: &str) -> bool {
-        let sent = self.sent.get(sink).map_or(0, |(version, _)| *version);
-        self.kept.version > self.told_version(sink).max(sent)
-    }
-
-    fn firing(&self) -> bool {
-        self.kept.resolved_at.is_none()
-    }
-
-    /// When it was last on its way to the sink.
-    fn last(&self, sink: &str) -> Duration {
-        let sent = self.sent.get(sink).map(|(_, at)| *at);
-        sent.max(self.told_at.get(sink).copied()).unwrap_or_default()
-    }
-
-    /// Takes over what an earlier run knew of an alert that was raised anew before that was read.
-    fn continue_from(&mut self, old: Kept, told_at: BTreeMap<String, Duration>) {
-        let grown = old.resolved_at.is_some() || self.kept.alert.level > old.alert.level;
-        self.kept.version = old.version + u64::from(grown);
-        if old.resolved_at.is_none() {
-            self.kept.peak = self.kept.peak.max(old.peak);
-            self.kept.alert.started_at = old.alert.started_at;
-        }
-        self.kept.told = old.told;
-        self.told_at = told_at;
-        self.sent.clear();
-    }
-
-    fn document(&self) -> AlertDocument {
-        let status = if self.firing() { AlertState::Firing } else { AlertState::Resolved };
-        let (peak, resolved_at) = (self.kept.peak, self.kept.resolved_at);
-        AlertDocument { schema: ALERT_SCHEMA.to_owned(), status, peak, resolved_at, alert: self.kept.alert.clone() }
-    }
 }
 
 /// What has to be done now.
@@ -415,29 +330,10 @@ impl Book {
     }
 }
 
-/// What records amount to, in the order of the keys.
-pub(crate) fn replay(records: impl Iterator<Item = Record>) -> Vec<Kept> {
-    let mut out: BTreeMap<AlertKey, Kept> = BTreeMap::new();
-    for record in records {
-        match record {
-            Record::Alert(kept) => {
-                out.insert(kept.alert.key.clone(), *kept);
-            }
-            Record::Told { sink, key, told } => {
-                if let Some(kept) = out.get_mut(&key) {
-                    kept.told.insert(sink, told);
-                }
-            }
-            Record::Forget { key } => {
-                out.remove(&key);
-            }
-        }
-    }
-    out.into_values().collect()
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::record::replay;
+    use super::super::types::AlertState;
     use super::super::types::tests::alert;
     use super::*;
     use WatchLevel::{Critical, Notice, Warning};

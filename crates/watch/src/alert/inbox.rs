@@ -1,8 +1,8 @@
 //! What happens to alerting: alerts raised and resolved, answers of sinks, new settings, the end. Owns the
 //! bound of what waits; putting something in never waits for anything but a lock that is held for moments.
 
-use super::book::Kept;
 use super::config::AlertConfig;
+use super::record::Kept;
 use super::types::{Alert, AlertKey};
 use model::{UnixMillis, WatchLevel};
 use std::collections::VecDeque;

@@ -2,9 +2,9 @@
 //! in a bounded queue, and when they would be too many, or writing failed, the file is later made anew from all
 //! that is known.
 
-use super::book::{Kept, Record};
 use super::inbox::Inbox;
 use super::outbox::Outbox;
+use super::record::{Kept, Record};
 use crate::shared::say;
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};

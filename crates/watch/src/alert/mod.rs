@@ -5,12 +5,14 @@
 mod book;
 mod config;
 mod counters;
+mod entry;
 mod http;
 mod inbox;
 mod journal;
 mod mailbox;
 mod manager;
 mod outbox;
+mod record;
 mod secret;
 mod signature;
 mod sinks;

@@ -5,7 +5,7 @@
 //! A line is `CRC32 JSON\n`: eight hexadecimal digits of the JSON's CRC-32, a space, one [`Record`]. A line that
 //! was cut or damaged is passed over and counted; the lines around it count.
 
-use super::book::{Kept, Record, replay};
+use super::record::{Kept, Record, replay};
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
@@ -254,7 +254,7 @@ mod tests {
     }
 
     fn told(target: &str, version: u64) -> Record {
-        let told = super::super::book::Told { version, at: UnixMillis(5) };
+        let told = super::super::record::Told { version, at: UnixMillis(5) };
         Record::Told { sink: "s".into(), key: kept(target, 1).alert.key, told }
     }
 
