@@ -30,12 +30,15 @@ fn read(bytes: &[u8]) -> (TraceDocument, StackSums) {
     (both.0.finish(&summary, usize::MAX), both.1)
 }
 
-/// Counts and delays by the names of the stack's functions, innermost first.
+/// Counts and delays by the names of the stack's functions, innermost first. A stack of one frame without a name and one
+/// without frames are the same to `go tool trace` (`stackMap.getOrAdd` of `src/cmd/trace/pprof.go`): which of the two it
+/// shows is chance.
 fn by_stack(p: &Profile) -> BTreeMap<String, (i64, i64)> {
     let mut out: BTreeMap<String, (i64, i64)> = BTreeMap::new();
     for s in p.samples() {
         let frames =
             s.locations().flat_map(|l| l.lines().map(|l| format!("{}:{}", l.function, l.line)).collect::<Vec<_>>());
+        let frames = frames.filter(|f| f != ":0");
         let values = s.values().to_vec();
         let sum = out.entry(frames.collect::<Vec<_>>().join(";")).or_default();
         *sum = (sum.0 + values[0], sum.1 + values[1]);
