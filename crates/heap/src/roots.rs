@@ -52,7 +52,8 @@ impl RootGroup {
     }
 }
 
-/// The roots with what each group stands for; group `i` is `groups[i]`.
+/// The roots with what each group stands for; group `i` is `groups[i]`. Goroutines of whose stacks words
+/// were read that may be no pointers come first: they are uncertain ([`Roots::push_uncertain`]).
 #[derive(Debug, Default)]
 pub struct RootSet {
     /// What the groups are.
@@ -88,17 +89,27 @@ impl RootSet {
         functions: &[Functions<'_>],
     ) -> Self {
         let mut set = Self::default();
-        set.globals(heap);
-        for (i, goroutine) in goroutines.list.iter().enumerate() {
+        let mut precise = Vec::new();
+        for (goroutine, index) in goroutines.list.iter().zip(0_u32..) {
             let mut objects = own_objects(heap, goroutine);
-            if !precise_stack(heap, goroutine, functions, &mut objects) {
+            let reading = read_frames(heap, goroutine, functions, &mut objects);
+            if reading == Reading::Broken {
                 set.conservative_stacks += 1;
                 set.unreadable_stacks += u64::from(!whole_stack(heap, goroutine, &mut objects));
             }
             objects.sort_unstable();
             objects.dedup();
-            set.push(RootGroup::Goroutine { index: i as u32 }, objects);
+            let group = RootGroup::Goroutine { index };
+            if reading == Reading::Precise {
+                precise.push((group, objects));
+            } else if !objects.is_empty() {
+                // What a stack has left over from calls that are over must not share what a variable holds.
+                set.groups.push(group);
+                Arc::make_mut(&mut set.roots).push_uncertain(objects);
+            }
         }
+        set.globals(heap);
+        precise.into_iter().for_each(|(group, objects)| set.push(group, objects));
         set.specials(heap, specials);
         let func = |q: &QueuedFinalizer| heap.objects.find(q.func).map(|f| f.object);
         let queue = queued.iter().flat_map(|q| std::iter::once(q.object).chain(func(q)));
@@ -182,16 +193,34 @@ pub(crate) fn stack_start(g: &Goroutine) -> StackStart {
     }
 }
 
-/// Reads a stack frame by frame. `false` when it cannot be followed to its end; what was found is kept.
-fn precise_stack(heap: &HeapView<'_>, g: &Goroutine, functions: &[Functions<'_>], objects: &mut Vec<u32>) -> bool {
+/// How a stack was read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Reading {
+    /// By stack maps alone.
+    Precise,
+    /// To its end, some frames (those of a goroutine interrupted by a signal) word by word, as the collector does.
+    Mixed,
+    /// It cannot be followed to its end; what was found is kept.
+    Broken,
+}
+
+/// Reads a stack frame by frame.
+fn read_frames(heap: &HeapView<'_>, g: &Goroutine, functions: &[Functions<'_>], objects: &mut Vec<u32>) -> Reading {
     if !stands_still(g) || functions.is_empty() {
-        return false;
+        return Reading::Broken;
     }
     let source = StackSource { memory: heap.memory, modules: functions, arch: heap.types.layout().arch };
+    let mut mixed = false;
     let words = scan_stack(source, g.stack.0..g.stack.1, stack_start(g), &[g.context, g.deferred], |word| {
-        objects.extend(heap.objects.find(word.value).map(|f| f.object));
+        let found = heap.objects.find(word.value);
+        mixed |= word.conservative && found.is_some();
+        objects.extend(found.map(|f| f.object));
     });
-    words.end == StackEnd::Complete && words.incomplete == 0
+    match words.end == StackEnd::Complete && words.incomplete == 0 {
+        true if mixed => Reading::Mixed,
+        true => Reading::Precise,
+        false => Reading::Broken,
+    }
 }
 
 /// Takes every word of a stack for a possible pointer. `false` when the stack cannot be read.

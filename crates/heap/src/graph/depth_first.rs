@@ -23,8 +23,9 @@ pub(super) struct DepthFirst {
     pub reached: u32,
 }
 
-/// Searches from `start`. `other(v, w)` is told each edge from number `v` to node `w` that is not in the
-/// tree, except for edges of a node to itself and for repeated edges that lie side by side.
+/// Searches from `start`; of a node's successors the one named last goes first. `other(v, w)` is told each edge from
+/// number `v` to node `w` that is not in the tree, except for edges of a node to itself and for repeated edges that lie
+/// side by side.
 pub(super) fn depth_first(graph: &impl Successors, start: u32, mut other: impl FnMut(u32, u32)) -> DepthFirst {
     let n = graph.node_count();
     let mut tree = DepthFirst { node_of: Array::zeroed(n as usize), parent: Array::zeroed(n as usize), reached: 0 };

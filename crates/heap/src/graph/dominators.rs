@@ -10,6 +10,7 @@
 use super::depth_first::{DepthFirst, depth_first};
 use super::{Array, Bits, NONE, Successors};
 use prefetch_index::prefetch_index;
+use std::ops::Range;
 
 /// Join nodes are sorted in blocks of this many numbers (log2).
 const BLOCK: u32 = 16;
@@ -54,8 +55,10 @@ impl Dominators {
     }
 }
 
-/// Finds the immediate dominators of all that is reachable from `start`.
-pub(super) fn dominators(graph: &impl Successors, start: u32) -> Dominators {
+/// Finds the immediate dominators of all that is reachable from `start`. What `last`, successors of `start` that it names
+/// before all others, lead to counts for nothing where something else leads there too: no edge from what only they reach
+/// to the rest is looked at.
+pub(super) fn dominators(graph: &impl Successors, start: u32, last: Range<u32>) -> Dominators {
     let mut pieces: Vec<Vec<u64>> = Vec::new();
     let DepthFirst { node_of, parent, reached } = depth_first(graph, start, |v, w| match pieces.last_mut() {
         Some(piece) if piece.len() < PIECE => piece.push(pack(w, v)),
@@ -66,7 +69,9 @@ pub(super) fn dominators(graph: &impl Successors, start: u32) -> Dominators {
         }
     });
     let number_of = invert(&node_of, reached);
-    let (joins, blocks) = sort_by_target(pieces, &number_of, &parent, reached);
+    // What is named first is searched last: from here on are the numbers of what nothing else reaches.
+    let last = last.filter_map(|node| number_of.get(node as usize).copied()).min().unwrap_or(NONE);
+    let (joins, blocks) = sort_by_target(pieces, &number_of, &parent, reached, last);
     let mut dominator = parent;
     let mut paths = Array::zeroed(reached as usize);
     let semis = semidominators(&mut paths, &dominator, reached, blocks, joins.count());
@@ -91,8 +96,15 @@ fn invert(node_of: &[u32], reached: u32) -> Array<u32> {
 }
 
 /// Takes edges as (node, number of the source), gives them as (number, number of the source) by block of
-/// targets, with the set of all targets. Leaves out edges from a target's own parent.
-fn sort_by_target(mut pieces: Vec<Vec<u64>>, number_of: &[u32], parent: &[u32], reached: u32) -> (Bits, Vec<Vec<u64>>) {
+/// targets, with the set of all targets. Leaves out edges from a target's own parent, and those from numbers from `last`
+/// on to smaller ones.
+fn sort_by_target(
+    mut pieces: Vec<Vec<u64>>,
+    number_of: &[u32],
+    parent: &[u32],
+    reached: u32,
+    last: u32,
+) -> (Bits, Vec<Vec<u64>>) {
     let mut joins = Bits::new(reached);
     let mut sizes = vec![0usize; (reached as usize >> BLOCK) + 1];
     for piece in &mut pieces {
@@ -102,8 +114,8 @@ fn sort_by_target(mut pieces: Vec<Vec<u64>>, number_of: &[u32], parent: &[u32], 
         }
         for i in 0..piece.len() {
             prefetch_index(parent, piece.get(i + AHEAD).map_or(0, |e| (e >> 32) as usize));
-            let w = (piece[i] >> 32) as u32;
-            if parent[w as usize] == piece[i] as u32 {
+            let (w, v) = ((piece[i] >> 32) as u32, piece[i] as u32);
+            if parent[w as usize] == v || (w < last && v >= last) {
                 piece[i] = u64::MAX;
             } else {
                 joins.insert(w);

@@ -4,12 +4,15 @@
 //! one above all. Refuses objects out of range by passing over them.
 
 use super::{Edges, GraphError, MAX_NODES, Successors};
+use std::ops::Range;
 
 /// Which objects each root group points to.
 #[derive(Debug, Clone)]
 pub struct Roots {
     ends: Vec<u32>,
     members: Vec<u32>,
+    /// The first so many groups were pushed with [`Roots::push_uncertain`].
+    uncertain: usize,
 }
 
 impl Default for Roots {
@@ -22,13 +25,28 @@ impl Roots {
     /// No groups yet.
     #[must_use]
     pub fn new() -> Self {
-        Roots { ends: Vec::new(), members: Vec::new() }
+        Roots { ends: Vec::new(), members: Vec::new(), uncertain: 0 }
     }
 
     /// Adds the next group: groups are numbered from 0 in the order of these calls.
     pub fn push(&mut self, objects: impl IntoIterator<Item = u32>) {
         self.members.extend(objects);
         self.ends.push(u32::try_from(self.members.len()).unwrap_or(u32::MAX));
+    }
+
+    /// Adds a group of words that may be pointers or not; such groups must be the first. What anything certain reaches
+    /// too is dominated as if this group were not there.
+    pub fn push_uncertain(&mut self, objects: impl IntoIterator<Item = u32>) {
+        self.push(objects);
+        if self.uncertain + 1 == self.ends.len() {
+            self.uncertain += 1;
+        }
+    }
+
+    /// How many groups are uncertain: the first ones.
+    #[must_use]
+    pub fn uncertain(&self) -> usize {
+        self.uncertain
     }
 
     /// The objects of all groups, group by group.
@@ -174,6 +192,11 @@ impl<'a> Places<'a> {
         Rooted::new(edges, roots)?;
         let objects = edges.placed().count();
         Ok(Places { edges, roots, objects, root: objects + roots.ends.len() as u32 })
+    }
+
+    /// The places of the groups that are uncertain.
+    pub(super) fn uncertain(&self) -> Range<u32> {
+        self.objects..self.objects + self.roots.uncertain as u32
     }
 
     /// The node at a place below `root`, or the root's.

@@ -122,6 +122,34 @@ fn cases() -> impl Strategy<Value = Case> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
 
+    /// What is reached without the uncertain groups has dominators and retained sizes as if they were empty; the rest has
+    /// those of the whole graph.
+    #[test]
+    fn uncertain_groups_share_nothing(case in cases(), uncertain in 0usize..4) {
+        let groups: Vec<Vec<u32>> = (0..case.roots.len()).map(|g| case.roots.members(g).to_vec()).collect();
+        let (mut roots, mut certain) = (Roots::new(), Roots::new());
+        for (i, group) in groups.into_iter().enumerate() {
+            if i < uncertain {
+                certain.push([]);
+                roots.push_uncertain(group);
+            } else {
+                certain.push(group.clone());
+                roots.push(group);
+            }
+        }
+        prop_assert_eq!(roots.uncertain(), uncertain.min(roots.len()));
+        let with = |roots: Roots| Case { objects: Lists(case.objects.0.clone()), roots, sizes: case.sizes.clone(), kinds: Vec::new() };
+        let (whole, certain) = (case.tree(), with(certain).tree());
+        let tree = with(roots).tree();
+        for v in 0..case.graph().object_count() {
+            prop_assert_eq!(tree.is_reachable(v), whole.is_reachable(v));
+            let like = if certain.is_reachable(v) { &certain } else { &whole };
+            prop_assert_eq!(tree.dominator(v), like.dominator(v), "dominator of {}", v);
+            prop_assert_eq!(tree.retained(v), like.retained(v), "retained by {}", v);
+        }
+        prop_assert_eq!(tree.total(), whole.total());
+    }
+
     #[test]
     fn dominators_are_what_cuts_a_node_off(case in cases()) {
         let graph = case.graph();

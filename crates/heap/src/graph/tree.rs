@@ -2,8 +2,9 @@
 //!
 //! Owns the questions asked of it: dominators, children, the largest, the accumulation point. Nodes are named by
 //! their own numbers; preorder numbers stay inside. Objects that hang ([`Edges`]) are not in the arrays: each is
-//! under the one node that points to it. A node that no root reaches has no place in the tree, and every
-//! question about it has the answer "none" or zero.
+//! under the one node that points to it. Roots that are uncertain share nothing with others: what they reach beside them
+//! is dominated as if they were not there. A node that no root reaches has no place in the tree, and every question about
+//! it has the answer "none" or zero.
 
 use super::dominators::{Dominators, dominators};
 use super::retained::Sizes;
@@ -59,7 +60,7 @@ impl DominatorTree {
     /// More objects and groups than numbers of 31 bits can name.
     pub fn new(edges: Arc<Edges>, roots: Arc<Roots>, size: SizeOf) -> Result<Self, GraphError> {
         let places = Places::new(&edges, &roots)?;
-        let mut tree = dominators(&places, places.root);
+        let mut tree = dominators(&places, places.root, places.uncertain());
         let placed = edges.placed();
         let mut hanging = Bits::new(placed.bound());
         let mut holders: Array<u32> = Array::zeroed((placed.bound() - placed.count()) as usize);

@@ -8,7 +8,7 @@ use std::io::{Read, Write};
 /// The first bytes of an index; the last two tell line-wise transfers from binary ones.
 const MAGIC: [u8; 8] = *b"oomphx\r\n";
 /// Of the format.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 /// Reads differently on a machine of the other byte order.
 const ORDER: u32 = 0x0102_0304;
 /// Longest key.
