@@ -279,7 +279,7 @@ fn head(machine: &Machine) -> String {
     let Some(arch) = machine.emulated() else {
         return String::from(
             "# Heaps of the laboratory's programs\n\nEach program of `lab/heap` builds containers that it knows all about, says what they are in one document and stands \
-         still. Each was built with each Go release in each form, read (from a snapshot, a copy or a core file, which take turns) and held against its own document: \
+         still (`busy` goes on reading it). Each was built with each Go release in each form, read (from a snapshot, a copy or a core file, which take turns) and held against its own document: \
          entries and slots exactly, bytes and retained size within 1 %, the holder with its fields, at least 99.5 % of live bytes with a type with debug information and \
          90 % without, live objects and bytes within 0.1 % of `MemStats`. Written by `cargo xtask heap-matrix --output docs/heap-matrix.md`.\n\n",
         );
