@@ -21,22 +21,22 @@ pub(crate) fn weigh(case: &mut Case, cx: &Context<'_>, c: &Cluster<'_>, artifact
         let s = format!("it fell in {} of {} intervals", g.falling_steps, g.steps);
         case.number(-2.5 * g.falling_steps as f64, artifact, g.falling_steps as f64, "intervals", s);
     }
-    let rose = (0.5 * g.rising_steps as f64).min(1.5);
-    let rising = g.rising_steps as f64;
-    if flat == 0 && missed == 0 {
-        let s = format!("it rose in each of {} intervals", g.steps);
-        case.number(rose, artifact, rising, "intervals", s);
+    let rose = if flat == 0 && missed == 0 {
+        Some(format!("it rose in each of {} intervals", g.steps))
     } else if flat == 0 {
-        let s = format!(
+        Some(format!(
             "it rose in {} of {}; that it seems to rest in the other is sampling: the live heap that the runtime counts \
              rose there by as much as elsewhere",
             g.rising_steps,
             plural(g.steps as u64, "interval")
-        );
-        case.number(rose, artifact, rising, "intervals", s);
-    } else if until_the_end {
-        let s = format!("it rose in each of the last {} intervals, until the OOM killer came", g.rising_steps);
-        case.number(rose, artifact, rising, "intervals", s);
+        ))
+    } else {
+        until_the_end
+            .then(|| format!("it rose in each of the last {} intervals, until the OOM killer came", g.rising_steps))
+    };
+    if let Some(s) = rose {
+        let rising = g.rising_steps as f64;
+        case.number((0.5 * rising).min(1.5), artifact, rising, "intervals", s);
     } else if !in_steps(c) {
         // In a short capture a single flat interval is half of a cache filling up; in a long one it is
         // a lull in traffic.

@@ -71,9 +71,13 @@ pub struct RootSet {
 
 impl RootSet {
     fn push(&mut self, group: RootGroup, objects: Vec<u32>) {
+        self.push_as(Roots::push, group, objects);
+    }
+
+    fn push_as(&mut self, push: fn(&mut Roots, Vec<u32>), group: RootGroup, objects: Vec<u32>) {
         if !objects.is_empty() {
             self.groups.push(group);
-            Arc::make_mut(&mut self.roots).push(objects);
+            push(Arc::make_mut(&mut self.roots), objects);
         }
     }
 
@@ -102,10 +106,9 @@ impl RootSet {
             let group = RootGroup::Goroutine { index };
             if reading == Reading::Precise {
                 precise.push((group, objects));
-            } else if !objects.is_empty() {
+            } else {
                 // What a stack has left over from calls that are over must not share what a variable holds.
-                set.groups.push(group);
-                Arc::make_mut(&mut set.roots).push_uncertain(objects);
+                set.push_as(Roots::push_uncertain, group, objects);
             }
         }
         set.globals(heap);
